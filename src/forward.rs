@@ -1,0 +1,5 @@
+//! forward
+
+mod settings;
+
+pub use settings::*;

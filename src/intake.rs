@@ -1,0 +1,5 @@
+//! intake
+
+mod settings;
+
+pub use settings::*;

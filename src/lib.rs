@@ -1,0 +1,8 @@
+//! skyrelay
+pub mod detect;
+pub mod forward;
+pub mod glob;
+pub mod intake;
+pub mod listen;
+pub mod notify;
+pub mod shard;

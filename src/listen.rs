@@ -1,0 +1,5 @@
+//! listen
+
+mod settings;
+
+pub use settings::*;

@@ -1,0 +1,5 @@
+//! notify
+
+mod settings;
+
+pub use settings::*;

@@ -1,0 +1,5 @@
+//! shard
+
+mod settings;
+
+pub use settings::*;

@@ -1,0 +1,72 @@
+//! Settings of the shards: what a series is given, and when it is given up.
+
+use crate::{detect, glob::Glob};
+
+/// Settings of a shard, and of all its series.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What windows reach back to, by the samples' own time (seconds, 60 or more).
+    pub span_s: i64,
+    /// Series over all shards; one more is forwarded but not analysed, and counted.
+    pub max_series: usize,
+    /// Silence after which a series is dropped, by the clock of the relay (seconds, 60 or more).
+    pub expire_after_s: i64,
+    /// Which samples are too far from the clock to be analysed.
+    pub limits: Limits,
+    /// The detectors that the watches name.
+    pub detectors: Vec<detect::Definition>,
+    /// Which series is judged by which detectors; the first that matches wins.
+    pub watches: Vec<Watch>,
+}
+
+/// How far a timestamp may be from the clock of the relay. One wrong clock must not wreck a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Oldest timestamp that is analysed (seconds before now); `None`: any.
+    pub max_age_s: Option<i64>,
+    /// Newest timestamp that is analysed (seconds after now); `None`: any.
+    pub max_ahead_s: Option<i64>,
+}
+
+/// Series, and the detectors that judge them.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    /// Patterns of which a series' name matches at least one.
+    pub globs: Vec<Glob>,
+    /// Places in `Settings::detectors`; none: the series is forwarded and not analysed.
+    pub detectors: Vec<usize>,
+}
+
+impl Watch {
+    /// Does this watch look at the series called `name`?
+    pub fn matches(&self, name: &str) -> bool {
+        self.globs.iter().any(|glob| glob.matches(name))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_age_s: None,
+            max_ahead_s: Some(3600),
+        }
+    }
+}
+
+impl Default for Settings {
+    /// Every series, a day back, judged by the default detector.
+    fn default() -> Self {
+        let everything = Glob::new("**").expect("two stars are a pattern");
+        Self {
+            span_s: 24 * 3600,
+            max_series: 1_000_000,
+            expire_after_s: 24 * 3600,
+            limits: Limits::default(),
+            detectors: vec![detect::Definition::default()],
+            watches: vec![Watch {
+                globs: vec![everything],
+                detectors: vec![0],
+            }],
+        }
+    }
+}

@@ -1,0 +1,109 @@
+#!/bin/sh
+# Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, prometheus with
+# promtool, carbon-c-relay and node from Debian, statsd from npm.
+#
+#     tests/peers/install.sh
+#
+# For Debian 12. Run it as root, or as a user who may use sudo: only apt runs as root. Installs what is missing and
+# nothing else, so a second run takes a moment. No daemon is started or enabled: the tests start their own copies.
+#
+# statsd goes to target/peers/; SKYRELAY_PEERS names another directory (the tests read the same variable).
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+peers=${SKYRELAY_PEERS:-$here/../../target/peers}
+export DEBIAN_FRONTEND=noninteractive
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # collectd lives there, and a user's PATH may not have it
+
+say() { echo "peers: $*"; }
+fail() {
+    echo "peers: FAILED: $*" >&2
+    exit 1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    else
+        sudo -- "$@"
+    fi
+}
+
+# What apt has to bring, by looking for what the tests use rather than for package names: node and npm may well come
+# from elsewhere.
+missing_packages() {
+    [ -x /usr/sbin/collectd ] || echo collectd-core
+    command -v carbon-cache >/dev/null || echo graphite-carbon
+    /usr/bin/python3 -c 'import whisper' 2>/dev/null || echo python3-whisper
+    { command -v prometheus && command -v promtool; } >/dev/null || echo prometheus
+    command -v carbon-c-relay >/dev/null || echo carbon-c-relay
+    command -v node >/dev/null || echo nodejs
+    statsd_is_there || command -v npm >/dev/null || echo npm
+}
+
+statsd_is_there() { cmp -s "$here/statsd/package-lock.json" "$peers/statsd/installed"; }
+
+# Debian starts a daemon as soon as it is installed, unless /usr/sbin/policy-rc.d exits 101. One that was there before
+# is kept aside; the mark tells ours from it, also after a run that was killed.
+policy=/usr/sbin/policy-rc.d
+policy_kept=$policy.before-skyrelay
+policy_mark='placed by skyrelay tests/peers/install.sh'
+
+forbid_starting_daemons() {
+    allow_starting_daemons
+    if [ -e $policy ] || [ -L $policy ]; then
+        as_root mv $policy $policy_kept
+    fi
+    printf '#!/bin/sh\n# %s\nexit 101\n' "$policy_mark" | as_root tee $policy >/dev/null
+    as_root chmod 755 $policy
+}
+
+allow_starting_daemons() {
+    if grep -qs "$policy_mark" $policy; then
+        as_root rm -f $policy
+    fi
+    if [ -e $policy_kept ] || [ -L $policy_kept ]; then
+        as_root mv $policy_kept $policy
+    fi
+}
+
+apt_get() { as_root env DEBIAN_FRONTEND=$DEBIAN_FRONTEND apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
+
+install_packages() {
+    say "installing from Debian: $*"
+    if [ "$(id -u)" -ne 0 ] && ! command -v sudo >/dev/null; then
+        fail "$* missing: run this as root, or install sudo"
+    fi
+    trap allow_starting_daemons EXIT
+    trap 'exit 1' HUP INT TERM
+    forbid_starting_daemons
+    apt_get update || fail "apt-get update (is the Debian mirror reachable?)"
+    # One by one after a failure, so that the message has the name.
+    if ! apt_get install -y --no-install-recommends "$@" >/dev/null; then
+        for package in "$@"; do
+            apt_get install -y --no-install-recommends "$package" >/dev/null || fail "apt-get install $package"
+        done
+    fi
+    allow_starting_daemons
+    trap - EXIT HUP INT TERM
+    still_missing=$(missing_packages)
+    [ -z "$still_missing" ] || fail "installed, yet not found: $(echo $still_missing)"
+}
+
+# The lock file pins versions and hashes. The optional parts need a C++ compiler and serve clusters and syslog only.
+install_statsd() {
+    say "installing from npm: statsd, into $peers/statsd"
+    rm -rf "$peers/statsd"
+    mkdir -p "$peers/statsd" || fail "mkdir $peers/statsd"
+    cp "$here/statsd/package.json" "$here/statsd/package-lock.json" "$peers/statsd/"
+    (cd "$peers/statsd" && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
+        fail "npm ci of statsd (is the npm registry reachable?)"
+    [ -f "$peers/statsd/node_modules/statsd/stats.js" ] || fail "npm ci of statsd brought no stats.js"
+    cp "$here/statsd/package-lock.json" "$peers/statsd/installed" # last: the sign that all went well
+}
+
+packages=$(missing_packages)
+# shellcheck disable=SC2086 # one word per package
+[ -z "$packages" ] || install_packages $packages
+statsd_is_there || install_statsd
+say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, node, statsd"
