@@ -5,14 +5,13 @@
 #     tests/peers/install.sh
 #
 # For Debian 12. Run it as root, or as a user who may use sudo: only apt runs as root. Installs what is missing and
-# nothing else, so a second run takes a moment. No daemon is started or enabled: the tests start their own copies.
+# nothing else, so a second run takes a moment. No daemon is started, now or at the next boot: the tests start their own.
 #
 # statsd goes to target/peers/; SKYRELAY_PEERS names another directory (the tests read the same variable).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 peers=${SKYRELAY_PEERS:-$here/../../target/peers}
-export DEBIAN_FRONTEND=noninteractive
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # collectd lives there, and a user's PATH may not have it
 
 say() { echo "peers: $*"; }
@@ -67,7 +66,30 @@ allow_starting_daemons() {
     fi
 }
 
-apt_get() { as_root env DEBIAN_FRONTEND=$DEBIAN_FRONTEND apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"; }
+# Keeps quiet unless it fails.
+apt_get() {
+    log=$(mktemp)
+    if as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; then
+        rm -f "$log"
+    else
+        tail -n 30 "$log" >&2
+        rm -f "$log"
+        return 1
+    fi
+}
+
+# Debian also enables its services for the next boot, where carbon-cache would take port 2003. Only those of packages
+# that this run brought are disabled.
+disable_service_of() {
+    case $1 in
+    collectd-core) service=collectd ;;
+    graphite-carbon) service=carbon-cache ;;
+    prometheus | carbon-c-relay) service=$1 ;;
+    *) return 0 ;;
+    esac
+    command -v systemctl >/dev/null || return 0
+    as_root systemctl --quiet disable "$service.service" >/dev/null 2>&1 || say "could not disable $service.service: it will start at boot"
+}
 
 install_packages() {
     say "installing from Debian: $*"
@@ -78,16 +100,14 @@ install_packages() {
     trap 'exit 1' HUP INT TERM
     forbid_starting_daemons
     apt_get update || fail "apt-get update (is the Debian mirror reachable?)"
-    # One by one after a failure, so that the message has the name.
-    if ! apt_get install -y --no-install-recommends "$@" >/dev/null; then
-        for package in "$@"; do
-            apt_get install -y --no-install-recommends "$package" >/dev/null || fail "apt-get install $package"
-        done
-    fi
+    for package in "$@"; do # one by one, so that a failure has a name
+        apt_get install -y --no-install-recommends "$package" || fail "apt-get install $package"
+        disable_service_of "$package"
+    done
     allow_starting_daemons
     trap - EXIT HUP INT TERM
-    still_missing=$(missing_packages)
-    [ -z "$still_missing" ] || fail "installed, yet not found: $(echo $still_missing)"
+    still_missing=$(missing_packages | tr '\n' ' ')
+    [ -z "$still_missing" ] || fail "installed, yet not found: $still_missing"
 }
 
 # The lock file pins versions and hashes. The optional parts need a C++ compiler and serve clusters and syslog only.

@@ -129,10 +129,7 @@ impl Default for Settings {
             },
             mean_subtraction_cumulation: Sigmas { sigmas: 3.0 },
             stddev_from_average: Sigmas { sigmas: 3.0 },
-            stddev_from_moving_average: MovingAverage {
-                sigmas: 3.0,
-                com: 50.0,
-            },
+            stddev_from_moving_average: MovingAverage { sigmas: 3.0, com: 50.0 },
             least_squares: LeastSquares {
                 sigmas: 3.0,
                 min_residual: 0.5,

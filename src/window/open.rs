@@ -1,0 +1,128 @@
+//! The open block: the newest samples of a window, not compressed yet.
+
+use super::Point;
+
+/// Samples in order, at most `u16::MAX` of them, over less than 2^32 seconds.
+///
+/// Timestamps cost nothing while they are evenly spaced, as those of nearly all series are.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Open {
+    values: Vec<f64>,
+    first: i64,
+    /// Distance of neighbours while all are the same.
+    stride_s: u32,
+    /// Seconds since the first, once distances differ; else empty.
+    offsets: Vec<u32>,
+}
+
+impl Open {
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    pub(super) fn get(&self, place: usize) -> Option<Point> {
+        let value = *self.values.get(place)?;
+        Some(Point {
+            timestamp: self.first + self.offset(place),
+            value,
+        })
+    }
+
+    /// Could `timestamp`, later than all here, be added?
+    pub(super) fn takes(&self, timestamp: i64) -> bool {
+        self.values.is_empty() || u32::try_from(timestamp - self.first).is_ok()
+    }
+
+    /// Adds a point that is later than all here and that [`Self::takes`] has agreed to.
+    pub(super) fn push(&mut self, point: Point) {
+        if self.values.is_empty() {
+            self.first = point.timestamp;
+            self.offsets.clear();
+        } else {
+            let offset = u32::try_from(point.timestamp - self.first).expect("`takes` has agreed");
+            let count = u32::try_from(self.values.len()).expect("a block is short");
+            if self.values.len() == 1 {
+                self.stride_s = offset;
+            }
+            let even = self.stride_s.checked_mul(count) == Some(offset);
+            if self.offsets.is_empty() && !even {
+                self.offsets.extend((0..count).map(|place| place * self.stride_s));
+            }
+            if !self.offsets.is_empty() {
+                self.offsets.push(offset);
+            }
+        }
+        self.values.push(point.value);
+    }
+
+    /// The points from `place` on.
+    pub(super) fn points_from(&self, place: usize) -> impl DoubleEndedIterator<Item = Point> {
+        (place..self.len()).map(|place| Point {
+            timestamp: self.first + self.offset(place),
+            value: self.values[place],
+        })
+    }
+
+    /// Heap memory in use (bytes).
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.values.capacity() * size_of::<f64>() + self.offsets.capacity() * size_of::<u32>()
+    }
+
+    fn offset(&self, place: usize) -> i64 {
+        match self.offsets.get(place) {
+            Some(&offset) => i64::from(offset),
+            None => i64::from(self.stride_s) * i64::try_from(place).expect("a block is short"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn what_goes_in_is_there(
+            steps in proptest::collection::vec(prop_oneof![9 => Just(10_i64), 1 => 1_i64..100_000], 1..100),
+            start in -1_000_000_i64..2_000_000_000,
+        ) {
+            let mut open = Open::default();
+            let mut timestamp = start;
+            let mut expected = Vec::new();
+            for (place, step) in steps.into_iter().enumerate() {
+                let point = Point { timestamp, value: place as f64 };
+                prop_assert!(open.takes(timestamp));
+                open.push(point);
+                expected.push(point);
+                prop_assert_eq!(open.get(place), Some(point));
+                timestamp += step;
+            }
+            prop_assert_eq!(open.points_from(0).collect::<Vec<_>>(), expected);
+        }
+    }
+
+    #[test]
+    fn evenly_spaced_timestamps_cost_nothing() {
+        let mut open = Open::default();
+        for place in 0..100 {
+            open.push(Point {
+                timestamp: place * 10,
+                value: 0.0,
+            });
+        }
+        assert_eq!(open.offsets.capacity(), 0);
+    }
+
+    #[test]
+    fn a_gap_of_centuries_begins_another_block() {
+        let mut open = Open::default();
+        open.push(Point {
+            timestamp: 0,
+            value: 0.0,
+        });
+        assert!(open.takes(i64::from(u32::MAX)));
+        assert!(!open.takes(i64::from(u32::MAX) + 1));
+    }
+}
