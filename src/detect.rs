@@ -1,14 +1,24 @@
 //! Detectors: what is thought of a series, sample by sample.
 //!
-//! Knows nothing of names, sockets or configuration files.
+//! Knows nothing of names, sockets or configuration files. A [`Definition`] says what a detector does; an [`Engine`] does
+//! it, with what all series can share (tables, buffers); a [`State`] is what one series needs. To add a kind of detector
+//! is to add a variant to [`Kind`] and let the compiler find the places.
 
 pub mod skyline;
+mod statistics;
+mod verdict;
+
+use std::sync::Arc;
+
+pub use verdict::{Finding, Observation, Outcome, Standing, Verdict, Vote};
+
+use crate::window::{Point, Window};
 
 /// A detector as configured: a name, and what it does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {
     /// Name in watches, verdicts and metrics.
-    pub name: std::sync::Arc<str>,
+    pub name: Arc<str>,
     /// What it does.
     pub kind: Kind,
 }
@@ -20,11 +30,69 @@ pub enum Kind {
     Skyline(skyline::Settings),
 }
 
+/// A detector at work, for any number of series.
+#[derive(Debug)]
+pub enum Engine {
+    /// Skyline's nine algorithms and their vote.
+    Skyline(skyline::Engine),
+}
+
+/// What a detector remembers of one series.
+#[derive(Debug)]
+pub enum State {
+    /// Of kind `skyline`.
+    Skyline(skyline::State),
+}
+
 impl Default for Definition {
     fn default() -> Self {
         Self {
             name: "default".into(),
             kind: Kind::Skyline(skyline::Settings::default()),
+        }
+    }
+}
+
+impl Engine {
+    /// An engine that does what `kind` says.
+    pub fn new(kind: &Kind) -> Self {
+        match kind {
+            Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
+        }
+    }
+
+    /// The state of a series of which nothing has been seen.
+    pub fn new_state(&self) -> State {
+        match self {
+            Self::Skyline(_) => State::Skyline(skyline::State::default()),
+        }
+    }
+
+    /// `point` is about to leave the window: the oldest there is.
+    pub fn expire(&mut self, state: &mut State, point: Point) {
+        match (self, state) {
+            (Self::Skyline(engine), State::Skyline(state)) => engine.expire(state, point),
+        }
+    }
+
+    /// Judges the newest sample of `window`, once for each sample.
+    pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
+        match (self, state) {
+            (Self::Skyline(engine), State::Skyline(state)) => engine.observe(state, window),
+        }
+    }
+
+    /// The verdict that [`Self::observe`] has just come to, with all reasons.
+    pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
+        match (self, state) {
+            (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),
+        }
+    }
+
+    /// Why the series is judged or not.
+    pub fn standing(&self, window: &Window) -> Standing {
+        match self {
+            Self::Skyline(engine) => engine.standing(window),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! intake
 
 mod settings;
+mod sorter;
 
 pub use settings::*;
+pub use sorter::{Chunk, Quarantined, Sorted, Sorter};

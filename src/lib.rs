@@ -1,4 +1,5 @@
 //! skyrelay
+pub mod backtest;
 pub mod detect;
 pub mod forward;
 pub mod glob;
@@ -6,5 +7,6 @@ pub mod intake;
 pub mod line;
 pub mod listen;
 pub mod notify;
+pub mod report;
 pub mod shard;
 pub mod window;

@@ -1,5 +1,323 @@
-//! shard
+//! Shards: each owns a part of all series, and judges their samples.
+//!
+//! A shard is a plain struct that one thread drives: it is handed batches and the time, and hands back events. It knows no
+//! socket, clock, channel or metric, so what it does can be told exactly by its tests.
+//!
+//! * A series is begun by its first line, judged by the detectors of the first watch that matches it, and given up after a
+//!   silence, or when one of its detectors panics.
+//! * Each line counts once in the [`Tally`]: analysed, or not, and why.
+//! * What a line costs is mostly the cache lines it touches: a probe of the table, the series, its window.
 
+mod batch;
+mod event;
+mod series;
 mod settings;
+mod table;
+mod tally;
 
-pub use settings::*;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+pub use batch::{Batch, LineRef};
+pub use event::{Change, Event, SeriesReport, SeriesState};
+use series::{Analysis, Series, Watched};
+pub use settings::{Limits, Settings, Watch};
+use table::Table;
+pub use tally::{Tally, Unanalysed};
+
+use crate::{
+    detect::{Engine, Verdict},
+    glob::Glob,
+    line::{self, Timestamp},
+    window::{Point, Scratch},
+};
+
+/// Timestamps beyond this are nobody's (seconds; year 318,857): sums of them stay far from overflow.
+const TIMESTAMP_MAX: Timestamp = 10_000_000_000_000;
+
+/// Windows of one shard that may keep their values in order at a time: 70 KB each at 8,640 samples.
+const ORDERED_WINDOWS_MAX: usize = 512;
+
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// An event when an anomaly opens or closes.
+    Changes,
+    /// An event at every sample.
+    EverySample,
+}
+
+/// A part of all series.
+#[derive(Debug)]
+pub struct Shard {
+    settings: Arc<Settings>,
+    verbosity: Verbosity,
+    engines: Vec<Engine>,
+    table: Table,
+    /// Series of all shards together.
+    series_count: Arc<AtomicUsize>,
+    ordered_windows: usize,
+    scratch: Scratch,
+    /// Slot at which the next sweep for silent series goes on.
+    sweep_slot: usize,
+}
+
+impl Shard {
+    /// A shard without series. `series_count` is shared with all others.
+    pub fn new(settings: Arc<Settings>, verbosity: Verbosity, series_count: Arc<AtomicUsize>) -> Self {
+        Self {
+            engines: settings
+                .detectors
+                .iter()
+                .map(|detector| Engine::new(&detector.kind))
+                .collect(),
+            settings,
+            verbosity,
+            table: Table::default(),
+            series_count,
+            ordered_windows: 0,
+            scratch: Scratch::default(),
+            sweep_slot: 0,
+        }
+    }
+
+    /// Takes in the lines of `batch`, in order.
+    pub fn apply(&mut self, batch: &Batch, events: &mut Vec<Event>, tally: &mut Tally) {
+        let mut rest = batch.lines.iter();
+        while let Some(&line) = rest.next() {
+            // A panic is a defect of a detector: it costs that series its analysis, and nobody else anything.
+            let outcome = catch_unwind(AssertUnwindSafe(|| {
+                self.apply_line(line, batch, events, tally);
+                for &line in rest.by_ref() {
+                    self.apply_line(line, batch, events, tally);
+                }
+            }));
+            if outcome.is_err() {
+                let place = batch.lines.len() - rest.len() - 1;
+                self.pause(batch.lines[place], batch, events);
+                tally.add_unanalysed(Unanalysed::Paused, 1);
+            }
+        }
+    }
+
+    /// Gives up series that have been silent for too long. Looks at `budget` slots and goes on from there next time.
+    pub fn sweep(&mut self, now: Timestamp, budget: usize, events: &mut Vec<Event>) {
+        let slots = self.table.slot_count();
+        for _ in 0..budget.min(slots) {
+            self.sweep_slot = if self.sweep_slot + 1 < slots {
+                self.sweep_slot + 1
+            } else {
+                0
+            };
+            let silent_since = now - self.settings.expire_after_s;
+            if self
+                .table
+                .get(self.sweep_slot)
+                .is_some_and(|series| series.received < silent_since)
+                && let Some(series) = self.table.remove(self.sweep_slot)
+            {
+                self.series_count.fetch_sub(1, Ordering::Relaxed);
+                self.close_all(&series, "the series has fallen silent", events);
+            }
+        }
+    }
+
+    /// Slots to sweep, so that callers can spread a sweep over time.
+    pub fn slot_count(&self) -> usize {
+        self.table.slot_count()
+    }
+
+    /// Series in this shard.
+    pub fn series_count(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Reports on series whose name matches, looking at `budget` slots from `slot` on. Gives the slot to go on at, until
+    /// all have been looked at.
+    pub fn search(&self, glob: &Glob, slot: usize, budget: usize, found: &mut Vec<SeriesReport>) -> Option<usize> {
+        let end = (slot + budget).min(self.table.slot_count());
+        let matching = (slot..end)
+            .filter_map(|slot| self.table.get(slot))
+            .filter(|series| glob.matches(&series.name));
+        found.extend(matching.map(|series| self.report(series)));
+        (end < self.table.slot_count()).then_some(end)
+    }
+
+    /// The report on one series, and its samples.
+    pub fn look_up(&self, hash: u64, name: &str) -> Option<(SeriesReport, Vec<Point>)> {
+        let series = self.table.get(self.table.find(hash, name.as_bytes())?)?;
+        let points = match &series.analysis {
+            Analysis::Watched(watched) => watched.window.points(),
+            Analysis::Unwatched | Analysis::Paused => Vec::new(),
+        };
+        Some((self.report(series), points))
+    }
+
+    fn apply_line(&mut self, line: LineRef, batch: &Batch, events: &mut Vec<Event>, tally: &mut Tally) {
+        match self.judge(line, batch, events) {
+            Ok(()) => tally.analysed += 1,
+            Err(reason) => tally.add_unanalysed(reason, 1),
+        }
+    }
+
+    fn judge(&mut self, line: LineRef, batch: &Batch, events: &mut Vec<Event>) -> Result<(), Unanalysed> {
+        let (name, fields) = line.parts(&batch.chunk);
+        if name.is_empty() {
+            return Err(Unanalysed::Empty);
+        }
+        let (value, timestamp) = line::parse_fields(fields, batch.received)?;
+        self.check_time(timestamp, batch.received)?;
+        let slot = match self.table.find(line.hash, name) {
+            Some(slot) => slot,
+            None => self.begin(line.hash, name)?,
+        };
+        let series = self.table.get_mut(slot).expect("just found or begun");
+        series.received = batch.received;
+        let watched = match &mut series.analysis {
+            Analysis::Watched(watched) => watched,
+            Analysis::Unwatched => return Err(Unanalysed::Unwatched),
+            Analysis::Paused => return Err(Unanalysed::Paused),
+        };
+        let kept_order = watched.window.keeps_order();
+        let every_sample = self.verbosity == Verbosity::EverySample;
+        let detectors = &self.settings.detectors;
+        let name = &series.name;
+        watched.push(
+            Point { timestamp, value },
+            &mut self.engines,
+            &mut self.scratch,
+            |judge, engine, window, seen| {
+                judge.open = seen.anomalous;
+                if seen.changed || every_sample {
+                    events.push(Event {
+                        series: Arc::clone(name),
+                        detector: Arc::clone(&detectors[judge.detector].name),
+                        change: Change::of(seen),
+                        verdict: engine.explain(&mut judge.state, window, seen),
+                    });
+                }
+            },
+        )?;
+        match (kept_order, watched.window.keeps_order()) {
+            (false, true) if self.ordered_windows >= ORDERED_WINDOWS_MAX => watched.window.forget_order(),
+            (false, true) => self.ordered_windows += 1,
+            (true, false) => self.ordered_windows = self.ordered_windows.saturating_sub(1),
+            (true, true) | (false, false) => {}
+        }
+        Ok(())
+    }
+
+    fn check_time(&self, timestamp: Timestamp, received: Timestamp) -> Result<(), Unanalysed> {
+        let Limits { max_age_s, max_ahead_s } = self.settings.limits;
+        let oldest = max_age_s.map_or(-TIMESTAMP_MAX, |age| received - age);
+        let newest = max_ahead_s.map_or(TIMESTAMP_MAX, |ahead| received + ahead);
+        if timestamp < oldest {
+            Err(Unanalysed::TooOld)
+        } else if timestamp > newest {
+            Err(Unanalysed::TooFarAhead)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Begins the series called `name`.
+    fn begin(&mut self, hash: u64, name: &[u8]) -> Result<usize, Unanalysed> {
+        let max_series = self.settings.max_series;
+        let one_more = |count| (count < max_series).then_some(count + 1);
+        self.series_count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .map_err(|_| Unanalysed::OverMaxSeries)?;
+        let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
+        let watch = self.settings.watches.iter().find(|watch| watch.matches(name));
+        let analysis = match watch {
+            Some(watch) if !watch.detectors.is_empty() => Analysis::Watched(Box::new(Watched::new(
+                self.settings.span_s,
+                &watch.detectors,
+                &self.engines,
+            ))),
+            _ => Analysis::Unwatched,
+        };
+        Ok(self.table.insert(Series {
+            hash,
+            name: name.into(),
+            received: 0,
+            analysis,
+        }))
+    }
+
+    /// Ends the analysis of the series that `line` belongs to: a detector has panicked over it.
+    fn pause(&mut self, line: LineRef, batch: &Batch, events: &mut Vec<Event>) {
+        let (name, _) = line.parts(&batch.chunk);
+        let Some(series) = self
+            .table
+            .find(line.hash, name)
+            .and_then(|slot| self.table.get_mut(slot))
+        else {
+            return;
+        };
+        let analysis = std::mem::replace(&mut series.analysis, Analysis::Paused);
+        let given_up = Series {
+            hash: series.hash,
+            name: Arc::clone(&series.name),
+            received: series.received,
+            analysis,
+        };
+        self.close_all(&given_up, "the analysis of the series has failed", events);
+    }
+
+    /// Closes what is open of a series that is judged no more.
+    fn close_all(&mut self, series: &Series, reason: &str, events: &mut Vec<Event>) {
+        let Analysis::Watched(watched) = &series.analysis else {
+            return;
+        };
+        self.ordered_windows = self
+            .ordered_windows
+            .saturating_sub(usize::from(watched.window.keeps_order()));
+        let last = watched.window.last().unwrap_or_default();
+        for judge in watched.judges.iter().filter(|judge| judge.open) {
+            events.push(Event {
+                series: Arc::clone(&series.name),
+                detector: Arc::clone(&self.settings.detectors[judge.detector].name),
+                change: Some(Change::Closed),
+                verdict: Verdict {
+                    timestamp: last.timestamp,
+                    value: last.value,
+                    score: 0.0,
+                    anomalous: false,
+                    alert: false,
+                    reason: reason.to_owned(),
+                    votes: Vec::new(),
+                },
+            });
+        }
+    }
+
+    fn report(&self, series: &Series) -> SeriesReport {
+        let state = match &series.analysis {
+            Analysis::Unwatched => SeriesState::Unwatched,
+            Analysis::Paused => SeriesState::Paused,
+            Analysis::Watched(watched) => {
+                let judged = watched.judges.iter().map(|judge| {
+                    let name = Arc::clone(&self.settings.detectors[judge.detector].name);
+                    (name, self.engines[judge.detector].standing(&watched.window), judge.open)
+                });
+                SeriesState::Watched {
+                    samples: watched.window.len(),
+                    memory_bytes: watched.window.memory_bytes(),
+                    last: watched.window.last(),
+                    detectors: judged.collect(),
+                }
+            }
+        };
+        SeriesReport {
+            name: Arc::clone(&series.name),
+            received: series.received,
+            state,
+        }
+    }
+}

@@ -180,12 +180,22 @@ impl Window {
             + self.ordered.as_ref().map_or(0, |_| self.len() * size_of::<f64>())
     }
 
+    /// The oldest `count` samples, oldest first.
+    pub(crate) fn oldest(&self, count: usize) -> impl Iterator<Item = Point> {
+        let mut edge = self.expiry;
+        (0..count).map_while(move |_| {
+            let point = edge.peek(self)?;
+            edge.advance();
+            Some(point)
+        })
+    }
+
     /// Mean and deviation of all samples.
     pub(crate) fn moments(&self) -> &Moments {
         &self.moments
     }
 
-    /// The straight line through all samples; `None` below two.
+    /// The straight line through all samples; `None` while there are none.
     pub(crate) fn line_fit(&self) -> Option<LineFit> {
         self.line.fit(&self.moments)
     }
@@ -343,11 +353,6 @@ impl Edge {
         debug_assert!(self.next.is_some(), "an edge goes on only from what it has seen");
         self.next = None;
         self.sequence += 1;
-    }
-
-    /// Has this edge gone past the sample that is the oldest of `window`?
-    pub(crate) fn is_past_oldest(&self, window_oldest: u32) -> bool {
-        self.sequence > window_oldest
     }
 
     fn read(&mut self, window: &Window) -> Option<Point> {

@@ -1,58 +1,236 @@
-//! Etsy Skyline's nine algorithms.
+//! Etsy Skyline's nine algorithms and their vote, sample by sample instead of pass by pass.
+//!
+//! Skyline loads a series' whole window every few minutes and runs nine functions over it. Here the same nine are asked
+//! at every sample, so what they need is kept up to date while samples come and go:
+//!
+//! | algorithm | looks at | cost per sample |
+//! | --- | --- | --- |
+//! | `first_hour_average` | running moments of the oldest hour | constant |
+//! | `mean_subtraction_cumulation`, `stddev_from_average`, `grubbs` | running moments of the window | constant |
+//! | `stddev_from_moving_average` | running weighted moments | constant |
+//! | `least_squares` | running sums of times and values | constant |
+//! | `histogram_bins`, `median_absolute_deviation` | the window's values in order | a microsecond while kept |
+//! | `ks_test` | the last hour; an ADF test if it is suspicious | the samples of an hour |
+//!
+//! The last three are asked only when the other six leave the outcome open ([`Engine::observe`]), and all nine when a
+//! verdict is to be explained ([`Engine::explain`]); a property test holds the one against the other.
+//!
+//! Definitions are the original's, settled where it was ambiguous: now is the time of the newest sample, the *tail* is the
+//! mean of the last three values (the last one while there are fewer), a series is boring while its last 100 values are
+//! equal, and an algorithm that raised makes the verdict "not anomalous".
 
+mod algorithm;
+mod ballot;
+mod facts;
+mod first_hour_average;
+mod grubbs;
+mod histogram_bins;
+mod ks_test;
+mod least_squares;
+mod mean_subtraction_cumulation;
+mod median_absolute_deviation;
 mod settings;
+mod stddev_from_average;
+mod stddev_from_moving_average;
 
+pub use algorithm::Algorithm;
+use ballot::Ballot;
+use facts::Facts;
+use first_hour_average::FirstHour;
+use ks_test::KsBuffers;
 pub use settings::*;
+use stddev_from_moving_average::{MovingMoments, Weights};
 
-/// The nine, by Skyline's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// Is the tail far from the mean of the oldest hour?
-    FirstHourAverage,
-    /// Is the last value far from the mean of all others?
-    MeanSubtractionCumulation,
-    /// Is the tail far from the mean?
-    StddevFromAverage,
-    /// Is the last value far from the exponentially weighted mean?
-    StddevFromMovingAverage,
-    /// Is the tail far from the fitted line?
-    LeastSquares,
-    /// Is the tail an outlier by Grubbs' test?
-    Grubbs,
-    /// Does the tail fall into a bin that few values share?
-    HistogramBins,
-    /// Is the last value far from the median?
-    MedianAbsoluteDeviation,
-    /// Are the last ten minutes distributed unlike the hour before?
-    KsTest,
+use super::{Finding, Observation, Standing, Verdict, Vote};
+use crate::window::{Point, Window};
+
+/// Samples after which the values in order are given up again when nobody has asked for them.
+const ORDER_IDLE_SAMPLES: u16 = 360;
+
+/// The nine at work: settings, and what all series share.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    weights: Weights,
+    grubbs_limits: grubbs::Limits,
+    ks: KsBuffers,
 }
 
-impl Algorithm {
-    /// All nine, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
-        Self::FirstHourAverage,
-        Self::MeanSubtractionCumulation,
-        Self::StddevFromAverage,
-        Self::StddevFromMovingAverage,
-        Self::LeastSquares,
-        Self::Grubbs,
-        Self::HistogramBins,
-        Self::MedianAbsoluteDeviation,
-        Self::KsTest,
-    ];
+/// What the nine remember of one series.
+#[derive(Debug, Default)]
+pub struct State {
+    first_hour: FirstHour,
+    moving: MovingMoments,
+    anomalous: bool,
+    /// Samples since the values in order were asked for.
+    order_idle: u16,
+}
 
-    /// Skyline's name.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::FirstHourAverage => "first_hour_average",
-            Self::MeanSubtractionCumulation => "mean_subtraction_cumulation",
-            Self::StddevFromAverage => "stddev_from_average",
-            Self::StddevFromMovingAverage => "stddev_from_moving_average",
-            Self::LeastSquares => "least_squares",
-            Self::Grubbs => "grubbs",
-            Self::HistogramBins => "histogram_bins",
-            Self::MedianAbsoluteDeviation => "median_absolute_deviation",
-            Self::KsTest => "ks_test",
+impl Engine {
+    /// The nine as `settings` have them.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            weights: Weights::new(settings.stddev_from_moving_average.com),
+            grubbs_limits: grubbs::Limits::new(settings.grubbs.alpha),
+            ks: KsBuffers::default(),
+            settings,
         }
     }
+
+    /// `point` is about to leave the window: the oldest there is.
+    pub fn expire(&mut self, state: &mut State, point: Point) {
+        state.first_hour.expire(point);
+        state.moving.expire(point.value, &mut self.weights);
+    }
+
+    /// Takes in the newest sample of `window` and judges it, as cheaply as the outcome allows.
+    pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
+        state
+            .first_hour
+            .follow(window, self.settings.first_hour_average.older_than_s);
+        state.moving.follow(window, &mut self.weights);
+        self.rest_order(state, window);
+        let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
+        let changed = anomalous != state.anomalous;
+        state.anomalous = anomalous;
+        Observation {
+            anomalous,
+            alert: anomalous && changed,
+            changed,
+        }
+    }
+
+    /// The verdict behind `observation`, which is of the newest sample: all nine votes, with what they went by.
+    pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
+        let last = window.last().unwrap_or_default();
+        let facts = Facts::of(window);
+        let algorithms = self.settings.algorithms.clone();
+        let votes: Vec<Vote> = algorithms
+            .iter()
+            .map(|&algorithm| self.vote(algorithm, state, window, &facts))
+            .collect();
+        let mut ballot = Ballot::new(&self.settings);
+        for (&algorithm, vote) in algorithms.iter().zip(&votes) {
+            ballot.add(algorithm, vote.finding.outcome);
+        }
+        let standing = self.standing(window);
+        let (score, reason) = match standing {
+            Standing::Analysed => (ballot.score(), ballot.reason()),
+            Standing::Boring { samples } => (0.0, format!("boring: the last {samples} values are equal")),
+            Standing::TooShort { samples, needed } => (0.0, format!("too short: {samples} samples, {needed} needed")),
+        };
+        Verdict {
+            timestamp: last.timestamp,
+            value: last.value,
+            score,
+            anomalous: standing == Standing::Analysed && ballot.is_elected(),
+            alert: observation.alert,
+            reason,
+            votes,
+        }
+    }
+
+    /// Why the series is judged or not.
+    pub fn standing(&self, window: &Window) -> Standing {
+        let samples = window.len();
+        let needed = self.settings.min_samples as usize;
+        let boring = samples.min(self.settings.boring_samples as usize);
+        if samples < needed {
+            Standing::TooShort { samples, needed }
+        } else if window.equal_run() >= boring {
+            Standing::Boring { samples: boring }
+        } else {
+            Standing::Analysed
+        }
+    }
+
+    /// Do enough algorithms vote true? The dear ones are asked only while that is open.
+    fn is_elected(&mut self, state: &mut State, window: &mut Window) -> bool {
+        let facts = Facts::of(window);
+        let mut ballot = Ballot::new(&self.settings);
+        for place in 0..self.settings.algorithms.len() {
+            let algorithm = self.settings.algorithms[place];
+            if !algorithm.is_dear() {
+                ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
+            }
+        }
+        // `ks_test` first, as it alone can fail and undo what all others have voted.
+        for algorithm in Algorithm::DEAR {
+            if ballot.is_decided() {
+                break;
+            }
+            if self.settings.algorithms.contains(&algorithm) {
+                ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
+            }
+        }
+        ballot.is_elected()
+    }
+
+    fn find(&mut self, algorithm: Algorithm, state: &mut State, window: &mut Window, facts: &Facts) -> Finding {
+        let settings = &self.settings;
+        match algorithm {
+            Algorithm::FirstHourAverage => {
+                first_hour_average::find(&settings.first_hour_average, &state.first_hour, facts)
+            }
+            Algorithm::MeanSubtractionCumulation => {
+                mean_subtraction_cumulation::find(&settings.mean_subtraction_cumulation, facts)
+            }
+            Algorithm::StddevFromAverage => stddev_from_average::find(&settings.stddev_from_average, facts),
+            Algorithm::StddevFromMovingAverage => stddev_from_moving_average::find(
+                &settings.stddev_from_moving_average,
+                &state.moving,
+                &self.weights,
+                facts,
+            ),
+            Algorithm::LeastSquares => least_squares::find(&settings.least_squares, window, facts),
+            Algorithm::Grubbs => grubbs::find(&mut self.grubbs_limits, facts),
+            Algorithm::HistogramBins => {
+                state.order_idle = 0;
+                histogram_bins::find(&settings.histogram_bins, window.ordered(), facts)
+            }
+            Algorithm::MedianAbsoluteDeviation => {
+                state.order_idle = 0;
+                median_absolute_deviation::find(&settings.median_absolute_deviation, window.ordered(), facts)
+            }
+            Algorithm::KsTest => ks_test::find(&settings.ks_test, &mut self.ks, window),
+        }
+    }
+
+    fn vote(&mut self, algorithm: Algorithm, state: &mut State, window: &mut Window, facts: &Facts) -> Vote {
+        let finding = self.find(algorithm, state, window, facts);
+        let details = match algorithm {
+            Algorithm::FirstHourAverage => first_hour_average::details(&state.first_hour, facts),
+            Algorithm::MeanSubtractionCumulation => mean_subtraction_cumulation::details(facts),
+            Algorithm::StddevFromAverage => stddev_from_average::details(facts),
+            Algorithm::StddevFromMovingAverage => stddev_from_moving_average::details(&state.moving, &self.weights),
+            Algorithm::LeastSquares => least_squares::details(window),
+            Algorithm::Grubbs => grubbs::details(facts),
+            Algorithm::HistogramBins => histogram_bins::details(&self.settings.histogram_bins, window.ordered(), facts),
+            Algorithm::MedianAbsoluteDeviation => median_absolute_deviation::details(window.ordered()),
+            Algorithm::KsTest => self.ks.details(),
+        };
+        Vote {
+            name: algorithm.name(),
+            finding,
+            details: details
+                .into_iter()
+                .filter_map(|(name, value)| Some((name, value?)))
+                .collect(),
+        }
+    }
+
+    /// Gives the values in order up once the dear algorithms have not been asked for a while.
+    fn rest_order(&self, state: &mut State, window: &mut Window) {
+        if window.keeps_order() {
+            state.order_idle += 1;
+            if state.order_idle > ORDER_IDLE_SAMPLES {
+                window.forget_order();
+            }
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a window holds far fewer than 2^53 values")]
+fn count(samples: usize) -> f64 {
+    samples as f64
 }

@@ -58,10 +58,10 @@ impl LineSums {
         (time, product)
     }
 
-    /// The line; `None` below two points.
+    /// The line, level through a single point; `None` of nothing.
     pub(super) fn fit(&self, moments: &Moments) -> Option<LineFit> {
         let count = moments.count();
-        if count < 2 {
+        if count == 0 {
             return None;
         }
         let (anchor, sum) = moments.anchored_sum();
@@ -69,7 +69,11 @@ impl LineSums {
         // n^2 times the variance of the times: exact, as all are whole numbers.
         let spread = i128::from(count) * self.squares - i128::from(self.times) * i128::from(self.times);
         let covariance = self.products * f64::from(count) - times * sum;
-        let slope = covariance / DoubleDouble::from_integer(spread);
+        let slope = if spread > 0 {
+            covariance / DoubleDouble::from_integer(spread)
+        } else {
+            DoubleDouble::ZERO
+        };
         let unexplained = moments.squared_deviations() - slope * covariance / f64::from(count);
         Some(LineFit {
             slope: slope.value(),

@@ -30,6 +30,10 @@ impl Ordered {
         self.values.remove(place);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
     pub(crate) fn min(&self) -> Option<f64> {
         self.values.first().copied()
     }

@@ -1,0 +1,275 @@
+//! Backtests: carbon lines from files through the very engine that runs live.
+//!
+//! One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own: limits that compare a
+//! timestamp with the clock are off, so that the lines of last year are judged as they would have been then.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+
+use crate::{
+    glob::Glob,
+    intake::{ForwardInvalid, Sorter},
+    line::{Chunker, Timestamp},
+    report::VerdictReport,
+    shard::{self, Change, Event, Limits, Shard, Tally, Unanalysed, Verbosity, Watch},
+};
+
+const READ_BYTES: usize = 256 * 1024;
+
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Standard input.
+    Stdin,
+    /// A file; one that ends in `.gz` is unpacked.
+    File(PathBuf),
+}
+
+/// Why a backtest ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum BacktestError {
+    /// An input cannot be read.
+    #[error("{input} cannot be read: {error}")]
+    Read {
+        /// Which one.
+        input: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The verdicts cannot be written.
+    #[error("verdicts cannot be written: {0}")]
+    Write(#[from] io::Error),
+}
+
+/// What a backtest has seen.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Lines read.
+    pub lines: u64,
+    /// What became of them.
+    pub tally: Tally,
+    /// Series seen.
+    pub series: usize,
+    /// Anomalies that opened, by detector.
+    pub opened: BTreeMap<Arc<str>, u64>,
+    /// Anomalies that are open at the end.
+    pub open: u64,
+    /// Time taken so far (seconds).
+    pub elapsed_s: f64,
+}
+
+/// A backtest at work.
+struct Backtest<'a, W: Write> {
+    sorter: Sorter,
+    shard: Shard,
+    max_line_bytes: usize,
+    events: Vec<Event>,
+    verdicts: BufWriter<W>,
+    summary: Summary,
+    started: Instant,
+    progress: &'a mut dyn FnMut(&Summary),
+}
+
+impl From<&str> for Input {
+    fn from(argument: &str) -> Self {
+        if argument == "-" {
+            Self::Stdin
+        } else {
+            Self::File(argument.into())
+        }
+    }
+}
+
+/// Settings that let every series be judged by the detector called `name`; `None` when there is no such detector.
+pub fn with_detector(mut settings: shard::Settings, name: &str) -> Option<shard::Settings> {
+    let detector = settings.detectors.iter().position(|detector| &*detector.name == name)?;
+    settings.watches = vec![Watch {
+        globs: vec![Glob::new("**").expect("two stars are a pattern")],
+        detectors: vec![detector],
+    }];
+    Some(settings)
+}
+
+/// Feeds the lines of `inputs` through a shard and writes verdicts to `verdicts`, a JSON object a line.
+///
+/// `progress` is called after each read.
+///
+/// # Errors
+/// When an input cannot be read or a verdict not written. What was judged before has been written.
+pub fn run(
+    mut settings: shard::Settings,
+    verbosity: Verbosity,
+    max_line_bytes: usize,
+    inputs: &[Input],
+    verdicts: impl Write,
+    progress: &mut dyn FnMut(&Summary),
+) -> Result<Summary, BacktestError> {
+    settings.limits = Limits {
+        max_age_s: None,
+        max_ahead_s: None,
+    };
+    let mut backtest = Backtest {
+        sorter: Sorter::new(1, max_line_bytes, ForwardInvalid::Forward),
+        shard: Shard::new(Arc::new(settings), verbosity, Arc::new(AtomicUsize::new(0))),
+        max_line_bytes,
+        events: Vec::new(),
+        verdicts: BufWriter::new(verdicts),
+        summary: Summary::default(),
+        started: Instant::now(),
+        progress,
+    };
+    for input in inputs {
+        match input {
+            Input::Stdin => backtest.feed(io::stdin().lock(), "standard input")?,
+            Input::File(path) => {
+                let reader = open(path).map_err(|error| BacktestError::Read {
+                    input: path.display().to_string(),
+                    error,
+                })?;
+                backtest.feed(reader, &path.display().to_string())?;
+            }
+        }
+    }
+    backtest.verdicts.flush()?;
+    Ok(backtest.summary)
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
+    let packed = path
+        .extension()
+        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+    Ok(if packed {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(file)
+    })
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+impl<W: Write> Backtest<'_, W> {
+    fn feed(&mut self, mut reader: impl Read, input: &str) -> Result<(), BacktestError> {
+        let mut chunker = Chunker::new(self.max_line_bytes);
+        let mut buffer = BytesMut::new();
+        loop {
+            buffer.reserve(chunker.begun_bytes() + READ_BYTES);
+            chunker.put_begun(&mut buffer);
+            let begun = buffer.len();
+            buffer.resize(begun + READ_BYTES, 0);
+            let read = reader.read(&mut buffer[begun..]).map_err(|error| BacktestError::Read {
+                input: input.to_owned(),
+                error,
+            })?;
+            buffer.truncate(begun + read);
+            let mut filled = buffer.split();
+            if read == 0 {
+                // A file, unlike a connection, is whole without a last newline.
+                if filled.is_empty() {
+                    return Ok(());
+                }
+                filled.extend_from_slice(b"\n");
+            }
+            let cut = chunker.cut(filled.freeze());
+            if cut.given_up.is_some() {
+                self.summary.lines += 1;
+                self.summary.tally.add_unanalysed(Unanalysed::Quarantined, 1);
+            }
+            if let Some(chunk) = cut.chunk {
+                self.judge(&chunk)?;
+            }
+            self.summary.elapsed_s = self.started.elapsed().as_secs_f64();
+            (self.progress)(&self.summary);
+            if read == 0 {
+                return Ok(());
+            }
+        }
+    }
+
+    fn judge(&mut self, chunk: &Bytes) -> Result<(), BacktestError> {
+        let received = now();
+        let mut sorted = self.sorter.sort(chunk, received);
+        self.summary.lines += sorted.lines;
+        self.summary.tally.add(&sorted.tally);
+        if let Some(batch) = sorted.take_batch(0, chunk, received) {
+            self.shard.apply(&batch, &mut self.events, &mut self.summary.tally);
+        }
+        self.summary.series = self.shard.series_count();
+        for event in self.events.drain(..) {
+            match event.change {
+                Some(Change::Opened) => {
+                    *self.summary.opened.entry(Arc::clone(&event.detector)).or_default() += 1;
+                    self.summary.open += 1;
+                }
+                Some(Change::Closed) => self.summary.open -= 1,
+                None => {}
+            }
+            serde_json::to_writer(&mut self.verdicts, &VerdictReport::from(&event)).map_err(io::Error::from)?;
+            self.verdicts.write_all(b"\n")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A series at one sample a minute that leaps for `leap` samples at its end.
+    fn lines(leap: usize) -> String {
+        let value = |place: usize| if place < 1500 { 10 + place * 7 % 13 } else { 900 };
+        (0..1500 + leap).fold(String::new(), |all, place| {
+            all + &format!("a.b {} {}\n", value(place), 1_700_000_000 + 60 * place)
+        })
+    }
+
+    fn verdicts(verbosity: Verbosity, text: &str) -> (Vec<serde_json::Value>, Summary) {
+        let directory = std::env::temp_dir().join(format!("skyrelay-backtest-{}-{verbosity:?}", std::process::id()));
+        std::fs::write(&directory, text).unwrap();
+        let mut out = Vec::new();
+        let inputs = [Input::File(directory.clone())];
+        let settings = shard::Settings::default();
+        let summary = run(settings, verbosity, 16_384, &inputs, &mut out, &mut |_| {}).unwrap();
+        std::fs::remove_file(directory).unwrap();
+        let parse = |line| serde_json::from_str(line).unwrap();
+        (String::from_utf8(out).unwrap().lines().map(parse).collect(), summary)
+    }
+
+    #[test]
+    fn a_leap_is_told_once_with_all_nine_votes() {
+        let (verdicts, summary) = verdicts(Verbosity::Changes, &lines(3));
+        assert_eq!(verdicts.len(), 1);
+        assert_eq!(verdicts[0]["alert"], true);
+        assert_eq!(verdicts[0]["votes"].as_object().unwrap().len(), 9);
+        assert_eq!(
+            (summary.lines, summary.tally.analysed, summary.series, summary.open),
+            (1503, 1503, 1, 1)
+        );
+    }
+
+    #[test]
+    fn every_sample_is_told_on_request() {
+        let (verdicts, _) = verdicts(
+            Verbosity::EverySample,
+            &(lines(0) + "a.b 1 1700000000\na.c 1 1\na.c 2 2"),
+        );
+        assert_eq!(verdicts.len(), 1502);
+        assert!(
+            verdicts
+                .iter()
+                .all(|verdict| verdict["votes"].as_object().unwrap().len() == 9)
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! `ks_test`: are the values of the last ten minutes distributed unlike those of the hour before, though that hour was
+//! stationary?
+//!
+//! A two-sample Kolmogorov-Smirnov test (p below 0.05 and a distance above 0.5), and behind it an augmented Dickey-Fuller
+//! test of the reference (p below 0.05). Both samples need 20 values, so it is silent unless samples come every 30 s or
+//! faster. The Dickey-Fuller test fails on a reference that is constant or too short for its lags; the original then gives
+//! no verdict at all.
+
+use super::{
+    super::{Finding, Outcome},
+    KsTest,
+};
+use crate::{
+    detect::statistics::{adf, kolmogorov},
+    window::Window,
+};
+
+/// Buffers for the two samples, and what was found in them.
+#[derive(Debug, Default)]
+pub(super) struct KsBuffers {
+    /// In order of time.
+    reference: Vec<f64>,
+    reference_ordered: Vec<f64>,
+    probe: Vec<f64>,
+    adf: adf::Scratch,
+    distance: Option<f64>,
+    adf_p: Option<f64>,
+}
+
+impl KsBuffers {
+    /// What the last [`find`] went by.
+    pub(super) fn details(&self) -> Vec<(&'static str, Option<f64>)> {
+        vec![
+            ("reference_samples", Some(super::count(self.reference.len()))),
+            ("probe_samples", Some(super::count(self.probe.len()))),
+            ("distance", self.distance),
+            ("adf_p", self.adf_p),
+        ]
+    }
+
+    fn fill(&mut self, settings: &KsTest, window: &Window) {
+        self.reference.clear();
+        self.probe.clear();
+        self.distance = None;
+        self.adf_p = None;
+        let now = window.last().map_or(0, |point| point.timestamp);
+        window.each_since(now - settings.reference_s, |point| {
+            if point.timestamp < now - settings.probe_s {
+                self.reference.push(point.value);
+            } else {
+                self.probe.push(point.value);
+            }
+        });
+    }
+}
+
+/// The statistic is the p-value of the Kolmogorov-Smirnov test: small is suspicious.
+pub(super) fn find(settings: &KsTest, buffers: &mut KsBuffers, window: &Window) -> Finding {
+    buffers.fill(settings, window);
+    let threshold = Some(settings.alpha);
+    let needed = settings.min_samples as usize;
+    if buffers.reference.len() < needed || buffers.probe.len() < needed {
+        return Finding {
+            threshold,
+            ..Finding::UNDEFINED
+        };
+    }
+    buffers.reference_ordered.clone_from(&buffers.reference);
+    buffers.reference_ordered.sort_unstable_by(f64::total_cmp);
+    buffers.probe.sort_unstable_by(f64::total_cmp);
+    let test = kolmogorov::two_sample(&buffers.reference_ordered, &buffers.probe);
+    buffers.distance = Some(test.d);
+    let outcome = if test.p < settings.alpha && test.d > settings.min_distance {
+        match buffers.adf.p_value(&buffers.reference, settings.adf_max_lag as usize) {
+            Ok(p) => {
+                // NaN where the statistic is 0 / 0: no vote for an anomaly.
+                buffers.adf_p = Some(p).filter(|p| p.is_finite());
+                if p < settings.adf_alpha {
+                    Outcome::True
+                } else {
+                    Outcome::False
+                }
+            }
+            Err(_) => Outcome::Failed,
+        }
+    } else {
+        Outcome::False
+    };
+    Finding {
+        outcome,
+        statistic: Some(test.p),
+        threshold,
+    }
+}

@@ -1,0 +1,6 @@
+//! Distributions and tests that detectors are made of, as plain functions of numbers.
+
+pub(crate) mod adf;
+pub(crate) mod kolmogorov;
+mod normal;
+pub(crate) mod student_t;

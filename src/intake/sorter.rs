@@ -1,0 +1,263 @@
+//! One pass over a chunk: what is held back, what goes upstream, and which shard looks at which line.
+
+use ahash::RandomState;
+use bytes::Bytes;
+
+use super::ForwardInvalid;
+use crate::{
+    line::{self, Poison, Scanned, Timestamp},
+    shard::{Batch, LineRef, Tally, Unanalysed},
+};
+
+/// Poison lines of one chunk that are shown in the log.
+const SAMPLES_MAX: usize = 3;
+
+/// Sorts chunks. Any number of threads may use one.
+#[derive(Clone, Debug)]
+pub struct Sorter {
+    /// Seeded at random: names come from the network.
+    hasher: RandomState,
+    shards: usize,
+    max_line_bytes: usize,
+    forward_invalid: ForwardInvalid,
+}
+
+/// Bytes that hold whole lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The lines, newlines included.
+    pub bytes: Bytes,
+    /// How many there are.
+    pub lines: u64,
+}
+
+/// A chunk, sorted.
+#[derive(Clone, Debug, Default)]
+pub struct Sorted {
+    /// All lines of the chunk.
+    pub lines: u64,
+    /// What goes upstream: the chunk itself, unless lines were held back.
+    pub forwarded: Vec<Chunk>,
+    /// What each shard looks at; empty for shards without a line.
+    pub batches: Vec<Vec<LineRef>>,
+    /// Poison lines, by kind.
+    pub quarantined: Quarantined,
+    /// Lines held back because carbon would drop them (`forward_invalid = "drop"`).
+    pub filtered: u64,
+    /// Lines that no shard looks at, by reason.
+    pub tally: Tally,
+    /// Some of the poison lines, for the log.
+    pub samples: Vec<(Poison, Bytes)>,
+}
+
+/// Poison lines, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quarantined {
+    /// With bytes that are not UTF-8.
+    pub not_utf8: u64,
+    /// With too many bytes.
+    pub too_long: u64,
+    /// With a timestamp of `nan` or `inf`.
+    pub timestamp_not_finite: u64,
+}
+
+impl Sorter {
+    /// A sorter for `shards` shards (1 or more) and lines of at most `max_line_bytes` (64 to 65,535).
+    pub fn new(shards: usize, max_line_bytes: usize, forward_invalid: ForwardInvalid) -> Self {
+        assert!(shards > 0, "there is at least one shard");
+        assert!(max_line_bytes <= LineRef::LINE_BYTES_MAX, "lines fit a reference");
+        Self {
+            hasher: RandomState::new(),
+            shards,
+            max_line_bytes,
+            forward_invalid,
+        }
+    }
+
+    /// Longest line (bytes).
+    pub fn max_line_bytes(&self) -> usize {
+        self.max_line_bytes
+    }
+
+    /// Hash of a series' name, and the shard that owns the series.
+    pub fn place(&self, name: &[u8]) -> (u64, usize) {
+        let hash = self.hasher.hash_one(name);
+        (hash, self.shard_of(hash))
+    }
+
+    /// Sorts the lines of `chunk`, which ends with a newline.
+    pub fn sort(&self, chunk: &Bytes, received: Timestamp) -> Sorted {
+        let mut sorted = Sorted {
+            batches: vec![Vec::new(); self.shards],
+            ..Sorted::default()
+        };
+        let mut cut = Cutter::new(chunk);
+        line::scan(chunk, self.max_line_bytes, |scanned| {
+            sorted.lines += 1;
+            match scanned {
+                Scanned::Poison(span, poison) => {
+                    cut.hold_back(span.start, span.end + 1);
+                    sorted.quarantined.add(poison, 1);
+                    sorted.tally.add_unanalysed(Unanalysed::Quarantined, 1);
+                    if sorted.samples.len() < SAMPLES_MAX {
+                        sorted.samples.push((poison, chunk.slice(span)));
+                    }
+                }
+                Scanned::Line(line) => {
+                    if self.forward_invalid == ForwardInvalid::Drop
+                        && let Err(error) = line::parse(&chunk[line.span.clone()], received)
+                        && error.is_malformed()
+                    {
+                        cut.hold_back(line.span.start, line.span.end + 1);
+                        sorted.filtered += 1;
+                        sorted.tally.add_unanalysed(error.into(), 1);
+                        return;
+                    }
+                    cut.lines += 1;
+                    let (hash, shard) = self.place(&chunk[line.name.clone()]);
+                    sorted.batches[shard].push(LineRef::new(hash, &line.name, line.span.end));
+                }
+            }
+        });
+        sorted.forwarded = cut.finish();
+        sorted
+    }
+
+    /// The upper half chooses the shard, as the table of a shard goes by the lower one.
+    fn shard_of(&self, hash: u64) -> usize {
+        let scaled = (u128::from(hash) * self.shards as u128) >> 64;
+        usize::try_from(scaled).expect("less than the number of shards")
+    }
+}
+
+impl Sorted {
+    /// The batch for `shard`, if it has a line.
+    pub fn take_batch(&mut self, shard: usize, chunk: &Bytes, received: Timestamp) -> Option<Batch> {
+        let lines = std::mem::take(&mut self.batches[shard]);
+        (!lines.is_empty()).then(|| Batch {
+            chunk: chunk.clone(),
+            received,
+            lines,
+        })
+    }
+}
+
+impl Quarantined {
+    /// Adds poison lines of one kind.
+    pub fn add(&mut self, poison: Poison, lines: u64) {
+        match poison {
+            Poison::NotUtf8 => self.not_utf8 += lines,
+            Poison::TooLong => self.too_long += lines,
+            Poison::TimestampNotFinite => self.timestamp_not_finite += lines,
+        }
+    }
+}
+
+/// Cuts lines out of a chunk without copying the rest.
+struct Cutter<'a> {
+    chunk: &'a Bytes,
+    pieces: Vec<Chunk>,
+    /// Where the piece at hand begins, and the lines in it so far.
+    start: usize,
+    lines: u64,
+}
+
+impl<'a> Cutter<'a> {
+    fn new(chunk: &'a Bytes) -> Self {
+        Self {
+            chunk,
+            pieces: Vec::new(),
+            start: 0,
+            lines: 0,
+        }
+    }
+
+    fn hold_back(&mut self, start: usize, end: usize) {
+        self.end_piece(start);
+        self.start = end;
+    }
+
+    fn finish(mut self) -> Vec<Chunk> {
+        self.end_piece(self.chunk.len());
+        self.pieces
+    }
+
+    fn end_piece(&mut self, end: usize) {
+        if self.start < end {
+            self.pieces.push(Chunk {
+                bytes: self.chunk.slice(self.start..end),
+                lines: std::mem::take(&mut self.lines),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sort(chunk: &'static [u8], forward_invalid: ForwardInvalid) -> Sorted {
+        Sorter::new(3, 100, forward_invalid).sort(&Bytes::from_static(chunk), 0)
+    }
+
+    fn forwarded(sorted: &Sorted) -> Vec<(&[u8], u64)> {
+        sorted
+            .forwarded
+            .iter()
+            .map(|chunk| (&*chunk.bytes, chunk.lines))
+            .collect()
+    }
+
+    #[test]
+    fn a_clean_chunk_is_forwarded_whole() {
+        let sorted = sort(b"a 1 2\nb x\nc 1 2\n", ForwardInvalid::Forward);
+        assert_eq!(forwarded(&sorted), [(&b"a 1 2\nb x\nc 1 2\n"[..], 3)]);
+        assert_eq!(sorted.batches.iter().map(Vec::len).sum::<usize>(), 3);
+        assert_eq!((sorted.lines, sorted.filtered), (3, 0));
+    }
+
+    #[test]
+    fn poison_is_cut_out() {
+        let sorted = sort(b"a 1 nan\nb 1 2\n\xff\n\xfe\nc 1 2\nd 1 inf\n", ForwardInvalid::Forward);
+        assert_eq!(forwarded(&sorted), [(&b"b 1 2\n"[..], 1), (&b"c 1 2\n"[..], 1)]);
+        let expected = Quarantined {
+            not_utf8: 2,
+            too_long: 0,
+            timestamp_not_finite: 2,
+        };
+        assert_eq!(sorted.quarantined, expected);
+        assert_eq!(sorted.tally.unanalysed(Unanalysed::Quarantined), 4);
+        assert_eq!(sorted.samples.len(), 3);
+        assert_eq!(
+            sorted.samples[0],
+            (Poison::TimestampNotFinite, Bytes::from_static(b"a 1 nan"))
+        );
+    }
+
+    #[test]
+    fn malformed_lines_are_filtered_on_request_only() {
+        let chunk = b"a 1 2\nb x\nc nan 2\n\n";
+        assert_eq!(forwarded(&sort(chunk, ForwardInvalid::Forward)), [(&chunk[..], 4)]);
+        let sorted = sort(chunk, ForwardInvalid::Drop);
+        assert_eq!(forwarded(&sorted), [(&b"a 1 2\n"[..], 1), (&b"c nan 2\n"[..], 1)]);
+        assert_eq!(sorted.filtered, 2);
+        assert_eq!(sorted.tally.unanalysed(Unanalysed::Fields), 1);
+        assert_eq!(sorted.tally.unanalysed(Unanalysed::Empty), 1);
+    }
+
+    #[test]
+    fn a_series_stays_with_its_shard() {
+        let sorter = Sorter::new(3, 100, ForwardInvalid::Forward);
+        let shard = |line: &'static [u8]| {
+            sorter
+                .sort(&Bytes::from_static(line), 0)
+                .batches
+                .iter()
+                .position(|lines| !lines.is_empty())
+        };
+        assert_eq!(
+            shard(b"servers.web1.load 1 2\n"),
+            shard(b"  servers.web1.load\t7 8\r\n")
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! Verdicts as people and programs read them: the one JSON form of backtest, log and API.
+
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::{
+    detect::{Outcome, Verdict, Vote},
+    shard::Event,
+};
+
+/// A verdict on a series. Fields that a detector cannot give are absent.
+#[derive(Serialize)]
+pub struct VerdictReport<'a> {
+    series: &'a str,
+    timestamp: i64,
+    value: f64,
+    detector: &'a str,
+    score: f64,
+    anomalous: bool,
+    alert: bool,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Votes::is_empty")]
+    votes: Votes<'a>,
+}
+
+struct Votes<'a>(&'a [Vote]);
+
+#[derive(Serialize)]
+struct VoteReport<'a> {
+    /// `null` when the algorithm returned nothing.
+    vote: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    failed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistic: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    #[serde(flatten)]
+    details: Details<'a>,
+}
+
+struct Details<'a>(&'a [(&'static str, f64)]);
+
+impl<'a> VerdictReport<'a> {
+    /// The report on `verdict`, given by `detector` on `series`.
+    pub fn new(series: &'a str, detector: &'a str, verdict: &'a Verdict) -> Self {
+        Self {
+            series,
+            timestamp: verdict.timestamp,
+            value: verdict.value,
+            detector,
+            score: verdict.score,
+            anomalous: verdict.anomalous,
+            alert: verdict.alert,
+            reason: &verdict.reason,
+            votes: Votes(&verdict.votes),
+        }
+    }
+}
+
+impl<'a> From<&'a Event> for VerdictReport<'a> {
+    fn from(event: &'a Event) -> Self {
+        Self::new(&event.series, &event.detector, &event.verdict)
+    }
+}
+
+impl Votes<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Serialize for Votes<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|vote| {
+            let finding = vote.finding;
+            let report = VoteReport {
+                vote: match finding.outcome {
+                    Outcome::True => Some(true),
+                    Outcome::False => Some(false),
+                    Outcome::Nothing | Outcome::Failed => None,
+                },
+                failed: finding.outcome == Outcome::Failed,
+                statistic: finding.statistic,
+                threshold: finding.threshold,
+                details: Details(&vote.details),
+            };
+            (vote.name, report)
+        }))
+    }
+}
+
+impl Serialize for Details<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detect::Finding;
+
+    #[test]
+    fn a_verdict_reads_as_agreed() {
+        let vote = |name, outcome, statistic| Vote {
+            name,
+            finding: Finding {
+                outcome,
+                statistic,
+                threshold: Some(3.5),
+            },
+            details: vec![("mean", 2.0)],
+        };
+        let verdict = Verdict {
+            timestamp: 1_700_000_000,
+            value: 12.5,
+            score: 1.5,
+            anomalous: true,
+            alert: true,
+            reason: "3 of 3 algorithms, 2 needed".to_owned(),
+            votes: vec![
+                vote("grubbs", Outcome::True, Some(4.25)),
+                vote("median_absolute_deviation", Outcome::Nothing, None),
+                vote("ks_test", Outcome::Failed, Some(0.25)),
+            ],
+        };
+        let report = VerdictReport::new("servers.web1.load", "classic", &verdict);
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            concat!(
+                r#"{"series":"servers.web1.load","timestamp":1700000000,"value":12.5,"detector":"classic","score":1.5,"#,
+                r#""anomalous":true,"alert":true,"reason":"3 of 3 algorithms, 2 needed","votes":{"#,
+                r#""grubbs":{"vote":true,"statistic":4.25,"threshold":3.5,"mean":2.0},"#,
+                r#""median_absolute_deviation":{"vote":null,"threshold":3.5,"mean":2.0},"#,
+                r#""ks_test":{"vote":null,"failed":true,"statistic":0.25,"threshold":3.5,"mean":2.0}}}"#,
+            )
+        );
+    }
+}

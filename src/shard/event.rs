@@ -1,0 +1,72 @@
+//! What a shard tells.
+
+use std::sync::Arc;
+
+use crate::{
+    detect::{Observation, Standing, Verdict},
+    line::Timestamp,
+    window::Point,
+};
+
+/// A detector's verdict on a series, worth telling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Name of the series.
+    pub series: Arc<str>,
+    /// Name of the detector.
+    pub detector: Arc<str>,
+    /// What it means for the anomaly; `None`: nothing has changed, and every sample is being told.
+    pub change: Option<Change>,
+    /// The verdict.
+    pub verdict: Verdict,
+}
+
+/// What a verdict means for an anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It begins.
+    Opened,
+    /// It is over.
+    Closed,
+}
+
+impl Change {
+    pub(super) fn of(seen: Observation) -> Option<Self> {
+        match (seen.changed, seen.anomalous) {
+            (true, true) => Some(Self::Opened),
+            (true, false) => Some(Self::Closed),
+            (false, _) => None,
+        }
+    }
+}
+
+/// What a shard knows of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// When its last line arrived, by the clock of the relay.
+    pub received: Timestamp,
+    /// Whether it is judged, and why not.
+    pub state: SeriesState,
+}
+
+/// Whether a series is judged, and why not.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SeriesState {
+    /// Its detectors look at it.
+    Watched {
+        /// Samples in its window.
+        samples: usize,
+        /// Memory of its window (bytes).
+        memory_bytes: usize,
+        /// Its newest sample.
+        last: Option<Point>,
+        /// Each detector's name, whether it judges, and whether its anomaly is open.
+        detectors: Vec<(Arc<str>, Standing, bool)>,
+    },
+    /// No watch gives it a detector.
+    Unwatched,
+    /// A detector has panicked over it.
+    Paused,
+}

@@ -1,0 +1,83 @@
+//! One series: its name, its window, and what its detectors remember.
+
+use std::sync::Arc;
+
+use crate::{
+    detect::{Engine, Observation, State},
+    line::Timestamp,
+    window::{OutOfOrder, Point, Scratch, Window},
+};
+
+/// One series.
+#[derive(Debug)]
+pub(super) struct Series {
+    pub(super) hash: u64,
+    pub(super) name: Arc<str>,
+    /// When its last line arrived, by the clock of the relay.
+    pub(super) received: Timestamp,
+    pub(super) analysis: Analysis,
+}
+
+/// What is done with the samples of a series.
+#[derive(Debug)]
+pub(super) enum Analysis {
+    /// They are judged.
+    Watched(Box<Watched>),
+    /// No watch gives it a detector.
+    Unwatched,
+    /// A detector has panicked over it.
+    Paused,
+}
+
+/// A window, and the detectors that look at it.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) window: Window,
+    pub(super) judges: Box<[Judge]>,
+}
+
+/// A detector's view of one series.
+#[derive(Debug)]
+pub(super) struct Judge {
+    /// Place among the engines.
+    pub(super) detector: usize,
+    pub(super) state: State,
+    /// Is the anomaly it has told of still open?
+    pub(super) open: bool,
+}
+
+impl Watched {
+    pub(super) fn new(span_s: i64, detectors: &[usize], engines: &[Engine]) -> Self {
+        let judge = |&detector: &usize| Judge {
+            detector,
+            state: engines[detector].new_state(),
+            open: false,
+        };
+        Self {
+            window: Window::new(span_s),
+            judges: detectors.iter().map(judge).collect(),
+        }
+    }
+
+    /// Takes in a sample and has it judged; `each` is called with every detector's observation.
+    pub(super) fn push(
+        &mut self,
+        point: Point,
+        engines: &mut [Engine],
+        scratch: &mut Scratch,
+        mut each: impl FnMut(&mut Judge, &mut Engine, &mut Window, Observation),
+    ) -> Result<(), OutOfOrder> {
+        let judges = &mut self.judges;
+        self.window.push(point, scratch, |old| {
+            for judge in &mut *judges {
+                engines[judge.detector].expire(&mut judge.state, old);
+            }
+        })?;
+        for judge in judges {
+            let engine = &mut engines[judge.detector];
+            let observation = engine.observe(&mut judge.state, &mut self.window);
+            each(judge, engine, &mut self.window, observation);
+        }
+        Ok(())
+    }
+}

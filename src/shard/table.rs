@@ -1,0 +1,75 @@
+//! Series by name.
+//!
+//! The hash of a name travels with its line, so finding a series costs a probe of the table and a comparison of the name.
+//! Series stay in their slots while they live; slots are used again.
+
+use hashbrown::HashTable;
+
+use super::series::Series;
+
+/// Series by name, and by slot.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Slots by hash of the name.
+    by_hash: HashTable<u32>,
+    slots: Vec<Option<Series>>,
+    free: Vec<u32>,
+}
+
+impl Table {
+    pub(super) fn len(&self) -> usize {
+        self.by_hash.len()
+    }
+
+    /// Slots in use or used before: the bound for [`Self::get`].
+    pub(super) fn slot_count(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The slot of the series called `name`, whose hash is `hash`.
+    pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
+        let same = |&slot: &u32| {
+            self.slots[slot as usize]
+                .as_ref()
+                .is_some_and(|series| series.hash == hash && series.name.as_bytes() == name)
+        };
+        self.by_hash.find(hash, same).map(|&slot| slot as usize)
+    }
+
+    /// Puts in a series that is not there yet.
+    pub(super) fn insert(&mut self, series: Series) -> usize {
+        let hash = series.hash;
+        let slot = if let Some(slot) = self.free.pop() {
+            self.slots[slot as usize] = Some(series);
+            slot
+        } else {
+            let slot = u32::try_from(self.slots.len()).expect("fewer than 2^32 series");
+            self.slots.push(Some(series));
+            slot
+        };
+        let slots = &self.slots;
+        self.by_hash.insert_unique(hash, slot, |&other| {
+            slots[other as usize].as_ref().map_or(0, |series| series.hash)
+        });
+        slot as usize
+    }
+
+    pub(super) fn get(&self, slot: usize) -> Option<&Series> {
+        self.slots.get(slot)?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Series> {
+        self.slots.get_mut(slot)?.as_mut()
+    }
+
+    /// Takes the series out of `slot`.
+    pub(super) fn remove(&mut self, slot: usize) -> Option<Series> {
+        let series = self.slots.get_mut(slot)?.take()?;
+        let number = u32::try_from(slot).expect("fewer than 2^32 series");
+        if let Ok(entry) = self.by_hash.find_entry(series.hash, |&other| other == number) {
+            entry.remove();
+        }
+        self.free.push(number);
+        Some(series)
+    }
+}
