@@ -93,7 +93,7 @@ impl From<&str> for Input {
 pub fn with_detector(mut settings: shard::Settings, name: &str) -> Option<shard::Settings> {
     let detector = settings.detectors.iter().position(|detector| &*detector.name == name)?;
     settings.watches = vec![Watch {
-        globs: vec![Glob::new("**").expect("two stars are a pattern")],
+        globs: vec![Glob::everything()],
         detectors: vec![detector],
     }];
     Some(settings)

@@ -59,6 +59,14 @@ impl Glob {
         })
     }
 
+    /// The pattern that every name matches: `**`.
+    ///
+    /// # Panics
+    /// Never: two stars are a pattern.
+    pub fn everything() -> Self {
+        Self::new("**").expect("two stars are a pattern")
+    }
+
     /// Does the whole of `name` match?
     pub fn matches(&self, name: &str) -> bool {
         self.regex.is_match(name)

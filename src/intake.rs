@@ -1,7 +1,117 @@
-//! intake
+//! What happens to a chunk: the program in forty lines.
+//!
+//! Forwarding comes first. A chunk goes to every upstream as it is, a reference count each, and only then to the shards,
+//! which may be behind without anybody upstream noticing.
 
 mod settings;
 mod sorter;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 pub use settings::*;
-pub use sorter::{Chunk, Quarantined, Sorted, Sorter};
+pub use sorter::{Quarantined, Sorted, Sorter};
+use tracing::warn;
+
+use crate::{
+    analysis::Analysis,
+    forward::Queue,
+    line::{Poison, Timestamp},
+    metrics::Metrics,
+    shard::{Tally, Unanalysed},
+};
+
+/// Bytes of a poison line that are shown in the log.
+const SHOWN_BYTES: usize = 120;
+
+/// Where chunks go.
+#[derive(Debug)]
+pub struct Intake {
+    sorter: Sorter,
+    when_behind: WhenBehind,
+    upstreams: Vec<Arc<Queue>>,
+    analysis: Arc<Analysis>,
+    metrics: Metrics,
+}
+
+impl Intake {
+    /// An intake that feeds `upstreams` and `analysis`.
+    pub fn new(
+        sorter: Sorter,
+        when_behind: WhenBehind,
+        upstreams: Vec<Arc<Queue>>,
+        analysis: Arc<Analysis>,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            sorter,
+            when_behind,
+            upstreams,
+            analysis,
+            metrics,
+        }
+    }
+
+    /// Takes whole lines that arrived at `received`. Waits only where the configuration makes senders wait.
+    pub async fn take(&self, chunk: Bytes, received: Timestamp) {
+        let mut sorted = self.sorter.sort(&chunk, received);
+        self.count(&sorted);
+        for upstream in &self.upstreams {
+            for piece in &sorted.forwarded {
+                upstream.push(piece.clone()).await;
+            }
+        }
+        for shard in 0..self.analysis.shards() {
+            if let Some(batch) = sorted.take_batch(shard, &chunk, received)
+                && let Err(batch) = self.analysis.give(shard, batch, self.when_behind).await
+            {
+                sorted.tally.add_unanalysed(Unanalysed::Shed, batch.lines.len() as u64);
+            }
+        }
+        self.metrics.analysis.add(&sorted.tally);
+    }
+
+    /// Counts a line that was given up because it did not end.
+    pub fn give_up(&self, beginning: &Bytes) {
+        let mut tally = Tally::default();
+        tally.add_unanalysed(Unanalysed::Quarantined, 1);
+        let mut quarantined = Quarantined::default();
+        quarantined.add(Poison::TooLong, 1);
+        self.count(&Sorted {
+            lines: 1,
+            quarantined,
+            samples: vec![(Poison::TooLong, beginning.clone())],
+            ..Sorted::default()
+        });
+        self.metrics.analysis.add(&tally);
+    }
+
+    /// The sorter, which knows the place of every series.
+    pub fn sorter(&self) -> &Sorter {
+        &self.sorter
+    }
+
+    fn count(&self, sorted: &Sorted) {
+        let metrics = &self.metrics.intake;
+        metrics.received.inc_by(sorted.lines);
+        metrics.filtered.inc_by(sorted.filtered);
+        let Quarantined {
+            not_utf8,
+            too_long,
+            timestamp_not_finite,
+        } = sorted.quarantined;
+        for (reason, lines) in [
+            ("not_utf8", not_utf8),
+            ("too_long", too_long),
+            ("timestamp_not_finite", timestamp_not_finite),
+        ] {
+            if lines > 0 {
+                metrics.quarantined.with_label_values(&[reason]).inc_by(lines);
+            }
+        }
+        for (poison, line) in &sorted.samples {
+            let shown = &line[..line.len().min(SHOWN_BYTES)];
+            warn!(?poison, line = %shown.escape_ascii(), "held back a line that carbon would hang up on");
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! skyrelay
+pub mod analysis;
 pub mod backtest;
 pub mod detect;
 pub mod forward;
@@ -6,6 +7,7 @@ pub mod glob;
 pub mod intake;
 pub mod line;
 pub mod listen;
+pub mod metrics;
 pub mod notify;
 pub mod report;
 pub mod shard;

@@ -15,9 +15,19 @@ mod number;
 mod parse;
 mod scan;
 
+use bytes::Bytes;
 pub use chunker::{Chunker, Cut};
 pub use parse::{LineError, Sample, parse, parse_fields};
 pub use scan::{Line, Poison, Scanned, scan};
+
+/// Bytes that hold whole lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chunk {
+    /// The lines, newlines included.
+    pub bytes: Bytes,
+    /// How many there are.
+    pub lines: u64,
+}
 
 /// Seconds since 1970-01-01T00:00:00Z, as carbon counts them.
 pub type Timestamp = i64;

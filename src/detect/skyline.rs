@@ -89,7 +89,7 @@ impl Engine {
             .first_hour
             .follow(window, self.settings.first_hour_average.older_than_s);
         state.moving.follow(window, &mut self.weights);
-        self.rest_order(state, window);
+        rest_order(state, window);
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;
@@ -218,14 +218,14 @@ impl Engine {
                 .collect(),
         }
     }
+}
 
-    /// Gives the values in order up once the dear algorithms have not been asked for a while.
-    fn rest_order(&self, state: &mut State, window: &mut Window) {
-        if window.keeps_order() {
-            state.order_idle += 1;
-            if state.order_idle > ORDER_IDLE_SAMPLES {
-                window.forget_order();
-            }
+/// Gives the values in order up once the dear algorithms have not been asked for a while.
+fn rest_order(state: &mut State, window: &mut Window) {
+    if window.keeps_order() {
+        state.order_idle += 1;
+        if state.order_idle > ORDER_IDLE_SAMPLES {
+            window.forget_order();
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::ForwardInvalid;
 use crate::{
-    line::{self, Poison, Scanned, Timestamp},
+    line::{self, Chunk, Poison, Scanned, Timestamp},
     shard::{Batch, LineRef, Tally, Unanalysed},
 };
 
@@ -20,15 +20,6 @@ pub struct Sorter {
     shards: usize,
     max_line_bytes: usize,
     forward_invalid: ForwardInvalid,
-}
-
-/// Bytes that hold whole lines.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chunk {
-    /// The lines, newlines included.
-    pub bytes: Bytes,
-    /// How many there are.
-    pub lines: u64,
 }
 
 /// A chunk, sorted.
@@ -63,6 +54,9 @@ pub struct Quarantined {
 
 impl Sorter {
     /// A sorter for `shards` shards (1 or more) and lines of at most `max_line_bytes` (64 to 65,535).
+    ///
+    /// # Panics
+    /// When either is out of its range.
     pub fn new(shards: usize, max_line_bytes: usize, forward_invalid: ForwardInvalid) -> Self {
         assert!(shards > 0, "there is at least one shard");
         assert!(max_line_bytes <= LineRef::LINE_BYTES_MAX, "lines fit a reference");

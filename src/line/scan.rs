@@ -63,8 +63,11 @@ pub fn scan(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(Scanned)) 
 }
 
 /// Is the chunk made of printable ASCII, blanks, carriage returns and newlines only?
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "without a branch, so that it is done many bytes at a time"
+)]
 fn is_plain(chunk: &[u8]) -> bool {
-    // Without a branch, so that it is done many bytes at a time.
     let odd = |byte: u8| (byte >= 0x7f) | ((byte < 0x20) & (byte != b'\n') & (byte != b'\r'));
     !chunk.iter().fold(false, |found, &byte| found | odd(byte))
 }

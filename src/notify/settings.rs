@@ -51,7 +51,7 @@ impl Default for Settings {
                 kind: ChannelKind::JsonLinesStdout,
             }],
             alerts: vec![Alert {
-                globs: vec![Glob::new("**").expect("two stars are a pattern")],
+                globs: vec![Glob::everything()],
                 detectors: Vec::new(),
                 to: vec![0],
             }],

@@ -56,7 +56,6 @@ impl Default for Limits {
 impl Default for Settings {
     /// Every series, a day back, judged by the default detector.
     fn default() -> Self {
-        let everything = Glob::new("**").expect("two stars are a pattern");
         Self {
             span_s: 24 * 3600,
             max_series: 1_000_000,
@@ -64,7 +63,7 @@ impl Default for Settings {
             limits: Limits::default(),
             detectors: vec![detect::Definition::default()],
             watches: vec![Watch {
-                globs: vec![everything],
+                globs: vec![Glob::everything()],
                 detectors: vec![0],
             }],
         }

@@ -1,0 +1,221 @@
+//! Shards at work: a thread and a queue for each.
+//!
+//! The queue of a shard is bounded in weight, and full it sheds or makes senders wait, as configured. A line weighs one,
+//! and long lines one for each 128 bytes of them, so that the bound holds memory too. Questions (from the API) wait in the
+//! same queue and are answered between batches: the shard stays the only owner of its series.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+
+use crate::{
+    intake::WhenBehind,
+    line::Timestamp,
+    shard::{Batch, Event, Settings, Shard, Tally, Verbosity},
+};
+
+/// Bytes of a batch that weigh as much as one line.
+const BYTES_PER_WEIGHT: usize = 128;
+
+/// Slots looked at in a sweep, of each thousand: with one sweep a second, every series is looked at in about a minute.
+const SWEEP_PER_THOUSAND: usize = 17;
+
+/// Threads that analyse, and the ways to them.
+#[derive(Debug)]
+pub struct Analysis {
+    inboxes: Vec<Inbox>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    series_count: Arc<AtomicUsize>,
+}
+
+/// The way to one shard.
+#[derive(Clone, Debug)]
+struct Inbox {
+    messages: mpsc::UnboundedSender<Message>,
+    /// What `messages` may still take on: the queue is bounded by this, as every batch in it holds a permit.
+    room: Arc<Semaphore>,
+    room_max: u32,
+}
+
+enum Message {
+    Batch(Batch, OwnedSemaphorePermit),
+    Sweep(Timestamp),
+    Ask(Question),
+    Stop,
+}
+
+type Question = Box<dyn FnOnce(&mut Shard) + Send>;
+
+/// Where shards send what they find, from their own threads. Blocking holds analysis up, and nothing else.
+pub trait Sink: Send + 'static {
+    /// Verdicts worth telling; leaves `events` empty.
+    fn events(&mut self, events: &mut Vec<Event>);
+    /// What became of the lines since the last call.
+    fn tally(&mut self, tally: &Tally);
+}
+
+/// The analysis has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the analysis has stopped")]
+pub struct Stopped;
+
+impl Analysis {
+    /// Starts `shards` threads (1 or more), whose queues hold lines of `queue_lines_max` weight together.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start<S: Sink>(
+        settings: &Arc<Settings>,
+        shards: usize,
+        queue_lines_max: usize,
+        mut sink: impl FnMut() -> S,
+    ) -> std::io::Result<Self> {
+        let series_count = Arc::new(AtomicUsize::new(0));
+        let room_max = u32::try_from(queue_lines_max.div_ceil(shards)).unwrap_or(u32::MAX);
+        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
+        for number in 0..shards {
+            let shard = Shard::new(Arc::clone(settings), Verbosity::Changes, Arc::clone(&series_count));
+            let (messages, inbox) = mpsc::unbounded_channel();
+            let sink = sink();
+            let thread = std::thread::Builder::new()
+                .name(format!("shard-{number}"))
+                .spawn(move || drive(shard, inbox, sink))?;
+            threads.push(thread);
+            inboxes.push(Inbox {
+                messages,
+                room: Arc::new(Semaphore::new(room_max as usize)),
+                room_max,
+            });
+        }
+        Ok(Self {
+            inboxes,
+            threads: Mutex::new(threads),
+            series_count,
+        })
+    }
+
+    /// Gives `batch` to a shard. Gives it back when the queue is full and `when_behind` says to shed.
+    ///
+    /// # Errors
+    /// The batch, which was not taken.
+    pub async fn give(&self, shard: usize, batch: Batch, when_behind: WhenBehind) -> Result<(), Batch> {
+        let inbox = &self.inboxes[shard];
+        let weight = inbox.weight(&batch);
+        let permit = match when_behind {
+            WhenBehind::Shed => Arc::clone(&inbox.room).try_acquire_many_owned(weight).ok(),
+            WhenBehind::Wait => Arc::clone(&inbox.room).acquire_many_owned(weight).await.ok(),
+        };
+        let Some(permit) = permit else {
+            return Err(batch);
+        };
+        match inbox.messages.send(Message::Batch(batch, permit)) {
+            Ok(()) => Ok(()),
+            Err(mpsc::error::SendError(Message::Batch(batch, _))) => Err(batch),
+            Err(_) => unreachable!("what comes back is what was sent"),
+        }
+    }
+
+    /// Has a shard answer `question`, after what it has to do already.
+    ///
+    /// # Errors
+    /// When the analysis has stopped.
+    pub async fn ask<T: Send + 'static>(
+        &self,
+        shard: usize,
+        question: impl FnOnce(&mut Shard) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let question: Question = Box::new(move |shard| {
+            // Nobody may be waiting any more.
+            let _ = answer.send(question(shard));
+        });
+        self.inboxes[shard]
+            .messages
+            .send(Message::Ask(question))
+            .map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Has all shards look for series that have fallen silent. To be called once a second.
+    pub fn sweep(&self, now: Timestamp) {
+        for inbox in &self.inboxes {
+            // A shard that is behind sweeps later.
+            let _ = inbox.messages.send(Message::Sweep(now));
+        }
+    }
+
+    /// Threads that analyse.
+    pub fn shards(&self) -> usize {
+        self.inboxes.len()
+    }
+
+    /// Series over all shards.
+    pub fn series_count(&self) -> usize {
+        self.series_count.load(Ordering::Relaxed)
+    }
+
+    /// Weight of the batches that wait.
+    pub fn queued_weight(&self) -> usize {
+        self.inboxes
+            .iter()
+            .map(|inbox| inbox.room_max as usize - inbox.room.available_permits())
+            .sum()
+    }
+
+    /// Waits up to `deadline` for the queues to run empty, in the order in which they were filled, and ends the threads.
+    /// False when some are still at work. What is given later is given back.
+    ///
+    /// # Panics
+    /// Never: the lock is not held across anything that panics.
+    pub async fn stop(&self, deadline: Duration) -> bool {
+        for inbox in &self.inboxes {
+            // A shard that has ended needs no telling.
+            let _ = inbox.messages.send(Message::Stop);
+        }
+        let threads = std::mem::take(&mut *self.threads.lock().expect("nobody panics with the lock held"));
+        let ended = async {
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(deadline, ended).await.is_ok()
+    }
+}
+
+impl Inbox {
+    fn weight(&self, batch: &Batch) -> u32 {
+        let weight = batch.lines.len().max(batch.chunk.len() / BYTES_PER_WEIGHT);
+        u32::try_from(weight).unwrap_or(u32::MAX).min(self.room_max)
+    }
+}
+
+/// Drives one shard until nobody can send to it any more.
+fn drive(mut shard: Shard, mut inbox: mpsc::UnboundedReceiver<Message>, mut sink: impl Sink) {
+    let mut events = Vec::new();
+    let mut tally = Tally::default();
+    while let Some(message) = inbox.blocking_recv() {
+        match message {
+            Message::Batch(batch, room) => {
+                shard.apply(&batch, &mut events, &mut tally);
+                sink.tally(&std::mem::take(&mut tally));
+                drop(room);
+            }
+            Message::Sweep(now) => {
+                let budget = shard.slot_count() * SWEEP_PER_THOUSAND / 1000 + 1;
+                shard.sweep(now, budget, &mut events);
+            }
+            Message::Ask(question) => question(&mut shard),
+            Message::Stop => break,
+        }
+        if !events.is_empty() {
+            sink.events(&mut events);
+        }
+    }
+}

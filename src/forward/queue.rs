@@ -1,0 +1,341 @@
+//! Lines on their way to one upstream.
+//!
+//! Bounded in bytes. Full, it drops its oldest chunks or lets whoever pushes wait, as configured. One task takes; any
+//! number push, and each one's chunks stay in order. What has been taken still counts as queued until it is delivered, so
+//! that the books balance whenever they are read.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
+
+use tokio::sync::Notify;
+
+use super::WhenFull;
+use crate::{line::Chunk, metrics::ForwardMetrics};
+
+/// Bytes that a chunk takes beside its lines.
+const CHUNK_OVERHEAD_BYTES: usize = 64;
+
+/// Why lines were lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DropReason {
+    /// The queue was full.
+    QueueFull,
+    /// The relay stopped before the upstream took them.
+    Shutdown,
+}
+
+/// A bounded queue of chunks.
+#[derive(Debug)]
+pub struct Queue {
+    state: Mutex<State>,
+    bytes_max: usize,
+    when_full: WhenFull,
+    arrived: Notify,
+    left: Notify,
+    metrics: QueueMetrics,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    chunks: VecDeque<Chunk>,
+    /// Of the chunks here, and of those taken and not delivered.
+    bytes: usize,
+    lines: u64,
+    lines_dropped: u64,
+    closed: bool,
+}
+
+/// The metrics of one upstream's queue.
+#[derive(Debug)]
+struct QueueMetrics {
+    upstream: String,
+    all: ForwardMetrics,
+}
+
+impl DropReason {
+    /// All reasons.
+    pub const ALL: [Self; 2] = [Self::QueueFull, Self::Shutdown];
+
+    /// Name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Shutdown => "shutdown",
+        }
+    }
+}
+
+impl Queue {
+    /// An empty queue to `upstream`, for at most `bytes_max` bytes of lines and what keeping them takes.
+    pub fn new(upstream: &str, bytes_max: usize, when_full: WhenFull, metrics: &ForwardMetrics) -> Self {
+        for reason in DropReason::ALL {
+            metrics.dropped.with_label_values(&[upstream, reason.name()]);
+        }
+        metrics.forwarded.with_label_values(&[upstream]);
+        metrics.forwarded_bytes.with_label_values(&[upstream]);
+        metrics.queued.with_label_values(&[upstream]);
+        metrics.queued_bytes.with_label_values(&[upstream]);
+        Self {
+            state: Mutex::default(),
+            bytes_max,
+            when_full,
+            arrived: Notify::new(),
+            left: Notify::new(),
+            metrics: QueueMetrics {
+                upstream: upstream.to_owned(),
+                all: metrics.clone(),
+            },
+        }
+    }
+
+    /// Adds `chunk`. Waits for room if full and so configured.
+    pub async fn push(&self, chunk: Chunk) {
+        loop {
+            // Asked for before looking, so that no room made in between is missed.
+            let left = self.left.notified();
+            {
+                let mut state = self.lock();
+                if state.closed {
+                    state.lines_dropped += chunk.lines;
+                    self.metrics.update(&state, DropReason::Shutdown, chunk.lines);
+                    return;
+                }
+                if state.has_room(&chunk, self.bytes_max) || self.when_full == WhenFull::DropOldest {
+                    let dropped = state.push(chunk, self.bytes_max);
+                    self.metrics.update(&state, DropReason::QueueFull, dropped);
+                    break;
+                }
+            }
+            left.await;
+        }
+        self.arrived.notify_one();
+    }
+
+    /// Takes the oldest chunks, up to about `bytes_max` bytes, into `taken`. Waits until there is one; false when there
+    /// will be none, as the queue is closed and empty.
+    pub async fn take(&self, bytes_max: usize, taken: &mut VecDeque<Chunk>) -> bool {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let mut state = self.lock();
+                if !state.chunks.is_empty() {
+                    let mut bytes = 0;
+                    while bytes < bytes_max
+                        && let Some(chunk) = state.chunks.pop_front()
+                    {
+                        bytes += chunk.bytes.len();
+                        taken.push_back(chunk);
+                    }
+                    return true;
+                }
+                if state.closed {
+                    return false;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// Counts lines as forwarded: `chunks` whole chunks, or parts of one, of `bytes` bytes together.
+    pub fn deliver(&self, chunks: usize, lines: u64, bytes: usize) {
+        let mut state = self.lock();
+        state.lines -= lines;
+        state.bytes -= bytes + chunks * CHUNK_OVERHEAD_BYTES;
+        self.metrics.update(&state, DropReason::QueueFull, 0);
+        drop(state);
+        let upstream = [self.metrics.upstream.as_str()];
+        self.metrics.all.forwarded.with_label_values(&upstream).inc_by(lines);
+        self.metrics
+            .all
+            .forwarded_bytes
+            .with_label_values(&upstream)
+            .inc_by(bytes as u64);
+        self.left.notify_waiters();
+    }
+
+    /// Lets `take` end once all has been taken.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.arrived.notify_one();
+    }
+
+    /// Drops all that waits, what has been taken and not delivered included, and all that is pushed from now on.
+    pub fn abandon(&self, reason: DropReason) {
+        let mut state = self.lock();
+        let dropped = state.lines;
+        *state = State {
+            lines_dropped: state.lines_dropped + dropped,
+            closed: true,
+            ..State::default()
+        };
+        self.metrics.update(&state, reason, dropped);
+        drop(state);
+        self.left.notify_waiters();
+        self.arrived.notify_one();
+    }
+
+    /// Lines lost so far, for whatever reason.
+    pub fn lines_dropped(&self) -> u64 {
+        self.lock().lines_dropped
+    }
+
+    /// Lines that wait.
+    pub fn lines_queued(&self) -> u64 {
+        self.lock().lines
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics with the lock held")
+    }
+}
+
+impl State {
+    fn has_room(&self, chunk: &Chunk, bytes_max: usize) -> bool {
+        self.chunks.is_empty() || self.bytes + bytes_of(chunk) <= bytes_max
+    }
+
+    /// Adds a chunk; gives the lines that had to be dropped for it.
+    fn push(&mut self, chunk: Chunk, bytes_max: usize) -> u64 {
+        let mut dropped = 0;
+        while !self.has_room(&chunk, bytes_max)
+            && let Some(oldest) = self.chunks.pop_front()
+        {
+            self.bytes -= bytes_of(&oldest);
+            self.lines -= oldest.lines;
+            dropped += oldest.lines;
+        }
+        self.lines_dropped += dropped;
+        self.bytes += bytes_of(&chunk);
+        self.lines += chunk.lines;
+        self.chunks.push_back(chunk);
+        dropped
+    }
+}
+
+impl QueueMetrics {
+    fn update(&self, state: &State, reason: DropReason, dropped: u64) {
+        let upstream = self.upstream.as_str();
+        self.all
+            .queued
+            .with_label_values(&[upstream])
+            .set(saturating(state.lines));
+        self.all
+            .queued_bytes
+            .with_label_values(&[upstream])
+            .set(saturating(state.bytes as u64));
+        if dropped > 0 {
+            self.all
+                .dropped
+                .with_label_values(&[upstream, reason.name()])
+                .inc_by(dropped);
+        }
+    }
+}
+
+fn bytes_of(chunk: &Chunk) -> usize {
+    chunk.bytes.len() + CHUNK_OVERHEAD_BYTES
+}
+
+fn saturating(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    fn queue(chunks: usize, when_full: WhenFull) -> Queue {
+        Queue::new(
+            "test",
+            chunks * (2 + CHUNK_OVERHEAD_BYTES),
+            when_full,
+            &Metrics::new().forward,
+        )
+    }
+
+    fn chunk(text: &'static str) -> Chunk {
+        Chunk {
+            bytes: Bytes::from_static(text.as_bytes()),
+            lines: 1,
+        }
+    }
+
+    async fn take_all(queue: &Queue) -> String {
+        queue.close();
+        let mut taken = VecDeque::new();
+        while queue.take(1, &mut taken).await {}
+        taken
+            .iter()
+            .map(|chunk| std::str::from_utf8(&chunk.bytes).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn chunks_leave_in_order() {
+        let queue = queue(9, WhenFull::DropOldest);
+        for text in ["a\n", "b\n", "c\n"] {
+            queue.push(chunk(text)).await;
+        }
+        assert_eq!(queue.lines_queued(), 3);
+        assert_eq!(take_all(&queue).await, "a\nb\nc\n");
+        assert_eq!(queue.lines_queued(), 3);
+        queue.deliver(3, 3, 6);
+        assert_eq!((queue.lines_queued(), queue.lines_dropped()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_drops_its_oldest_and_counts() {
+        let queue = queue(2, WhenFull::DropOldest);
+        for text in ["a\n", "b\n", "c\n", "d\n"] {
+            queue.push(chunk(text)).await;
+        }
+        assert_eq!(queue.lines_dropped(), 2);
+        assert_eq!(take_all(&queue).await, "c\nd\n");
+    }
+
+    #[tokio::test]
+    async fn a_chunk_larger_than_the_queue_still_passes() {
+        let queue = queue(1, WhenFull::PauseSenders);
+        queue.push(chunk("a line that is longer than two bytes\n")).await;
+        assert_eq!(take_all(&queue).await, "a line that is longer than two bytes\n");
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_makes_senders_wait() {
+        let queue = Arc::new(queue(2, WhenFull::PauseSenders));
+        queue.push(chunk("a\n")).await;
+        queue.push(chunk("b\n")).await;
+        let pushing = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move { queue.push(chunk("c\n")).await }
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!pushing.is_finished());
+        let mut taken = VecDeque::new();
+        assert!(queue.take(1, &mut taken).await);
+        queue.deliver(1, 1, 2);
+        pushing.await.unwrap();
+        assert_eq!(take_all(&queue).await, "b\nc\n");
+        assert_eq!(queue.lines_dropped(), 0);
+    }
+
+    #[tokio::test]
+    async fn what_is_abandoned_is_counted() {
+        let queue = queue(9, WhenFull::DropOldest);
+        queue.push(chunk("a\n")).await;
+        queue.push(chunk("b\n")).await;
+        let mut taken = VecDeque::new();
+        queue.take(1, &mut taken).await;
+        queue.abandon(DropReason::Shutdown);
+        queue.push(chunk("c\n")).await;
+        assert_eq!((queue.lines_dropped(), queue.lines_queued()), (3, 0));
+        assert_eq!(take_all(&queue).await, "");
+    }
+}

@@ -1,0 +1,340 @@
+//! The relay's own metrics, all of them, declared in one place.
+//!
+//! Counters are added to once per chunk or batch. The books balance, at rest: for each upstream
+//! `received = quarantined + filtered + forwarded + queued + dropped`, and `received = analysed + not analysed`, by reason.
+//! Labels come from the configuration or from fixed sets, never from the names of series.
+
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::shard::{Tally, Unanalysed};
+
+/// Prefix of every metric.
+const NAMESPACE: &str = "skyrelay";
+
+/// All metrics. Cheap to clone: clones count together.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Connections and datagrams.
+    pub listen: ListenMetrics,
+    /// Lines, before anybody looks at their values.
+    pub intake: IntakeMetrics,
+    /// Lines for which a sender had to wait or that were not analysed.
+    pub analysis: AnalysisMetrics,
+    /// By upstream.
+    pub forward: ForwardMetrics,
+    /// What was found, and told.
+    pub anomaly: AnomalyMetrics,
+}
+
+/// Connections and datagrams.
+#[derive(Clone, Debug)]
+pub struct ListenMetrics {
+    /// TCP connections accepted.
+    pub connections: IntCounter,
+    /// TCP connections open now.
+    pub connections_open: IntGauge,
+    /// Connections closed at once, by reason.
+    pub connections_refused: IntCounterVec,
+    /// Connections closed because nothing came for too long.
+    pub connections_idle: IntCounter,
+    /// Attempts to accept that failed.
+    pub accept_errors: IntCounter,
+    /// Bytes received, by protocol.
+    pub bytes: IntCounterVec,
+    /// UDP datagrams received.
+    pub datagrams: IntCounter,
+    /// UDP datagrams from senders that may not send.
+    pub datagrams_refused: IntCounter,
+    /// Ends of connections without a newline.
+    pub fragments: IntCounter,
+}
+
+/// Lines, before anybody looks at their values.
+#[derive(Clone, Debug)]
+pub struct IntakeMetrics {
+    /// Lines received.
+    pub received: IntCounter,
+    /// Poison lines, by reason.
+    pub quarantined: IntCounterVec,
+    /// Malformed lines held back on request.
+    pub filtered: IntCounter,
+}
+
+/// What became of lines.
+#[derive(Clone, Debug)]
+pub struct AnalysisMetrics {
+    analysed: IntCounter,
+    not_analysed: IntCounterVec,
+    rejected: IntCounterVec,
+    /// Series in memory.
+    pub series: IntGauge,
+    /// Lines that wait for a shard.
+    pub queued: IntGauge,
+}
+
+/// By upstream.
+#[derive(Clone, Debug)]
+pub struct ForwardMetrics {
+    /// Lines given to the upstream.
+    pub forwarded: IntCounterVec,
+    /// Bytes given to the upstream.
+    pub forwarded_bytes: IntCounterVec,
+    /// Lines that wait.
+    pub queued: IntGaugeVec,
+    /// Bytes that wait.
+    pub queued_bytes: IntGaugeVec,
+    /// Lines lost, by reason.
+    pub dropped: IntCounterVec,
+    /// 1 while connected.
+    pub connected: IntGaugeVec,
+    /// Connections made.
+    pub connects: IntCounterVec,
+    /// Attempts to connect that failed, and connections that broke.
+    pub failures: IntCounterVec,
+}
+
+/// What was found, and told.
+#[derive(Clone, Debug)]
+pub struct AnomalyMetrics {
+    /// Anomalies open now.
+    pub open: IntGauge,
+    /// Anomalies opened, by detector.
+    pub opened: IntCounterVec,
+    /// Anomalies closed, by detector.
+    pub closed: IntCounterVec,
+    /// Notifications given to a channel.
+    pub notified: IntCounterVec,
+    /// Notifications lost because a channel could not take them.
+    pub notifications_dropped: IntCounterVec,
+}
+
+/// Declares metrics in a registry.
+struct Declare(Registry);
+
+impl Declare {
+    fn counter(&self, name: &str, help: &str) -> IntCounter {
+        let counter = IntCounter::with_opts(opts(name, help)).expect(VALID);
+        self.0.register(Box::new(counter.clone())).expect(VALID);
+        counter
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+        let counters = IntCounterVec::new(opts(name, help), labels).expect(VALID);
+        self.0.register(Box::new(counters.clone())).expect(VALID);
+        counters
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> IntGauge {
+        let gauge = IntGauge::with_opts(opts(name, help)).expect(VALID);
+        self.0.register(Box::new(gauge.clone())).expect(VALID);
+        gauge
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> IntGaugeVec {
+        let gauges = IntGaugeVec::new(opts(name, help), labels).expect(VALID);
+        self.0.register(Box::new(gauges.clone())).expect(VALID);
+        gauges
+    }
+}
+
+const VALID: &str = "names are valid and different";
+
+fn opts(name: &str, help: &str) -> Opts {
+    Opts::new(name, help).namespace(NAMESPACE)
+}
+
+impl Metrics {
+    /// All metrics, at zero.
+    ///
+    /// # Panics
+    /// When two metrics have the same name, which a test would notice.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a second set would be a mistake, not a default"
+    )]
+    pub fn new() -> Self {
+        let declare = Declare(Registry::new());
+        let build = declare.gauges("build_info", "1, labelled with the version that runs.", &["version"]);
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        declare
+            .0
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))
+            .expect(VALID);
+        let metrics = Self {
+            listen: ListenMetrics::declare(&declare),
+            intake: IntakeMetrics::declare(&declare),
+            analysis: AnalysisMetrics::declare(&declare),
+            forward: ForwardMetrics::declare(&declare),
+            anomaly: AnomalyMetrics::declare(&declare),
+            registry: declare.0,
+        };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// Makes counters with fixed labels visible before they count: a rate needs a beginning.
+    fn begin_at_zero(&self) {
+        for reason in Unanalysed::ALL {
+            self.analysis.not_analysed.with_label_values(&[reason.name()]);
+            if reason.is_malformed() {
+                self.analysis.rejected.with_label_values(&[reason.name()]);
+            }
+        }
+        for reason in ["not_utf8", "too_long", "timestamp_not_finite"] {
+            self.intake.quarantined.with_label_values(&[reason]);
+        }
+        for reason in ["limit", "not_allowed"] {
+            self.listen.connections_refused.with_label_values(&[reason]);
+        }
+        for protocol in ["tcp", "udp"] {
+            self.listen.bytes.with_label_values(&[protocol]);
+        }
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Panics
+    /// Never: names and help are text.
+    pub fn encode(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .expect("metrics are text");
+        String::from_utf8(text).expect("metrics are text")
+    }
+}
+
+impl ListenMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            connections: declare.counter("connections_total", "TCP connections accepted."),
+            connections_open: declare.gauge("connections_open", "TCP connections that are open."),
+            connections_refused: declare.counters(
+                "connections_refused_total",
+                "TCP connections closed at once, by reason.",
+                &["reason"],
+            ),
+            connections_idle: declare.counter(
+                "connections_idle_closed_total",
+                "TCP connections closed because nothing came for too long.",
+            ),
+            accept_errors: declare.counter("accept_errors_total", "Attempts to accept a connection that failed."),
+            bytes: declare.counters("received_bytes_total", "Bytes received, by protocol.", &["protocol"]),
+            datagrams: declare.counter("datagrams_received_total", "UDP datagrams received."),
+            datagrams_refused: declare.counter(
+                "datagrams_refused_total",
+                "UDP datagrams from senders that may not send.",
+            ),
+            fragments: declare.counter(
+                "fragments_dropped_total",
+                "Ends of connections without a newline: not lines, and dropped as carbon does.",
+            ),
+        }
+    }
+}
+
+impl IntakeMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            received: declare.counter("lines_received_total", "Lines received."),
+            quarantined: declare.counters(
+                "lines_quarantined_total",
+                "Lines held back because carbon would hang up on them, by reason.",
+                &["reason"],
+            ),
+            filtered: declare.counter(
+                "lines_filtered_total",
+                "Malformed lines held back because the configuration says so.",
+            ),
+        }
+    }
+}
+
+impl AnalysisMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            analysed: declare.counter("samples_analysed_total", "Samples that were judged."),
+            not_analysed: declare.counters(
+                "lines_not_analysed_total",
+                "Lines that were not judged, by reason.",
+                &["reason"],
+            ),
+            rejected: declare.counters(
+                "lines_rejected_total",
+                "Lines that carbon logs and drops, by reason; forwarded all the same unless configured otherwise.",
+                &["reason"],
+            ),
+            series: declare.gauge("series", "Series in memory."),
+            queued: declare.gauge("analysis_queued_lines", "Lines that wait for analysis."),
+        }
+    }
+}
+
+impl ForwardMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            forwarded: declare.counters("lines_forwarded_total", "Lines given to an upstream.", &["upstream"]),
+            forwarded_bytes: declare.counters("forwarded_bytes_total", "Bytes given to an upstream.", &["upstream"]),
+            queued: declare.gauges("lines_queued", "Lines that wait for an upstream.", &["upstream"]),
+            queued_bytes: declare.gauges("queued_bytes", "Bytes that wait for an upstream.", &["upstream"]),
+            dropped: declare.counters(
+                "lines_dropped_total",
+                "Lines lost on the way to an upstream, by reason.",
+                &["upstream", "reason"],
+            ),
+            connected: declare.gauges("upstream_connected", "1 while connected to an upstream.", &["upstream"]),
+            connects: declare.counters(
+                "upstream_connects_total",
+                "Connections made to an upstream.",
+                &["upstream"],
+            ),
+            failures: declare.counters(
+                "upstream_failures_total",
+                "Connections to an upstream that broke or could not be made.",
+                &["upstream"],
+            ),
+        }
+    }
+}
+
+impl AnomalyMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            open: declare.gauge("anomalies_open", "Anomalies that are open."),
+            opened: declare.counters(
+                "anomalies_opened_total",
+                "Anomalies that opened, by detector.",
+                &["detector"],
+            ),
+            closed: declare.counters(
+                "anomalies_closed_total",
+                "Anomalies that closed, by detector.",
+                &["detector"],
+            ),
+            notified: declare.counters("notifications_total", "Notifications given to a channel.", &["channel"]),
+            notifications_dropped: declare.counters(
+                "notifications_dropped_total",
+                "Notifications lost because a channel could not take them.",
+                &["channel"],
+            ),
+        }
+    }
+}
+
+impl AnalysisMetrics {
+    /// Adds what became of some lines.
+    pub fn add(&self, tally: &Tally) {
+        self.analysed.inc_by(tally.analysed);
+        for reason in Unanalysed::ALL {
+            let lines = tally.unanalysed(reason);
+            if lines > 0 {
+                self.not_analysed.with_label_values(&[reason.name()]).inc_by(lines);
+                if reason.is_malformed() {
+                    self.rejected.with_label_values(&[reason.name()]).inc_by(lines);
+                }
+            }
+        }
+    }
+}
