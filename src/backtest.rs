@@ -9,16 +9,17 @@ use std::{
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicUsize},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 
 use crate::{
+    clock,
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
-    line::{Chunker, Timestamp},
+    line::Chunker,
     report::VerdictReport,
     shard::{self, Change, Event, Limits, Shard, Tally, Unanalysed, Verbosity, Watch},
 };
@@ -155,11 +156,6 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     })
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
 impl<W: Write> Backtest<'_, W> {
     fn feed(&mut self, mut reader: impl Read, input: &str) -> Result<(), BacktestError> {
         let mut chunker = Chunker::new(self.max_line_bytes);
@@ -199,7 +195,7 @@ impl<W: Write> Backtest<'_, W> {
     }
 
     fn judge(&mut self, chunk: &Bytes) -> Result<(), BacktestError> {
-        let received = now();
+        let received = clock::now();
         let mut sorted = self.sorter.sort(chunk, received);
         self.summary.lines += sorted.lines;
         self.summary.tally.add(&sorted.tally);

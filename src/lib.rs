@@ -1,6 +1,8 @@
 //! skyrelay
 pub mod analysis;
+pub mod anomaly;
 pub mod backtest;
+mod clock;
 pub mod detect;
 pub mod forward;
 pub mod glob;

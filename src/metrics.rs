@@ -40,8 +40,10 @@ pub struct ListenMetrics {
     pub connections_idle: IntCounter,
     /// Attempts to accept that failed.
     pub accept_errors: IntCounter,
-    /// Bytes received, by protocol.
-    pub bytes: IntCounterVec,
+    /// Bytes received over TCP.
+    pub tcp_bytes: IntCounter,
+    /// Bytes received over UDP.
+    pub udp_bytes: IntCounter,
     /// UDP datagrams received.
     pub datagrams: IntCounter,
     /// UDP datagrams from senders that may not send.
@@ -188,9 +190,6 @@ impl Metrics {
         for reason in ["limit", "not_allowed"] {
             self.listen.connections_refused.with_label_values(&[reason]);
         }
-        for protocol in ["tcp", "udp"] {
-            self.listen.bytes.with_label_values(&[protocol]);
-        }
     }
 
     /// All metrics in Prometheus' text format.
@@ -208,6 +207,7 @@ impl Metrics {
 
 impl ListenMetrics {
     fn declare(declare: &Declare) -> Self {
+        let bytes = declare.counters("received_bytes_total", "Bytes received, by protocol.", &["protocol"]);
         Self {
             connections: declare.counter("connections_total", "TCP connections accepted."),
             connections_open: declare.gauge("connections_open", "TCP connections that are open."),
@@ -221,7 +221,8 @@ impl ListenMetrics {
                 "TCP connections closed because nothing came for too long.",
             ),
             accept_errors: declare.counter("accept_errors_total", "Attempts to accept a connection that failed."),
-            bytes: declare.counters("received_bytes_total", "Bytes received, by protocol.", &["protocol"]),
+            tcp_bytes: bytes.with_label_values(&["tcp"]),
+            udp_bytes: bytes.with_label_values(&["udp"]),
             datagrams: declare.counter("datagrams_received_total", "UDP datagrams received."),
             datagrams_refused: declare.counter(
                 "datagrams_refused_total",

@@ -1,5 +1,227 @@
-//! notify
+//! Telling people: which anomaly goes to which channel, and the channels.
+//!
+//! Each channel has a thread and a bounded queue of its own: one that is slow holds neither the others up nor the relay,
+//! and what it cannot take is counted.
 
+mod json_lines;
 mod settings;
 
+use std::{
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use prometheus::IntCounter;
 pub use settings::*;
+use tracing::warn;
+
+use crate::{anomaly::Notice, metrics::AnomalyMetrics};
+
+/// Notices that wait for one channel. One more is dropped, and counted.
+const QUEUE_NOTICES: usize = 10_000;
+
+/// Notices taken from the queue at a time.
+const BURST_NOTICES: usize = 256;
+
+/// Gives notices to the channels that are to have them.
+#[derive(Debug)]
+pub struct Notifier {
+    alerts: Vec<Alert>,
+    channels: Vec<Way>,
+}
+
+/// The way to one channel.
+#[derive(Debug)]
+struct Way {
+    notices: SyncSender<Arc<Notice>>,
+    thread: JoinHandle<()>,
+    dropped: IntCounter,
+}
+
+impl Notifier {
+    /// Starts the channels.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(settings: &Settings, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
+        let mut channels = Vec::new();
+        for channel in &settings.channels {
+            let (notices, inbox) = sync_channel(QUEUE_NOTICES);
+            let labels = [channel.name.as_str()];
+            let notified = metrics.notified.with_label_values(&labels);
+            let dropped = metrics.notifications_dropped.with_label_values(&labels);
+            let thread = std::thread::Builder::new()
+                .name(format!("notify-{}", channel.name))
+                .spawn({
+                    let (channel, dropped) = (channel.clone(), dropped.clone());
+                    move || serve(&channel, &inbox, &notified, &dropped)
+                })?;
+            channels.push(Way {
+                notices,
+                thread,
+                dropped,
+            });
+        }
+        Ok(Self {
+            alerts: settings.alerts.clone(),
+            channels,
+        })
+    }
+
+    /// Gives `notice` to the channels of the first alert that matches it.
+    pub fn tell(&self, notice: Notice) {
+        let Some(alert) = self.alerts.iter().find(|alert| alert.matches(&notice)) else {
+            return;
+        };
+        let notice = Arc::new(notice);
+        for &channel in &alert.to {
+            let way = &self.channels[channel];
+            if way.notices.try_send(Arc::clone(&notice)).is_err() {
+                way.dropped.inc();
+            }
+        }
+    }
+
+    /// Waits up to `deadline` for the channels to take what waits for them. False when some have not.
+    pub fn stop(self, deadline: Duration) -> bool {
+        let end = Instant::now() + deadline;
+        // Without its sender, a channel ends once its queue is empty.
+        let threads: Vec<_> = self.channels.into_iter().map(|way| way.thread).collect();
+        while threads.iter().any(|thread| !thread.is_finished()) {
+            if Instant::now() >= end {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+}
+
+impl Alert {
+    fn matches(&self, notice: &Notice) -> bool {
+        let anomaly = &notice.anomaly;
+        let detected = self.detectors.is_empty() || self.detectors.iter().any(|name| **name == *anomaly.detector);
+        detected && self.globs.iter().any(|glob| glob.matches(&anomaly.series))
+    }
+}
+
+/// Feeds one channel until nobody can send to it any more.
+fn serve(channel: &Channel, inbox: &Receiver<Arc<Notice>>, notified: &IntCounter, dropped: &IntCounter) {
+    let mut burst = Vec::new();
+    while let Ok(notice) = inbox.recv() {
+        burst.push(notice);
+        burst.extend(inbox.try_iter().take(BURST_NOTICES - 1));
+        let count = burst.len() as u64;
+        match json_lines::write(&channel.kind, &burst) {
+            Ok(()) => notified.inc_by(count),
+            Err(error) => {
+                dropped.inc_by(count);
+                warn!(channel = channel.name, %error, lost = count, "cannot notify");
+            }
+        }
+        burst.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        anomaly::Board,
+        detect::Verdict,
+        glob::Glob,
+        metrics::Metrics,
+        shard::{Change, Event},
+    };
+
+    fn notice(series: &str, detector: &str) -> Notice {
+        let event = Event {
+            series: series.into(),
+            detector: detector.into(),
+            change: Some(Change::Opened),
+            verdict: Verdict {
+                timestamp: 1,
+                value: 2.0,
+                score: 3.0,
+                anomalous: true,
+                alert: true,
+                reason: String::new(),
+                votes: Vec::new(),
+            },
+        };
+        Board::new(1, Metrics::new().anomaly).record(event).unwrap()
+    }
+
+    #[test]
+    fn the_first_alert_that_matches_decides() {
+        let directory = std::env::temp_dir().join(format!("skyrelay-notify-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let channel = |name: &str| Channel {
+            name: name.to_owned(),
+            kind: ChannelKind::JsonLinesFile(directory.join(name)),
+        };
+        let alert = |pattern: &str, detectors: &[&str], to: usize| Alert {
+            globs: vec![Glob::new(pattern).unwrap()],
+            detectors: detectors.iter().map(|&name| name.to_owned()).collect(),
+            to: vec![to],
+        };
+        let settings = Settings {
+            channels: vec![channel("disks"), channel("rest")],
+            alerts: vec![alert("**.disk", &["full"], 0), alert("web.**", &[], 1)],
+        };
+        let metrics = Metrics::new();
+        let notifier = Notifier::start(&settings, &metrics.anomaly).unwrap();
+        for (series, detector) in [
+            ("web.disk", "full"),
+            ("web.disk", "other"),
+            ("db.disk", "full"),
+            ("db.load", "full"),
+        ] {
+            notifier.tell(notice(series, detector));
+        }
+        assert!(notifier.stop(Duration::from_secs(5)));
+        let told = |name: &str| -> Vec<String> {
+            let text = std::fs::read_to_string(directory.join(name)).unwrap();
+            let series = |line: &str| {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                format!(
+                    "{} {}",
+                    line["series"].as_str().unwrap(),
+                    line["detector"].as_str().unwrap()
+                )
+            };
+            text.lines().map(series).collect()
+        };
+        assert_eq!(told("disks"), ["web.disk full", "db.disk full"]);
+        assert_eq!(told("rest"), ["web.disk other"]);
+        assert_eq!(metrics.anomaly.notified.with_label_values(&["disks"]).get(), 2);
+        std::fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn a_channel_that_cannot_be_written_is_counted() {
+        let settings = Settings {
+            channels: vec![Channel {
+                name: "nowhere".to_owned(),
+                kind: ChannelKind::JsonLinesFile("/nonexistent/anomalies".into()),
+            }],
+            ..Settings::default()
+        };
+        let metrics = Metrics::new();
+        let notifier = Notifier::start(&settings, &metrics.anomaly).unwrap();
+        notifier.tell(notice("a", "b"));
+        assert!(notifier.stop(Duration::from_secs(5)));
+        assert_eq!(
+            metrics
+                .anomaly
+                .notifications_dropped
+                .with_label_values(&["nowhere"])
+                .get(),
+            1
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! TCP: senders that come, stay or go.
+
+use std::{
+    future::pending,
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tracing::{debug, warn};
+
+use super::{Shared, arena};
+use crate::{clock, line::Chunker};
+
+/// Connections that the kernel completes before they are accepted: room for all senders coming back at once.
+const BACKLOG: u32 = 4096;
+/// Bytes read at a time.
+const READ_BYTES: usize = 64 * 1024;
+/// Reads from one sender before others get their turn.
+const READS_IN_TURN: usize = 8;
+/// Pause after an accept that failed because there are no more descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Reads from one sender after the stop: what had arrived by then, and an end to one who goes on sending.
+const LAST_READS_MAX: usize = 256;
+
+pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// Accepts until the stop, and then those that were waiting.
+pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            accepted = listener.accept() => accepted,
+            () = shared.stop.cancelled() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => admit(stream, peer, &shared),
+            Err(error) => {
+                shared.metrics.accept_errors.inc();
+                warn!(%error, "cannot accept a connection");
+                // Without descriptors the next attempt fails at once: the connection stays in the backlog.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Begins to serve a sender, if it may send and there is room.
+fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
+    let refuse = |reason| shared.metrics.connections_refused.with_label_values(&[reason]).inc();
+    shared.metrics.connections.inc();
+    if !shared.may_send(peer.ip()) {
+        refuse("not_allowed");
+        return;
+    }
+    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
+        refuse("limit");
+        return;
+    };
+    shared.metrics.connections_open.inc();
+    let shared = Arc::clone(shared);
+    shared.tasks.clone().spawn(async move {
+        let mut chunker = Chunker::new(shared.settings.max_line_bytes);
+        if let Err(error) = serve(&stream, &mut chunker, &shared).await {
+            debug!(%peer, %error, "a connection broke");
+        }
+        if !chunker.fragment().is_empty() {
+            shared.metrics.fragments.inc();
+            debug!(%peer, bytes = chunker.fragment().len(), "dropped a last line without its newline");
+        }
+        shared.metrics.connections_open.dec();
+        drop(permit);
+    });
+}
+
+/// Reads from a sender until it closes, is silent for too long, or the relay stops.
+async fn serve(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io::Result<()> {
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            readable = stream.readable() => readable?,
+            () = silence(shared.settings.idle_timeout, heard) => {
+                shared.metrics.connections_idle.inc();
+                return Ok(());
+            }
+            () = shared.stop.cancelled() => {}
+        }
+        let stopping = shared.stop.is_cancelled();
+        let reads = if stopping { LAST_READS_MAX } else { READS_IN_TURN };
+        for _ in 0..reads {
+            match read(stream, chunker, shared).await {
+                Ok(0) => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        if stopping {
+            return Ok(());
+        }
+        heard = Instant::now();
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// Reads once. Gives the number of bytes, 0 at the end of the stream.
+async fn read(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io::Result<usize> {
+    let (filled, bytes) = arena::read(chunker.begun_bytes() + READ_BYTES, |buffer| {
+        chunker.put_begun(buffer);
+        stream.try_read_buf(buffer)
+    })?;
+    if bytes == 0 {
+        return Ok(0);
+    }
+    shared.metrics.tcp_bytes.inc_by(bytes as u64);
+    let cut = chunker.cut(filled);
+    if let Some(chunk) = cut.chunk {
+        shared.intake.take(chunk, clock::now()).await;
+    }
+    if let Some(beginning) = cut.given_up {
+        shared.intake.give_up(&beginning);
+    }
+    Ok(bytes)
+}
+
+/// Ends when there has been nothing to read for `timeout`.
+async fn silence(timeout: Option<Duration>, heard: Instant) {
+    match timeout {
+        Some(timeout) => tokio::time::sleep_until((heard + timeout).into()).await,
+        None => pending().await,
+    }
+}

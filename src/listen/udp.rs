@@ -1,0 +1,106 @@
+//! UDP: one datagram holds any number of lines, the last of them with or without a newline.
+
+use std::{
+    io,
+    net::{SocketAddr, UdpSocket as StdUdpSocket},
+    sync::Arc,
+};
+
+use bytes::{BufMut, BytesMut};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+use tracing::warn;
+
+use super::{Shared, arena};
+use crate::clock;
+
+/// The largest datagram there is, and the newline it may lack.
+const DATAGRAM_BYTES: usize = 65_536;
+/// Datagrams gathered into one chunk, as long as more are waiting.
+const GATHER_BYTES: usize = 64 * 1024;
+
+/// What one look at the socket gave.
+#[derive(Default)]
+struct Gathered {
+    datagrams: u64,
+    refused: u64,
+    bytes: u64,
+    /// Are there perhaps more?
+    more: bool,
+}
+
+pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_nonblocking(true)?;
+    if let Err(error) = socket.set_recv_buffer_size(buffer_bytes) {
+        warn!(%address, %error, "the kernel keeps its own receive buffer");
+    }
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(StdUdpSocket::from(socket))
+}
+
+/// Receives until the stop, and then what had arrived.
+pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
+    loop {
+        let stopping = tokio::select! {
+            biased;
+            readable = socket.readable() => {
+                if let Err(error) = readable {
+                    warn!(%error, "cannot wait for datagrams");
+                    return;
+                }
+                shared.stop.is_cancelled()
+            }
+            () = shared.stop.cancelled() => true,
+        };
+        let more = receive(&socket, &shared).await;
+        if stopping && !more {
+            return;
+        }
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// Receives what is there, up to a bound. True when there may be more.
+async fn receive(socket: &UdpSocket, shared: &Shared) -> bool {
+    let gathered = arena::read(GATHER_BYTES + DATAGRAM_BYTES, |buffer| {
+        Ok(gather(socket, shared, buffer))
+    });
+    let Ok((chunk, gathered)) = gathered else {
+        return false;
+    };
+    shared.metrics.datagrams.inc_by(gathered.datagrams);
+    shared.metrics.datagrams_refused.inc_by(gathered.refused);
+    shared.metrics.udp_bytes.inc_by(gathered.bytes);
+    if !chunk.is_empty() {
+        shared.intake.take(chunk, clock::now()).await;
+    }
+    gathered.more
+}
+
+fn gather(socket: &UdpSocket, shared: &Shared, buffer: &mut BytesMut) -> Gathered {
+    let mut gathered = Gathered::default();
+    while buffer.len() < GATHER_BYTES {
+        let begins = buffer.len();
+        match socket.try_recv_buf_from(&mut buffer.limit(DATAGRAM_BYTES)) {
+            Ok((bytes, peer)) => {
+                gathered.datagrams += 1;
+                gathered.bytes += bytes as u64;
+                if !shared.may_send(peer.ip()) {
+                    gathered.refused += 1;
+                    buffer.truncate(begins);
+                } else if bytes > 0 && buffer[buffer.len() - 1] != b'\n' {
+                    buffer.put_u8(b'\n');
+                }
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    warn!(%error, "cannot receive a datagram");
+                }
+                return gathered;
+            }
+        }
+    }
+    gathered.more = true;
+    gathered
+}
