@@ -1,5 +1,6 @@
 //! skyrelay
 pub mod backtest;
+pub mod config;
 pub mod detect;
 pub mod forward;
 pub mod glob;
