@@ -39,6 +39,15 @@ pub enum GlobError {
     TooLarge,
 }
 
+/// Patterns are equal when they are written the same.
+impl PartialEq for Glob {
+    fn eq(&self, other: &Self) -> bool {
+        self.pattern == other.pattern
+    }
+}
+
+impl Eq for Glob {}
+
 impl Glob {
     /// Compiles `pattern`.
     ///

@@ -3,6 +3,7 @@ pub mod analysis;
 pub mod anomaly;
 pub mod backtest;
 mod clock;
+pub mod config;
 pub mod detect;
 pub mod forward;
 pub mod glob;

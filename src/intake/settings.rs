@@ -36,7 +36,7 @@ impl Default for Settings {
         Self {
             forward_invalid: ForwardInvalid::Forward,
             when_behind: WhenBehind::Shed,
-            shards: std::thread::available_parallelism().map_or(1, usize::from),
+            shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(256)),
             queue_lines_max: 1_000_000,
         }
     }

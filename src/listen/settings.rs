@@ -15,7 +15,7 @@ pub struct Settings {
     pub allow: Option<Vec<IpNet>>,
     /// TCP connections open at a time (1 or more). One more is closed at once, and counted.
     pub max_connections: usize,
-    /// Longest line, without its newline (bytes, 64 to 1 MiB). A longer one is quarantined.
+    /// Longest line, without its newline (bytes, 64 to 65,535). A longer one is quarantined.
     pub max_line_bytes: usize,
     /// Silence after which a TCP connection is closed; `None`: never, as long-lived senders are normal.
     pub idle_timeout: Option<Duration>,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::glob::Glob;
 
 /// Channels, and which anomaly goes to which.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where to tell; names are unique.
     pub channels: Vec<Channel>,
@@ -32,7 +32,7 @@ pub enum ChannelKind {
 }
 
 /// Which anomalies go to which channels.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
     /// Patterns of which the series' name matches at least one.
     pub globs: Vec<Glob>,

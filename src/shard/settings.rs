@@ -3,7 +3,7 @@
 use crate::{detect, glob::Glob};
 
 /// Settings of a shard, and of all its series.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What windows reach back to, by the samples' own time (seconds, 60 or more).
     pub span_s: i64,
@@ -29,7 +29,7 @@ pub struct Limits {
 }
 
 /// Series, and the detectors that judge them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Watch {
     /// Patterns of which a series' name matches at least one.
     pub globs: Vec<Glob>,

@@ -1,0 +1,172 @@
+//! From the tree of values to a [`Config`] in which everything holds.
+
+mod addresses;
+mod detector;
+mod routes;
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use super::{Anomalies, Config, ConfigError, Log, names, section::Section, source::RawConfig};
+use crate::{
+    intake,
+    shard::{self, Limits},
+};
+
+/// Longest time that can be set: ten years, so that sums of times stay far from any bound.
+const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
+
+/// From a millisecond to an hour: how long to wait for somebody.
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        if raw.report.has_problems() {
+            raw.report.finish()?;
+        }
+        let config = Section::top(&raw.report, &raw.root, read);
+        raw.report.finish()?;
+        Ok(config)
+    }
+}
+
+/// Reads everything; what cannot be used is noted, and its default taken.
+pub(super) fn read(top: &mut Section<'_>) -> Config {
+    let default = Config::default();
+    let shutdown_deadline = top.duration(
+        "shutdown_deadline",
+        default.shutdown_deadline,
+        Duration::ZERO..=*WAIT.end(),
+    );
+    let mut intake = intake::Settings {
+        forward_invalid: top.choice(
+            "forward_invalid",
+            default.intake.forward_invalid,
+            &names::FORWARD_INVALID,
+        ),
+        ..default.intake
+    };
+    let (listen, mut claims) = top.section("listen", addresses::listen);
+    let http = top.section("http", |section| addresses::http(section, &mut claims));
+    addresses::check_claims(top.report(), &claims);
+    let forwards = addresses::forwards(top, &listen);
+
+    top.section("analysis", |section| analysis(section, &mut intake));
+    let mut shard = shard::Settings {
+        detectors: Vec::new(),
+        watches: Vec::new(),
+        ..default.shard
+    };
+    top.section("window", |section| window(section, &mut shard));
+    shard.limits = top.section("limits", limits);
+    let detectors = detector::read(top, shard.span_s);
+    let mut patterns = routes::Patterns::new();
+    shard.watches = routes::watches(top, &detectors, &mut patterns);
+    let notify = routes::notify(top, &detectors, &mut patterns);
+    shard.detectors = detectors.into_definitions();
+
+    Config {
+        listen,
+        forwards,
+        intake,
+        shard,
+        notify,
+        http,
+        log: top.section("log", log),
+        anomalies: top.section("anomalies", anomalies),
+        shutdown_deadline,
+    }
+}
+
+fn analysis(section: &mut Section<'_>, intake: &mut intake::Settings) {
+    intake.when_behind = section.choice("when_behind", intake.when_behind, &names::WHEN_BEHIND);
+    intake.queue_lines_max = section.count("queue_lines", intake.queue_lines_max, 1000..=1_000_000_000);
+    intake.shards = section.count("shards", intake.shards, 1..=256);
+}
+
+fn window(section: &mut Section<'_>, shard: &mut shard::Settings) {
+    shard.span_s = seconds(section, "span", shard.span_s, MINUTE);
+    shard.max_series = section.count("max_series", shard.max_series, 1..=1_000_000_000);
+    shard.expire_after_s = seconds(section, "expire_after", shard.expire_after_s, MINUTE);
+}
+
+fn limits(section: &mut Section<'_>) -> Limits {
+    let default = Limits::default();
+    Limits {
+        max_age_s: optional_seconds(section, "max_age", default.max_age_s),
+        max_ahead_s: optional_seconds(section, "max_ahead", default.max_ahead_s),
+    }
+}
+
+fn log(section: &mut Section<'_>) -> Log {
+    let default = Log::default();
+    Log {
+        level: section.choice("level", default.level, &names::LOG_LEVEL),
+        format: section.choice("format", default.format, &names::LOG_FORMAT),
+    }
+}
+
+fn anomalies(section: &mut Section<'_>) -> Anomalies {
+    let default = Anomalies::default();
+    Anomalies {
+        history: section.count("history", default.history, 0..=1_000_000),
+    }
+}
+
+/// Is the section of the kind that there is? What else is in one of another kind is neither right nor wrong.
+fn is_kind(section: &mut Section<'_>, there_is: &str, planned: &[&str]) -> bool {
+    let expected = format!("expected kind = \"{there_is}\"");
+    let report = section.report();
+    if !section.has("kind") {
+        report.say(section.start(), format!("{} has no kind, {expected}", section.name()));
+    }
+    let absent = !section.has("kind");
+    let is_kind = section.parsed("kind", absent, &expected, |kind| {
+        if kind == there_is {
+            Ok(true)
+        } else if planned.contains(&kind) {
+            Err(format!(
+                "which is planned, but this version does not have it, {expected}"
+            ))
+        } else {
+            Err(format!("{expected}{}", report.suggestion(kind, [there_is])))
+        }
+    });
+    if !is_kind {
+        section.ignore_rest();
+    }
+    is_kind
+}
+
+/// Whole seconds, `least` or more.
+fn seconds(section: &mut Section<'_>, key: &'static str, default: i64, least: Duration) -> i64 {
+    let duration = section.duration(key, from_seconds(default), least..=LONGEST);
+    check_whole(section, key, duration);
+    to_seconds(duration)
+}
+
+/// Whole seconds, one or more, or "off".
+fn optional_seconds(section: &mut Section<'_>, key: &'static str, default: Option<i64>) -> Option<i64> {
+    let duration = section.optional_duration(key, default.map(from_seconds), SECOND..=LONGEST)?;
+    check_whole(section, key, duration);
+    Some(to_seconds(duration))
+}
+
+fn check_whole(section: &Section<'_>, key: &str, duration: Duration) {
+    if duration.subsec_nanos() != 0 {
+        let message = format!("{} is not a number of whole seconds", section.path(key));
+        section.report().say(section.place(key), message);
+    }
+}
+
+fn to_seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+fn from_seconds(seconds: i64) -> Duration {
+    Duration::from_secs(seconds.unsigned_abs())
+}

@@ -1,0 +1,255 @@
+//! Which series goes to which detectors, and which anomaly to which channel.
+
+use std::collections::HashMap;
+
+use super::{detector::Detectors, is_kind};
+use crate::{
+    config::{
+        report::{At, Place, Report, quoted},
+        section::Section,
+    },
+    glob::Glob,
+    notify::{Alert, Channel, ChannelKind, Settings},
+    shard::Watch,
+};
+
+/// Kinds of channels that later versions have.
+const PLANNED_KINDS: [&str; 2] = ["smtp", "webhook"];
+
+/// What may be spent on patterns: compiled, they take some 500 times the memory of their text.
+#[derive(Debug)]
+pub(super) struct Patterns {
+    count_left: usize,
+    bytes_left: usize,
+}
+
+const PATTERNS_MAX: usize = 10_000;
+const PATTERN_BYTES_MAX: usize = 256 << 10;
+
+impl Patterns {
+    /// All that there is.
+    pub(super) fn new() -> Self {
+        Self {
+            count_left: PATTERNS_MAX,
+            bytes_left: PATTERN_BYTES_MAX,
+        }
+    }
+
+    /// Is there enough left for `pattern`?
+    fn spend(&mut self, pattern: &str) -> bool {
+        let left = self
+            .count_left
+            .checked_sub(1)
+            .zip(self.bytes_left.checked_sub(pattern.len()));
+        if let Some((count_left, bytes_left)) = left {
+            *self = Self { count_left, bytes_left };
+        }
+        left.is_some()
+    }
+}
+
+/// Reads each `[[watch]]`; when there is none, everything is watched.
+pub(super) fn watches(top: &mut Section<'_>, detectors: &Detectors, patterns: &mut Patterns) -> Vec<Watch> {
+    let mut catch_all = None;
+    let watches = top.tables("watch", |section| {
+        let globs = globs(section, "watch", patterns);
+        check_reachable(section, "series", catch_all);
+        if globs.iter().any(is_everything) {
+            catch_all = catch_all.or(Some(section.start()));
+        }
+        let names = detector_names(section, "watch", detectors);
+        let detectors = match names {
+            Some(names) => names.iter().filter_map(|name| detectors.find(name.value)).collect(),
+            None => implied(
+                detectors,
+                section.report(),
+                "say which of them in `detectors`",
+                Some(section.start()),
+            ),
+        };
+        Watch { globs, detectors }
+    });
+    watches.unwrap_or_else(|| {
+        let advice = "say in a [[watch]] which of them judges what";
+        vec![Watch {
+            globs: vec![everything()],
+            detectors: implied(detectors, top.report(), advice, None),
+        }]
+    })
+}
+
+/// The detector that is meant where none is named.
+fn implied(detectors: &Detectors, report: &Report, advice: &str, place: Option<Place>) -> Vec<usize> {
+    match detectors.implied() {
+        Ok(detector) => vec![detector],
+        Err(first) => {
+            let message = format!("several detectors are declared, and none of them is called `default`: {advice}");
+            report.say(place.unwrap_or(first), message);
+            Vec::new()
+        }
+    }
+}
+
+/// Reads each `[notify.NAME]` and `[[alert]]`.
+pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mut Patterns) -> Settings {
+    let default = Settings::default();
+    let mut paths = Vec::new();
+    let mut channels = top.named("notify", |name, section| channel(&name, section, &mut paths));
+    top.check_distinct("notify", &paths, |path| format!("path = {path:?}"));
+    if channels.is_empty() {
+        channels = default.channels;
+    }
+    let all: Vec<usize> = (0..channels.len()).collect();
+    let by_name: HashMap<&str, usize> = channels
+        .iter()
+        .enumerate()
+        .map(|(index, channel)| (channel.name.as_str(), index))
+        .collect();
+
+    let mut catch_all = None;
+    let alerts = top.tables("alert", |section| {
+        let globs = globs(section, "alert", patterns);
+        check_reachable(section, "anomaly", catch_all);
+        let names = detector_names(section, "alert", detectors).unwrap_or_default();
+        let any_detector = !section.has("detectors") || section.is_empty("detectors");
+        if any_detector && globs.iter().any(is_everything) {
+            catch_all = catch_all.or(Some(section.start()));
+        }
+        let to = section.list("to", CHANNEL_NAMES, CHANNEL_NAME, Ok).map(|names| {
+            section.check_distinct("to", &names, |name| (*name).to_owned());
+            let found = names.iter().filter_map(|name| {
+                let channel = by_name.get(name.value).copied();
+                if channel.is_none() {
+                    unknown(
+                        section.report(),
+                        &name.clone(),
+                        "alert.to",
+                        "notify",
+                        by_name.keys().copied(),
+                    );
+                }
+                channel
+            });
+            found.collect()
+        });
+        Alert {
+            globs,
+            detectors: names.into_iter().map(|name| name.value.to_owned()).collect(),
+            to: to.unwrap_or_else(|| all.clone()),
+        }
+    });
+    let alerts = alerts.unwrap_or_else(|| {
+        vec![Alert {
+            globs: vec![everything()],
+            detectors: Vec::new(),
+            to: all.clone(),
+        }]
+    });
+    Settings { channels, alerts }
+}
+
+const CHANNEL_NAMES: &str = "expected an array of channels, such as [\"stdout\"]";
+const CHANNEL_NAME: &str = "expected the name of a channel";
+
+fn channel(name: &At<&str>, section: &mut Section<'_>, paths: &mut Vec<At<String>>) -> Channel {
+    let mut channel = Channel {
+        name: name.value.to_owned(),
+        kind: ChannelKind::JsonLinesStdout,
+    };
+    if !is_kind(section, "json-lines", &PLANNED_KINDS) {
+        return channel;
+    }
+    let expected = "expected path = \"stdout\" or that of a file";
+    if !section.has("path") {
+        let message = format!("{} has no path, {expected}", section.name());
+        section.report().say(section.start(), message);
+    }
+    if let Some(path) = section.text("path", expected) {
+        section.check_name(path.value, path.place, "a file");
+        paths.push(At {
+            value: path.value.to_owned(),
+            place: path.place,
+        });
+        if path.value != "stdout" {
+            channel.kind = ChannelKind::JsonLinesFile(path.value.into());
+        }
+    }
+    channel
+}
+
+/// The patterns of a watch or alert, of which there has to be one.
+fn globs(section: &mut Section<'_>, what: &str, patterns: &mut Patterns) -> Vec<Glob> {
+    let array = "expected an array of patterns, such as [\"servers.*.load\"]";
+    let element = "expected a pattern such as \"servers.*.load\"";
+    if !section.has("match") || section.is_empty("match") {
+        let message = format!("this [[{what}]] has nothing to match, expected match = [\"**\"] for everything");
+        section.report().say(section.place("match"), message);
+    }
+    let mut all_fit = true;
+    let globs = section.list("match", array, element, |text| {
+        all_fit &= patterns.spend(text);
+        if !all_fit {
+            return Ok(None);
+        }
+        let glob = Glob::new(text).map_err(|error| format!("which is no pattern: {error}"))?;
+        Ok(Some(glob))
+    });
+    if !all_fit {
+        let kibibytes = PATTERN_BYTES_MAX >> 10;
+        let message = format!(
+            "there are too many patterns, expected {PATTERNS_MAX} in {kibibytes} KiB at most, in all watches and alerts"
+        );
+        section.report().say(section.place("match"), message);
+    }
+    globs
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|glob| glob.value)
+        .collect()
+}
+
+/// The detectors that a watch or alert names, those that exist.
+fn detector_names<'a>(section: &mut Section<'a>, what: &str, detectors: &Detectors) -> Option<Vec<At<&'a str>>> {
+    let array = "expected an array of detectors, such as [\"default\"]";
+    let mut names = section.list("detectors", array, "expected the name of a detector", Ok)?;
+    section.check_distinct("detectors", &names, |name| (*name).to_owned());
+    names.retain(|name| {
+        let known = detectors.find(name.value).is_some();
+        if !known {
+            let key = format!("{what}.detectors");
+            unknown(section.report(), name, &key, "detector", detectors.names());
+        }
+        known
+    });
+    Some(names)
+}
+
+/// Notes a name that is not declared.
+fn unknown<'a>(report: &Report, name: &At<&str>, key: &str, section: &str, names: impl IntoIterator<Item = &'a str>) {
+    let suggestion = match report.suggestion(name.value, names) {
+        none if none.is_empty() => format!("; declare it as [{section}.{}]", quoted(name.value).trim_matches('`')),
+        suggestion => suggestion,
+    };
+    let message = format!("{key} names {}, which does not exist{suggestion}", quoted(name.value));
+    report.say(name.place, message);
+}
+
+/// Notes a watch or alert that comes after one that matches everything.
+fn check_reachable(section: &Section<'_>, what: &str, catch_all: Option<Place>) {
+    if let Some(place) = catch_all {
+        let message = format!(
+            "no {what} gets here: the first match wins, and the one at {} matches everything",
+            section.report().show(place)
+        );
+        section.report().say(section.start(), message);
+    }
+}
+
+/// Is this two stars, or more of them?
+fn is_everything(glob: &Glob) -> bool {
+    glob.as_str().len() > 1 && glob.as_str().bytes().all(|byte| byte == b'*')
+}
+
+fn everything() -> Glob {
+    Glob::new("**").expect("two stars are a pattern")
+}

@@ -1,0 +1,257 @@
+//! A configuration as TOML, every key with its value and unit.
+
+use std::fmt::{self, Display, Write};
+
+use super::{Config, names, units};
+use crate::{
+    detect::{Definition, Kind, skyline},
+    forward,
+    glob::Glob,
+    notify::{Channel, ChannelKind},
+};
+
+/// `config` as TOML that gives `config` when it is read.
+pub(super) fn to_toml(config: &Config) -> String {
+    let mut out = String::new();
+    write_config(&mut out, config).expect("a String takes all that is written to it");
+    out
+}
+
+fn write_config(out: &mut String, config: &Config) -> fmt::Result {
+    let Config {
+        listen,
+        intake,
+        shard,
+        notify,
+        ..
+    } = config;
+    key(
+        out,
+        "forward_invalid",
+        quote(names::of(&names::FORWARD_INVALID, &intake.forward_invalid)),
+    )?;
+    key(out, "shutdown_deadline", duration(config.shutdown_deadline))?;
+    // Without any, everything would be watched and told: what is empty has to be said, and ahead of all sections.
+    if shard.watches.is_empty() {
+        key(out, "watch", "[]")?;
+    }
+    if notify.alerts.is_empty() {
+        key(out, "alert", "[]")?;
+    }
+
+    header(out, "[listen]")?;
+    key(out, "tcp", array(&listen.tcp))?;
+    key(out, "udp", array(&listen.udp))?;
+    if let Some(allow) = &listen.allow {
+        key(out, "allow", array(allow))?;
+    }
+    key(out, "max_connections", listen.max_connections)?;
+    key(out, "max_line", size(listen.max_line_bytes))?;
+    key(out, "idle_timeout", or_off(listen.idle_timeout.map(duration)))?;
+    key(out, "udp_buffer", size(listen.udp_buffer_bytes))?;
+
+    for forward in &config.forwards {
+        write_forward(out, forward)?;
+    }
+
+    header(out, "[analysis]")?;
+    key(
+        out,
+        "when_behind",
+        quote(names::of(&names::WHEN_BEHIND, &intake.when_behind)),
+    )?;
+    key(out, "queue_lines", intake.queue_lines_max)?;
+    key(out, "shards", intake.shards)?;
+
+    header(out, "[window]")?;
+    key(out, "span", seconds(shard.span_s))?;
+    key(out, "max_series", shard.max_series)?;
+    key(out, "expire_after", seconds(shard.expire_after_s))?;
+
+    header(out, "[limits]")?;
+    key(out, "max_age", or_off(shard.limits.max_age_s.map(seconds)))?;
+    key(out, "max_ahead", or_off(shard.limits.max_ahead_s.map(seconds)))?;
+
+    for definition in &shard.detectors {
+        write_detector(out, definition)?;
+    }
+    for watch in &shard.watches {
+        header(out, "[[watch]]")?;
+        key(out, "match", array(watch.globs.iter().map(Glob::as_str)))?;
+        let names = watch.detectors.iter().map(|place| &shard.detectors[*place].name);
+        key(out, "detectors", array(names))?;
+    }
+    for channel in &notify.channels {
+        write_channel(out, channel)?;
+    }
+    for alert in &notify.alerts {
+        header(out, "[[alert]]")?;
+        key(out, "match", array(alert.globs.iter().map(Glob::as_str)))?;
+        key(out, "detectors", array(&alert.detectors))?;
+        key(
+            out,
+            "to",
+            array(alert.to.iter().map(|place| &notify.channels[*place].name)),
+        )?;
+    }
+
+    header(out, "[http]")?;
+    key(out, "listen", or_off(config.http.map(quote)))?;
+
+    header(out, "[log]")?;
+    key(out, "level", quote(names::of(&names::LOG_LEVEL, &config.log.level)))?;
+    key(out, "format", quote(names::of(&names::LOG_FORMAT, &config.log.format)))?;
+
+    header(out, "[anomalies]")?;
+    key(out, "history", config.anomalies.history)
+}
+
+fn write_forward(out: &mut String, forward: &forward::Settings) -> fmt::Result {
+    header(out, "[[forward]]")?;
+    key(out, "name", quote(&forward.name))?;
+    key(out, "address", quote(&forward.address))?;
+    key(
+        out,
+        "when_full",
+        quote(names::of(&names::WHEN_FULL, &forward.when_full)),
+    )?;
+    key(out, "queue", size(forward.queue_bytes_max))?;
+    key(out, "connect_timeout", duration(forward.connect_timeout))?;
+    key(out, "write_timeout", duration(forward.write_timeout))?;
+    key(out, "max_backoff", duration(forward.max_backoff))
+}
+
+fn write_channel(out: &mut String, channel: &Channel) -> fmt::Result {
+    header(out, &format!("[notify.{}]", key_part(&channel.name)))?;
+    key(out, "kind", quote("json-lines"))?;
+    match &channel.kind {
+        ChannelKind::JsonLinesStdout => key(out, "path", quote("stdout")),
+        ChannelKind::JsonLinesFile(path) => key(out, "path", quote(path.display())),
+    }
+}
+
+fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
+    let name = key_part(&definition.name);
+    header(out, &format!("[detector.{name}]"))?;
+    match &definition.kind {
+        Kind::Skyline(settings) => {
+            key(out, "kind", quote("skyline"))?;
+            write_skyline(out, &name, settings)
+        }
+    }
+}
+
+fn write_skyline(out: &mut String, name: &str, settings: &skyline::Settings) -> fmt::Result {
+    use skyline::Algorithm as A;
+    key(out, "consensus", settings.consensus)?;
+    key(
+        out,
+        "algorithms",
+        array(settings.algorithms.iter().map(|algorithm| algorithm.name())),
+    )?;
+    key(out, "published_votes", settings.published_votes)?;
+    key(out, "boring_samples", settings.boring_samples)?;
+    key(out, "min_samples", settings.min_samples)?;
+    // What is left out has no settings.
+    for algorithm in &settings.algorithms {
+        header(out, &format!("[detector.{name}.{}]", algorithm.name()))?;
+        match algorithm {
+            A::FirstHourAverage => {
+                key(out, "sigmas", float(settings.first_hour_average.sigmas))?;
+                key(out, "older_than", seconds(settings.first_hour_average.older_than_s))?;
+            }
+            A::MeanSubtractionCumulation => {
+                key(out, "sigmas", float(settings.mean_subtraction_cumulation.sigmas))?;
+            }
+            A::StddevFromAverage => key(out, "sigmas", float(settings.stddev_from_average.sigmas))?,
+            A::StddevFromMovingAverage => {
+                key(out, "sigmas", float(settings.stddev_from_moving_average.sigmas))?;
+                key(out, "com", float(settings.stddev_from_moving_average.com))?;
+            }
+            A::LeastSquares => {
+                key(out, "sigmas", float(settings.least_squares.sigmas))?;
+                key(out, "min_residual", float(settings.least_squares.min_residual))?;
+            }
+            A::Grubbs => key(out, "alpha", float(settings.grubbs.alpha))?,
+            A::HistogramBins => {
+                key(out, "bins", settings.histogram_bins.bins)?;
+                key(out, "max_members", settings.histogram_bins.max_members)?;
+            }
+            A::MedianAbsoluteDeviation => {
+                key(out, "deviations", float(settings.median_absolute_deviation.deviations))?;
+            }
+            A::KsTest => {
+                let ks = &settings.ks_test;
+                key(out, "reference", seconds(ks.reference_s))?;
+                key(out, "probe", seconds(ks.probe_s))?;
+                key(out, "min_samples", ks.min_samples)?;
+                key(out, "alpha", float(ks.alpha))?;
+                key(out, "min_distance", float(ks.min_distance))?;
+                key(out, "adf_max_lag", ks.adf_max_lag)?;
+                key(out, "adf_alpha", float(ks.adf_alpha))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn header(out: &mut String, header: &str) -> fmt::Result {
+    writeln!(out, "\n{header}")
+}
+
+fn key(out: &mut String, key: &str, value: impl Display) -> fmt::Result {
+    writeln!(out, "{key} = {value}")
+}
+
+fn duration(duration: std::time::Duration) -> String {
+    quote(units::show_duration(duration))
+}
+
+fn seconds(seconds: i64) -> String {
+    duration(std::time::Duration::from_secs(seconds.unsigned_abs()))
+}
+
+fn size(bytes: usize) -> String {
+    quote(units::show_size(bytes.try_into().unwrap_or(u64::MAX)))
+}
+
+fn or_off(value: Option<String>) -> String {
+    value.unwrap_or_else(|| quote("off"))
+}
+
+/// The shortest decimal that is read as the same number, with a point, as TOML takes `1` for a whole number.
+fn float(number: f64) -> String {
+    format!("{number:?}")
+}
+
+fn array<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    let values: Vec<String> = values.into_iter().map(quote).collect();
+    format!("[{}]", values.join(", "))
+}
+
+/// A name as part of a dotted key.
+fn key_part(name: &str) -> String {
+    let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if !name.is_empty() && name.bytes().all(is_bare) {
+        name.to_owned()
+    } else {
+        quote(name)
+    }
+}
+
+/// A basic string of TOML.
+fn quote(value: impl Display) -> String {
+    let mut out = String::from("\"");
+    for character in value.to_string().chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            control if control.is_control() => {
+                write!(out, "\\u{:04X}", u32::from(control)).expect("a String takes all that is written to it");
+            }
+            other => out.push(other),
+        }
+    }
+    out.push('"');
+    out
+}

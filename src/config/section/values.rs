@@ -1,0 +1,236 @@
+//! Readers for each type of value.
+
+use std::{fmt::Display, ops::RangeInclusive, time::Duration};
+
+use super::{Section, found};
+use crate::config::{
+    report::{At, any_of},
+    tree::{Node, Value},
+    units,
+};
+
+/// What a number with a fraction may be.
+#[derive(Debug)]
+pub(in crate::config) struct Bounds {
+    /// For people, as in "a number above 0".
+    pub(in crate::config) text: &'static str,
+    /// The same for numbers.
+    pub(in crate::config) hold: fn(f64) -> bool,
+}
+
+impl<'a> Section<'a> {
+    /// The text of `key`.
+    pub(in crate::config) fn text(&mut self, key: &'static str, expected: &str) -> Option<At<&'a str>> {
+        let node = self.get(key)?;
+        if let Value::String(text) = &node.value {
+            return Some(At {
+                value: text,
+                place: node.place,
+            });
+        }
+        self.wrong(key, node, expected);
+        None
+    }
+
+    /// What `parse` makes of the text of `key`. What it expected completes the message.
+    pub(in crate::config) fn parsed<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let Some(node) = self.get(key) else {
+            return default;
+        };
+        let result = match &node.value {
+            Value::String(text) => parse(text),
+            _ => Err(expected.to_owned()),
+        };
+        result.unwrap_or_else(|expected| {
+            self.wrong(key, node, &expected);
+            default
+        })
+    }
+
+    /// One of `options`.
+    pub(in crate::config) fn choice<T: Copy>(&mut self, key: &'static str, default: T, options: &[(&str, T)]) -> T {
+        let names: Vec<&str> = options.iter().map(|(name, _)| *name).collect();
+        let expected = format!("expected {}", any_of(&names));
+        let report = self.report;
+        self.parsed(key, default, &expected, |text| {
+            let option = options.iter().find(|(name, _)| *name == text);
+            option.map(|(_, value)| *value).ok_or_else(|| {
+                let suggestion = report.suggestion(text, names.iter().copied());
+                format!("{expected}{suggestion}")
+            })
+        })
+    }
+
+    /// `true` or `false`.
+    pub(in crate::config) fn flag(&mut self, key: &'static str, default: bool) -> bool {
+        match self.get(key) {
+            None => default,
+            Some(Node {
+                value: Value::Boolean(value),
+                ..
+            }) => *value,
+            Some(node) => {
+                self.wrong(key, node, "expected true or false, without quotes");
+                default
+            }
+        }
+    }
+
+    /// A whole number in `range`.
+    pub(in crate::config) fn count<T>(&mut self, key: &'static str, default: T, range: RangeInclusive<T>) -> T
+    where
+        T: TryFrom<i64> + PartialOrd + Display,
+    {
+        let Some(node) = self.get(key) else {
+            return default;
+        };
+        if let Value::Integer(number) = node.value
+            && let Some(Ok(number)) = number.map(T::try_from)
+            && range.contains(&number)
+        {
+            return number;
+        }
+        let expected = format!("expected a whole number from {} to {}", range.start(), range.end());
+        self.wrong(key, node, &expected);
+        default
+    }
+
+    /// A number, with or without a fraction.
+    pub(in crate::config) fn number(&mut self, key: &'static str, default: f64, bounds: &Bounds) -> f64 {
+        let Some(node) = self.get(key) else {
+            return default;
+        };
+        let number = match node.value {
+            Value::Float(number) => Some(number),
+            // Whole numbers beyond 32 bits are outside of all bounds that matter.
+            Value::Integer(Some(number)) => i32::try_from(number).ok().map(f64::from),
+            _ => None,
+        };
+        match number {
+            Some(number) if number.is_finite() && (bounds.hold)(number) => number,
+            _ => {
+                self.wrong(key, node, &format!("expected {}", bounds.text));
+                default
+            }
+        }
+    }
+
+    /// A time in `range`.
+    pub(in crate::config) fn duration(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        range: RangeInclusive<Duration>,
+    ) -> Duration {
+        let Some(node) = self.get(key) else {
+            return default;
+        };
+        duration_in(&node.value, &range).unwrap_or_else(|expected| {
+            self.wrong(key, node, &expected);
+            default
+        })
+    }
+
+    /// A time in `range`, or "off".
+    pub(in crate::config) fn optional_duration(
+        &mut self,
+        key: &'static str,
+        default: Option<Duration>,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let node = self.get(key);
+        match node {
+            None => default,
+            Some(Node {
+                value: Value::String(text),
+                ..
+            }) if text == "off" => None,
+            Some(node) => duration_in(&node.value, &range).map_or_else(
+                |expected| {
+                    self.wrong(key, node, &format!("{expected}, or \"off\""));
+                    default
+                },
+                Some,
+            ),
+        }
+    }
+
+    /// A size in `range` (bytes).
+    pub(in crate::config) fn size(&mut self, key: &'static str, default: usize, range: RangeInclusive<u64>) -> usize {
+        let Some(node) = self.get(key) else {
+            return default;
+        };
+        let bytes = match &node.value {
+            Value::String(text) => units::size(text),
+            Value::Integer(Some(number)) if *number >= 0 => Err(format!(
+                "expected a size with its unit, such as \"{number} KiB\" or \"{number} MiB\""
+            )),
+            _ => Err("expected a size with its unit, such as \"64 KiB\" or \"4 GiB\"".to_owned()),
+        };
+        let bytes = bytes.and_then(|bytes| {
+            let bytes_in_range = Some(bytes).filter(|bytes| range.contains(bytes));
+            let (least, most) = (units::show_size(*range.start()), units::show_size(*range.end()));
+            bytes_in_range
+                .and_then(|bytes| usize::try_from(bytes).ok())
+                .ok_or_else(|| format!("expected {least} to {most}"))
+        });
+        bytes.unwrap_or_else(|expected| {
+            self.wrong(key, node, &expected);
+            default
+        })
+    }
+
+    /// What `parse` makes of each text of an array; `None` where the key is absent. `array` and `element` say what
+    /// was expected of either.
+    pub(in crate::config) fn list<T>(
+        &mut self,
+        key: &'static str,
+        array: &str,
+        element: &str,
+        mut parse: impl FnMut(&'a str) -> Result<T, String>,
+    ) -> Option<Vec<At<T>>> {
+        let node = self.get(key)?;
+        let mut out = Vec::new();
+        for node in self.array(key, node, array) {
+            let result = match &node.value {
+                Value::String(text) => parse(text),
+                _ => Err(element.to_owned()),
+            };
+            match result {
+                Ok(value) => out.push(At {
+                    value,
+                    place: node.place,
+                }),
+                Err(expected) => {
+                    let message = format!("{} has {}, {expected}", self.path(key), found(node));
+                    self.report.say(node.place, message);
+                }
+            }
+        }
+        Some(out)
+    }
+}
+
+fn duration_in(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    let duration = match value {
+        Value::String(text) => units::duration(text)?,
+        Value::Integer(Some(number)) if *number >= 0 => {
+            return Err(format!(
+                "expected a time with its unit, such as \"{number}s\" or \"{number}h\""
+            ));
+        }
+        _ => return Err("expected a time with its unit, such as \"10s\" or \"24h\"".to_owned()),
+    };
+    if range.contains(&duration) {
+        Ok(duration)
+    } else {
+        let (least, most) = (units::show_duration(*range.start()), units::show_duration(*range.end()));
+        Err(format!("expected {least} to {most}"))
+    }
+}

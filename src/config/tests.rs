@@ -1,0 +1,258 @@
+//! What files give: whole configurations in, settings or messages out.
+
+mod files;
+mod mistakes;
+mod robustness;
+
+use std::path::Path;
+
+use super::{check, section::Section, source::RawConfig, *};
+use crate::detect::skyline::Algorithm;
+
+/// The file that shows every key.
+const EXAMPLE: &str = include_str!("../../config/skyrelay.toml");
+
+#[track_caller]
+fn good(text: &str) -> Config {
+    match Config::parse(Path::new("test.toml"), text) {
+        Ok(config) => config,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// The example with everything that it leaves out put in.
+fn uncommented() -> String {
+    let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
+        Some(code) if !code.is_empty() && !code.starts_with(' ') => code,
+        _ => line,
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_empty_file_gives_the_defaults() {
+    assert_eq!(good(""), Config::default());
+    assert_eq!(good("\u{feff}# nothing\n[listen]\n[window]\n"), Config::default());
+}
+
+#[test]
+fn the_example_gives_the_defaults() {
+    assert!(EXAMPLE.len() > 5000);
+    assert_eq!(good(EXAMPLE), Config::default());
+}
+
+#[test]
+fn what_the_example_leaves_out_is_good_as_well() {
+    let config = good(&uncommented());
+    let forward = forward::Settings::new("carbon-cache", "127.0.0.1:2103");
+    assert_eq!(config.forwards, [forward]);
+    assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
+    assert_eq!(config.intake.shards, 4);
+    let rest = Config {
+        forwards: Vec::new(),
+        listen: listen::Settings {
+            allow: None,
+            ..config.listen
+        },
+        intake: intake::Settings {
+            shards: Config::default().intake.shards,
+            ..config.intake
+        },
+        ..config
+    };
+    assert_eq!(rest, Config::default());
+}
+
+#[test]
+fn the_example_has_every_key() {
+    let text = uncommented();
+    let raw = RawConfig::from_text(Path::new("skyrelay.toml"), text.clone());
+    Section::top(&raw.report, &raw.root, check::read);
+    let known = raw.report.known_keys();
+    assert!(known.len() > 60, "{}", known.len());
+
+    let example: toml::Table = text.parse().unwrap();
+    for (section, key) in known {
+        let steps = section.split('.').filter(|step| !step.is_empty());
+        let mut value = &toml::Value::Table(example.clone());
+        for step in steps {
+            value = match step {
+                "NAME" => value.as_table().and_then(|table| table.values().next()).unwrap(),
+                step => &value[step],
+            };
+            value = value.get(0).unwrap_or(value);
+        }
+        assert!(
+            value.get(key).is_some(),
+            "[{section}] {key} is not in config/skyrelay.toml"
+        );
+    }
+}
+
+#[test]
+fn everything_may_be_different() {
+    let config = good(EVERYTHING);
+    assert_eq!(config.listen.tcp.len(), 2);
+    assert_eq!(config.listen.udp, []);
+    assert_eq!(config.listen.max_line_bytes, 4096);
+    assert_eq!(config.listen.idle_timeout, Some(Duration::from_secs(300)));
+    assert_eq!(config.forwards[0].name, "carbon-cache");
+    assert_eq!(config.forwards[0].when_full, forward::WhenFull::PauseSenders);
+    assert_eq!(config.forwards[1].name, "[::1]:2104");
+    assert_eq!(config.intake.forward_invalid, intake::ForwardInvalid::Drop);
+    assert_eq!(config.intake.when_behind, intake::WhenBehind::Wait);
+    assert_eq!(config.shard.span_s, 12 * 3600);
+    assert_eq!(config.shard.limits.max_age_s, Some(7 * 86_400));
+    assert_eq!(config.shard.limits.max_ahead_s, None);
+    let names: Vec<&str> = config.shard.detectors.iter().map(|detector| &*detector.name).collect();
+    assert_eq!(names, ["short", "a \"b\" c", "default"]);
+    let crate::detect::Kind::Skyline(short) = &config.shard.detectors[0].kind;
+    assert_eq!(short.algorithms, [Algorithm::KsTest, Algorithm::Grubbs]);
+    assert_eq!(short.ks_test.reference_s, 7200);
+    assert!((short.grubbs.alpha - 0.01).abs() < 1e-9);
+    assert_eq!(config.shard.watches[0].detectors, [1, 0]);
+    assert!(config.shard.watches[1].detectors.is_empty());
+    assert_eq!(config.notify.alerts[0].to, [1]);
+    assert_eq!(config.notify.alerts[1].to, [0, 1]);
+    assert_eq!(config.http, None);
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.anomalies.history, 0);
+}
+
+#[test]
+fn what_is_printed_reads_back() {
+    for text in ["", EXAMPLE, &uncommented(), EVERYTHING, "watch = []\nalert = []"] {
+        let config = good(text);
+        assert_eq!(good(&config.to_toml()), config, "{}", config.to_toml());
+    }
+    let printed = Config::default().to_toml();
+    assert!(printed.contains("\nmax_line = \"16 KiB\"\n"), "{printed}");
+    assert!(printed.contains("\nspan = \"24h\"\n"), "{printed}");
+}
+
+#[test]
+fn without_a_watch_the_obvious_detector_watches_everything() {
+    let watching = |text: &str| {
+        let config = good(text);
+        assert_eq!(config.shard.watches.len(), 1);
+        assert!(config.shard.watches[0].matches("any.thing"));
+        config.shard.detectors[config.shard.watches[0].detectors[0]]
+            .name
+            .to_string()
+    };
+    let declare = |name: &str| format!("[detector.{name}]\nkind = \"skyline\"\n");
+    assert_eq!(watching(""), "default");
+    assert_eq!(watching(&declare("classic")), "classic");
+    assert_eq!(watching(&(declare("classic") + &declare("default"))), "default");
+    assert_eq!(watching("[[watch]]\nmatch = [\"**\"]"), "default");
+}
+
+#[test]
+fn without_an_alert_every_channel_is_told_everything() {
+    let config =
+        good("[notify.b]\nkind = \"json-lines\"\npath = \"stdout\"\n[notify.a]\nkind = \"json-lines\"\npath = \"a\"");
+    let names: Vec<&str> = config
+        .notify
+        .channels
+        .iter()
+        .map(|channel| channel.name.as_str())
+        .collect();
+    assert_eq!(names, ["b", "a"]);
+    assert_eq!(config.notify.alerts.len(), 1);
+    assert_eq!(config.notify.alerts[0].to, [0, 1]);
+    assert_eq!(config.notify.alerts[0].globs, [crate::glob::Glob::new("**").unwrap()]);
+}
+
+#[test]
+fn addresses_that_get_on() {
+    good(
+        "[listen]\ntcp = [\"0.0.0.0:2003\", \"[::]:2003\", \"127.0.0.1:0\", \"127.0.0.1:0\"]\nudp = [\"0.0.0.0:2003\"]",
+    );
+    good("[listen]\ntcp = []");
+}
+
+/// Each key other than its default.
+const EVERYTHING: &str = r#"
+forward_invalid = "drop"
+shutdown_deadline = "1500ms"
+[listen]
+tcp = ["0.0.0.0:2003", "[::1]:0"]
+udp = []
+allow = ["10.0.0.0/8", "::1", "192.168.1.7"]
+max_connections = 0x10
+max_line = "4KiB"
+idle_timeout = "5m"
+udp_buffer = "1 MB"
+[[forward]]
+name = "carbon-cache"
+address = "localhost:2103"
+when_full = "pause-senders"
+queue = "1 MiB"
+connect_timeout = "1ms"
+write_timeout = "1h"
+max_backoff = "100ms"
+[[forward]]
+address = "[::1]:2104"
+[analysis]
+when_behind = "wait"
+queue_lines = 1_000
+shards = 3
+[window]
+span = "12 h"
+max_series = 1
+expire_after = "2w"
+[limits]
+max_age = "7d"
+max_ahead = "off"
+[detector.short]
+kind = "skyline"
+consensus = 2
+algorithms = ["ks_test", "grubbs"]
+published_votes = true
+boring_samples = 1
+min_samples = 30
+grubbs.alpha = 0.01
+[detector.short.ks_test]
+reference = "2h"
+probe = "5m"
+min_samples = 3
+alpha = 1
+min_distance = 0
+adf_max_lag = 0
+adf_alpha = 1e-3
+[detector.'a "b" c']
+kind = "skyline"
+consensus = 9
+first_hour_average = { sigmas = 2, older_than = "11h" }
+mean_subtraction_cumulation.sigmas = 2.5
+stddev_from_average.sigmas = 2.5
+stddev_from_moving_average = { sigmas = 1, com = 9.5 }
+least_squares = { sigmas = 4.0, min_residual = 0 }
+histogram_bins = { bins = 20, max_members = 0 }
+median_absolute_deviation.deviations = 5
+[[watch]]
+match = ["servers.*.load", "app.{a,b}.**"]
+detectors = ['a "b" c', "short"]
+[[watch]]
+match = ["**"]
+detectors = []
+[notify.file]
+kind = "json-lines"
+path = '/var/log/a "b" \c.json'
+[notify.out]
+kind = "json-lines"
+path = "stdout"
+[[alert]]
+match = ["servers.**"]
+detectors = ["short", "default"]
+to = ["out"]
+[[alert]]
+match = ["**"]
+[http]
+listen = "off"
+[log]
+level = "debug"
+format = "json"
+[anomalies]
+history = 0
+"#;

@@ -1,0 +1,365 @@
+//! Mistakes, and what is said about them.
+
+use super::*;
+
+/// The file `text` has one mistake, which is this.
+#[track_caller]
+fn says(text: &str, expected: &str) {
+    say_all(text, &[expected]);
+}
+
+/// The file `text` has these mistakes.
+#[track_caller]
+fn say_all(text: &str, expected: &[&str]) {
+    let error = Config::parse(Path::new("f.toml"), text).expect_err("the file should be refused");
+    let said: Vec<String> = error.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(said, expected);
+    for problem in error.problems() {
+        assert!(problem.position.is_some());
+        assert!(!problem.message.ends_with('.'), "{}", problem.message);
+    }
+}
+
+#[test]
+fn unknown_keys() {
+    says(
+        "[listen]\n  tpc = [\"0.0.0.0:2003\"]",
+        "f.toml:2:3: unknown key `tpc` in [listen]; did you mean `tcp`?",
+    );
+    says(
+        "[listn]\ntcp = []",
+        "f.toml:1:2: unknown key `listn` at the top; did you mean `listen`?",
+    );
+    says(
+        "[detector.d.grubbs]\nalpah = 0.1\n[detector.d]\nkind = \"skyline\"",
+        "f.toml:2:1: unknown key `alpah` in [detector.NAME.grubbs]; did you mean `alpha`?",
+    );
+    says(
+        "[log]\nshutdown_deadline = \"10s\"",
+        "f.toml:2:1: unknown key `shutdown_deadline` in [log]; it belongs at the top of the file, before the first [section]",
+    );
+    says(
+        "[listen]\nspan = \"24h\"",
+        "f.toml:2:1: unknown key `span` in [listen]; it belongs in [window]",
+    );
+    says(
+        "[log]\ncolour = true",
+        "f.toml:2:1: unknown key `colour` in [log], expected `level` or `format`",
+    );
+}
+
+#[test]
+fn what_later_versions_have() {
+    let planned = "is planned, but this version does not have it";
+    says(
+        "[spool]\nmax_bytes = \"4 GiB\"",
+        &format!("f.toml:1:2: `spool` {planned}"),
+    );
+    says("[snapshot]", &format!("f.toml:1:2: `snapshot` {planned}"));
+    says(
+        "[[watch]]\nmatch = [\"**\"]\nas = \"rate\"",
+        &format!("f.toml:3:1: `as` {planned}"),
+    );
+    says(
+        "[[alert]]\nmatch = [\"**\"]\nrepeat = \"4h\"",
+        &format!("f.toml:3:1: `repeat` {planned}"),
+    );
+    says(
+        "[detector.disk-full]\nkind = \"trend\"\nreaches = 95\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"disk-full\"]",
+        "f.toml:2:8: detector.disk-full.kind is `trend`, which is planned, but this version does not have it, \
+         expected kind = \"skyline\"",
+    );
+    says(
+        "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
+        "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
+         expected kind = \"json-lines\"",
+    );
+}
+
+#[test]
+fn values_of_the_wrong_type_or_unit() {
+    say_all(
+        "[window]\nspan = 24\nmax_series = \"many\"\nexpire_after = \"24hours\"",
+        &[
+            "f.toml:2:8: window.span is 24, expected a time with its unit, such as \"24s\" or \"24h\"",
+            "f.toml:3:14: window.max_series is `many`, expected a whole number from 1 to 1000000000",
+            "f.toml:4:16: window.expire_after is `24hours`, expected a unit out of `ms`, `s`, `m`, `h`, `d` and `w` after \
+             the number, such as \"10s\" or \"24h\"",
+        ],
+    );
+    say_all(
+        "[listen]\ntcp = \"0.0.0.0:2003\"\nmax_line = 16384\nudp_buffer = \"8 mib\"\nidle_timeout = false",
+        &[
+            "f.toml:2:7: listen.tcp is `0.0.0.0:2003`, expected an array of addresses, such as [\"0.0.0.0:2003\"]",
+            "f.toml:3:12: listen.max_line is 16384, expected a size with its unit, such as \"16384 KiB\" or \"16384 MiB\"",
+            "f.toml:4:14: listen.udp_buffer is `8 mib`, expected a known unit; did you mean \"8 MiB\"?",
+            "f.toml:5:16: listen.idle_timeout is false, expected a time with its unit, such as \"10s\" or \"24h\", \
+             or \"off\"",
+        ],
+    );
+    says(
+        "forward_invalid = \"dorp\"",
+        "f.toml:1:19: forward_invalid is `dorp`, expected `forward` or `drop`; did you mean `drop`?",
+    );
+    says(
+        "listen = 1979-05-27",
+        "f.toml:1:10: listen is a date, expected a table, [listen]",
+    );
+    says(
+        "[watch]\nmatch = [\"**\"]",
+        "f.toml:1:1: watch is a table, expected a [[watch]] for each",
+    );
+    says(
+        "[detector]\nkind = \"skyline\"",
+        "f.toml:2:1: detector.kind is `skyline`, expected a table such as [detector.NAME]",
+    );
+    says(
+        "[detector.d]\nkind = \"skyline\"\npublished_votes = \"yes\"",
+        "f.toml:3:19: detector.d.published_votes is `yes`, expected true or false, without quotes",
+    );
+}
+
+#[test]
+fn values_out_of_range() {
+    says(
+        "[window]\nspan = \"59s\"",
+        "f.toml:2:8: window.span is `59s`, expected 1m to 3650d",
+    );
+    says(
+        "[window]\nspan = \"90500ms\"",
+        "f.toml:2:8: window.span is not a number of whole seconds",
+    );
+    says(
+        "[analysis]\nshards = 0",
+        "f.toml:2:10: analysis.shards is 0, expected a whole number from 1 to 256",
+    );
+    says(
+        "[analysis]\nshards = 99999999999999999999",
+        "f.toml:2:10: analysis.shards is a number beyond 64 bits, expected a whole number from 1 to 256",
+    );
+    says(
+        "[listen]\nmax_line = \"64 KiB\"",
+        "f.toml:2:12: listen.max_line is `64 KiB`, expected 64 B to 65535 B",
+    );
+    let detector = "[detector.d]\nkind = \"skyline\"\n";
+    for value in ["2", "0", "nan", "inf", "-0.1", "1.0"] {
+        let error = Config::parse(Path::new("f.toml"), &format!("{detector}grubbs.alpha = {value}")).unwrap_err();
+        let message = error.to_string();
+        assert!(
+            message.starts_with("f.toml:3:16: detector.d.grubbs.alpha is "),
+            "{message}"
+        );
+        assert!(message.ends_with("expected a number above 0 and below 1"), "{message}");
+    }
+}
+
+#[test]
+fn votes_that_cannot_be() {
+    let detector = "[detector.d]\nkind = \"skyline\"\n";
+    says(
+        &format!("{detector}consensus = 12"),
+        "f.toml:3:13: detector.d.consensus is 12, but 9 algorithms are on, expected 1 to 9",
+    );
+    says(
+        &format!("{detector}algorithms = [\"grubbs\", \"ks_test\"]"),
+        "f.toml:3:14: 2 algorithms are on, so detector.d.consensus has to say how many of them make an anomaly, \
+         expected 1 to 2",
+    );
+    says(
+        &format!("{detector}algorithms = []"),
+        "f.toml:3:14: detector.d.algorithms is empty, expected at least one",
+    );
+    says(
+        &format!("{detector}consensus = 2\nalgorithms = [\"ks_test\", \"grubs\"]\ngrubbs.alpha = 0.1"),
+        "f.toml:4:26: detector.d.algorithms has `grubs`, which is not an algorithm; did you mean `grubbs`?",
+    );
+    says(
+        &format!("{detector}consensus = 1\nalgorithms = [\"grubbs\", \"grubbs\"]"),
+        "f.toml:4:25: detector.d.algorithms has `grubbs` twice, first at f.toml:4:15",
+    );
+    says(
+        &format!("{detector}consensus = 1\nalgorithms = [\"grubbs\"]\nks_test.alpha = 0.1"),
+        "f.toml:5:1: detector.d.ks_test is set, but detector.d.algorithms leaves it out",
+    );
+    says(
+        &format!("{detector}ks_test.probe = \"1h\""),
+        "f.toml:3:17: detector.d.ks_test.probe is not shorter than detector.d.ks_test.reference, in which the samples \
+         before it are looked for",
+    );
+    says(
+        &format!("window.span = \"6h\"\n{detector}first_hour_average.older_than = \"6h\""),
+        "f.toml:4:33: detector.d.first_hour_average.older_than reaches back further than window.span",
+    );
+    says(
+        "[detector.d]\ngrubbs.alpha = 0.1",
+        "f.toml:1:1: detector.d has no kind, expected kind = \"skyline\"",
+    );
+    says(
+        "[detector.d]\nkind = \"skylime\"",
+        "f.toml:2:8: detector.d.kind is `skylime`, expected kind = \"skyline\"; did you mean `skyline`?",
+    );
+}
+
+#[test]
+fn addresses_that_cannot_be() {
+    let address = "expected an address and port, such as";
+    say_all(
+        "[listen]\ntcp = [\"localhost:2003\", 2003]\nallow = [\"10.0.0.0/33\"]",
+        &[
+            &format!("f.toml:2:8: listen.tcp has `localhost:2003`, {address} \"0.0.0.0:2003\" or \"[::1]:2003\""),
+            &format!("f.toml:2:26: listen.tcp has 2003, {address} \"0.0.0.0:2003\" or \"[::1]:2003\""),
+            "f.toml:3:10: listen.allow has `10.0.0.0/33`, expected a network such as \"10.0.0.0/8\"",
+        ],
+    );
+    say_all(
+        "[listen]\ntcp = []\nudp = []\nallow = []",
+        &[
+            "f.toml:2:7: neither tcp nor udp has an address, expected one to listen on",
+            "f.toml:4:9: listen.allow is empty, so nobody may send; leave it out to let anyone",
+        ],
+    );
+    says(
+        "[listen]\ntcp = [\"0.0.0.0:1\", \"10.0.0.1:1\"]",
+        "f.toml:2:21: listen.tcp 10.0.0.1:1 collides with listen.tcp 0.0.0.0:1, f.toml:2:8",
+    );
+    says(
+        "[listen]\nudp = [\"[::1]:1\", \"[::1]:1\"]",
+        "f.toml:2:19: listen.udp [::1]:1 collides with listen.udp [::1]:1, f.toml:2:8",
+    );
+    says(
+        "[listen]\ntcp = [\"127.0.0.1:2080\"]",
+        "f.toml:2:8: listen.tcp 127.0.0.1:2080 collides with http.listen 127.0.0.1:2080, its default",
+    );
+    says(
+        "[http]\nlisten = \"127.0.0.1:2003\"",
+        "f.toml:2:10: http.listen 127.0.0.1:2003 collides with listen.tcp 127.0.0.1:2003, its default",
+    );
+    says(
+        "[http]\nlisten = \"no\"",
+        &format!("f.toml:2:10: http.listen is `no`, {address} \"127.0.0.1:2080\", or \"off\""),
+    );
+}
+
+#[test]
+fn upstreams_that_cannot_be() {
+    let host = "expected a host and port, such as \"127.0.0.1:2103\" or \"[::1]:2103\"";
+    says(
+        "[[forward]]\naddress = \"127.0.0.1:2003\"",
+        "f.toml:2:11: forward.address is `127.0.0.1:2003`, which is listen.tcp 127.0.0.1:2003: the stream would go \
+         round in a circle",
+    );
+    say_all(
+        "[[forward]]\n[[forward]]\naddress = \"carbon\"\n[[forward]]\nname = \"\"\naddress = \"a:1\"",
+        &[
+            &format!("f.toml:1:1: this [[forward]] has no address, {host}"),
+            &format!("f.toml:3:11: forward.address is `carbon`, {host}"),
+            "f.toml:5:8: `` is no name for a [[forward]], expected 1 to 200 bytes without control characters",
+        ],
+    );
+    says(
+        "[[forward]]\nname = \"a\"\naddress = \"b:1\"\n[[forward]]\nname = \"a\"\naddress = \"c:1\"",
+        "f.toml:5:8: forward has `name = \"a\"` twice, first at f.toml:2:8",
+    );
+    says(
+        "[[forward]]\naddress = \"a:1\"\nqueue = \"1 KiB\"",
+        "f.toml:3:9: forward.queue is `1 KiB`, expected 1 MiB to 1 TiB",
+    );
+}
+
+#[test]
+fn routes_that_lead_nowhere() {
+    let everything = "expected match = [\"**\"] for everything";
+    say_all(
+        "[[watch]]\ndetectors = []\n[[alert]]\nmatch = []",
+        &[
+            &format!("f.toml:1:1: this [[watch]] has nothing to match, {everything}"),
+            &format!("f.toml:4:9: this [[alert]] has nothing to match, {everything}"),
+        ],
+    );
+    says(
+        "[[watch]]\nmatch = [\"a.{b\", \"ok\"]",
+        "f.toml:2:10: watch.match has `a.{b`, which is no pattern: `{` is opened but not closed",
+    );
+    say_all(
+        "[[watch]]\nmatch = [\"a\"]\ndetectors = [\"defualt\", \"else\", \"default\", \"default\"]",
+        &[
+            "f.toml:3:14: watch.detectors names `defualt`, which does not exist; did you mean `default`?",
+            "f.toml:3:25: watch.detectors names `else`, which does not exist; declare it as [detector.else]",
+            "f.toml:3:44: watch.detectors has `default` twice, first at f.toml:3:33",
+        ],
+    );
+    says(
+        "[[watch]]\nmatch = [\"a\", \"**\"]\n[[watch]]\nmatch = [\"b\"]",
+        "f.toml:3:1: no series gets here: the first match wins, and the one at f.toml:1:1 matches everything",
+    );
+    says(
+        "[[alert]]\nmatch = [\"**\"]\nto = [\"stdout\", \"ops\"]\ndetectors = [\"default\"]\n[[alert]]\nmatch = [\"**\"]",
+        "f.toml:3:17: alert.to names `ops`, which does not exist; declare it as [notify.ops]",
+    );
+    let two = "[detector.a]\nkind = \"skyline\"\n[detector.b]\nkind = \"skyline\"\n";
+    let several = "several detectors are declared, and none of them is called `default`";
+    says(
+        two,
+        &format!("f.toml:1:1: {several}: say in a [[watch]] which of them judges what"),
+    );
+    says(
+        &format!("{two}[[watch]]\nmatch = [\"**\"]"),
+        &format!("f.toml:5:1: {several}: say which of them in `detectors`"),
+    );
+    let channel = |name: &str| format!("[notify.{name}]\nkind = \"json-lines\"\npath = \"f\"\n");
+    says(
+        &(channel("a") + &channel("b")),
+        "f.toml:6:8: notify has `path = \"f\"` twice, first at f.toml:3:8",
+    );
+    says(
+        "[notify.a]\nkind = \"json-lines\"",
+        "f.toml:1:1: notify.a has no path, expected path = \"stdout\" or that of a file",
+    );
+}
+
+#[test]
+fn more_patterns_than_memory_should_hold() {
+    let too_many = "there are too many patterns, expected 10000 in 256 KiB at most, in all watches and alerts";
+    let half = vec![format!("\"{}\"", "a".repeat(1000)); 150].join(",");
+    says(
+        &format!("[[watch]]\nmatch = [{half}]\n[[alert]]\nmatch = [{half}]"),
+        &format!("f.toml:4:9: {too_many}"),
+    );
+    let short = vec!["\"a\""; 6000].join(",");
+    says(
+        &format!("[[watch]]\nmatch = [{short}]\n[[watch]]\nmatch = [{short}]"),
+        &format!("f.toml:4:9: {too_many}"),
+    );
+}
+
+#[test]
+fn text_that_is_not_toml() {
+    says("a = \"x\n", "f.toml:1:7: invalid basic string, expected `\"`");
+    says(
+        "[window]\nspan = 24h\n",
+        "f.toml:2:8: string values must be quoted, expected literal string",
+    );
+    say_all(
+        "x = 1\nx = 2\n[listen]\ny = = 3\n",
+        &[
+            "f.toml:2:1: `x` is given twice",
+            "f.toml:4:5: extra `=`, expected nothing",
+        ],
+    );
+}
+
+#[test]
+fn every_mistake_in_the_order_of_the_file() {
+    let error = Config::parse(
+        Path::new("f.toml"),
+        "[log]\nlevel = 1\nlvl = 2\n[http]\nlisten = 3\n[listen]\nmax_line = 4\n[[watch]]\n",
+    );
+    let lines: Vec<usize> = error
+        .unwrap_err()
+        .problems()
+        .iter()
+        .filter_map(|problem| problem.position)
+        .map(|position| position.line)
+        .collect();
+    assert_eq!(lines, [2, 3, 5, 7, 8]);
+}
