@@ -4,6 +4,8 @@
 //! and long lines one for each 128 bytes of them, so that the bound holds memory too. Questions (from the API) wait in the
 //! same queue and are answered between batches: the shard stays the only owner of its series.
 
+mod settings;
+
 use std::{
     sync::{
         Arc, Mutex,
@@ -13,12 +15,12 @@ use std::{
     time::Duration,
 };
 
+pub use settings::*;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
-    intake::WhenBehind,
     line::Timestamp,
-    shard::{Batch, Event, Settings, Shard, Tally, Verbosity},
+    shard::{self, Batch, Event, Shard, Tally, Verbosity},
 };
 
 /// Bytes of a batch that weigh as much as one line.
@@ -30,6 +32,7 @@ const SWEEP_PER_THOUSAND: usize = 17;
 /// Threads that analyse, and the ways to them.
 #[derive(Debug)]
 pub struct Analysis {
+    when_behind: WhenBehind,
     inboxes: Vec<Inbox>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     series_count: Arc<AtomicUsize>,
@@ -67,21 +70,24 @@ pub trait Sink: Send + 'static {
 pub struct Stopped;
 
 impl Analysis {
-    /// Starts `shards` threads (1 or more), whose queues hold lines of `queue_lines_max` weight together.
+    /// Starts the threads, of which each makes a sink for itself.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start<S: Sink>(
-        settings: &Arc<Settings>,
-        shards: usize,
-        queue_lines_max: usize,
+        settings: Settings,
+        shard_settings: &Arc<shard::Settings>,
         mut sink: impl FnMut() -> S,
     ) -> std::io::Result<Self> {
         let series_count = Arc::new(AtomicUsize::new(0));
-        let room_max = u32::try_from(queue_lines_max.div_ceil(shards)).unwrap_or(u32::MAX);
+        let room_max = u32::try_from(settings.queue_lines_max.div_ceil(settings.shards)).unwrap_or(u32::MAX);
         let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
-        for number in 0..shards {
-            let shard = Shard::new(Arc::clone(settings), Verbosity::Changes, Arc::clone(&series_count));
+        for number in 0..settings.shards {
+            let shard = Shard::new(
+                Arc::clone(shard_settings),
+                Verbosity::Changes,
+                Arc::clone(&series_count),
+            );
             let (messages, inbox) = mpsc::unbounded_channel();
             let sink = sink();
             let thread = std::thread::Builder::new()
@@ -95,20 +101,21 @@ impl Analysis {
             });
         }
         Ok(Self {
+            when_behind: settings.when_behind,
             inboxes,
             threads: Mutex::new(threads),
             series_count,
         })
     }
 
-    /// Gives `batch` to a shard. Gives it back when the queue is full and `when_behind` says to shed.
+    /// Gives `batch` to a shard. Waits while the queue is full, or gives it back, as configured.
     ///
     /// # Errors
     /// The batch, which was not taken.
-    pub async fn give(&self, shard: usize, batch: Batch, when_behind: WhenBehind) -> Result<(), Batch> {
+    pub async fn give(&self, shard: usize, batch: Batch) -> Result<(), Batch> {
         let inbox = &self.inboxes[shard];
         let weight = inbox.weight(&batch);
-        let permit = match when_behind {
+        let permit = match self.when_behind {
             WhenBehind::Shed => Arc::clone(&inbox.room).try_acquire_many_owned(weight).ok(),
             WhenBehind::Wait => Arc::clone(&inbox.room).acquire_many_owned(weight).await.ok(),
         };
@@ -171,9 +178,6 @@ impl Analysis {
 
     /// Waits up to `deadline` for the queues to run empty, in the order in which they were filled, and ends the threads.
     /// False when some are still at work. What is given later is given back.
-    ///
-    /// # Panics
-    /// Never: the lock is not held across anything that panics.
     pub async fn stop(&self, deadline: Duration) -> bool {
         for inbox in &self.inboxes {
             // A shard that has ended needs no telling.

@@ -28,7 +28,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::error::{ConfigError, Position, Problem};
 use self::source::RawConfig;
-use crate::{forward, intake, listen, notify, shard};
+use crate::{analysis, forward, intake::ForwardInvalid, listen, notify, shard};
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +37,10 @@ pub struct Config {
     pub listen: listen::Settings,
     /// The upstreams; none: nothing is forwarded.
     pub forwards: Vec<forward::Settings>,
-    /// What is done with lines before anybody looks at their values.
-    pub intake: intake::Settings,
+    /// What happens to lines that carbon would not take.
+    pub forward_invalid: ForwardInvalid,
+    /// Threads that analyse, and what gives when they are behind.
+    pub analysis: analysis::Settings,
     /// Windows, limits, detectors and watches.
     pub shard: shard::Settings,
     /// Channels and alerts.
@@ -122,7 +124,8 @@ impl Default for Config {
         Self {
             listen: listen::Settings::default(),
             forwards: Vec::new(),
-            intake: intake::Settings::default(),
+            forward_invalid: ForwardInvalid::default(),
+            analysis: analysis::Settings::default(),
             shard: shard::Settings::default(),
             notify: notify::Settings::default(),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 2080))),
@@ -151,10 +154,7 @@ impl Default for Anomalies {
 /// What enumerations are called in files.
 mod names {
     use super::{LogFormat, LogLevel};
-    use crate::{
-        forward::WhenFull,
-        intake::{ForwardInvalid, WhenBehind},
-    };
+    use crate::{analysis::WhenBehind, forward::WhenFull, intake::ForwardInvalid};
 
     pub(super) const WHEN_FULL: [(&str, WhenFull); 2] = [
         ("drop-oldest", WhenFull::DropOldest),

@@ -69,9 +69,6 @@ impl Glob {
     }
 
     /// The pattern that every name matches: `**`.
-    ///
-    /// # Panics
-    /// Never: two stars are a pattern.
     pub fn everything() -> Self {
         Self::new("**").expect("two stars are a pattern")
     }

@@ -28,7 +28,6 @@ const SHOWN_BYTES: usize = 120;
 #[derive(Debug)]
 pub struct Intake {
     sorter: Sorter,
-    when_behind: WhenBehind,
     upstreams: Vec<Arc<Queue>>,
     analysis: Arc<Analysis>,
     metrics: Metrics,
@@ -36,16 +35,9 @@ pub struct Intake {
 
 impl Intake {
     /// An intake that feeds `upstreams` and `analysis`.
-    pub fn new(
-        sorter: Sorter,
-        when_behind: WhenBehind,
-        upstreams: Vec<Arc<Queue>>,
-        analysis: Arc<Analysis>,
-        metrics: Metrics,
-    ) -> Self {
+    pub fn new(sorter: Sorter, upstreams: Vec<Arc<Queue>>, analysis: Arc<Analysis>, metrics: Metrics) -> Self {
         Self {
             sorter,
-            when_behind,
             upstreams,
             analysis,
             metrics,
@@ -63,7 +55,7 @@ impl Intake {
         }
         for shard in 0..self.analysis.shards() {
             if let Some(batch) = sorted.take_batch(shard, &chunk, received)
-                && let Err(batch) = self.analysis.give(shard, batch, self.when_behind).await
+                && let Err(batch) = self.analysis.give(shard, batch).await
             {
                 sorted.tally.add_unanalysed(Unanalysed::Shed, batch.lines.len() as u64);
             }

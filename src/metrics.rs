@@ -193,9 +193,6 @@ impl Metrics {
     }
 
     /// All metrics in Prometheus' text format.
-    ///
-    /// # Panics
-    /// Never: names and help are text.
     pub fn encode(&self) -> String {
         let mut text = Vec::new();
         TextEncoder::new()

@@ -294,6 +294,7 @@ impl Window {
         if self.open.len() >= block::BLOCK_LEN || !self.open.takes(point.timestamp) {
             self.seal(scratch);
         }
+        #[expect(clippy::float_cmp, reason = "a run is of values that are the same")]
         let repeats = self.equal_run > 0 && self.tail[TAIL_LEN - 1].value == point.value;
         self.equal_run = if repeats { self.equal_run.saturating_add(1) } else { 1 };
         self.tail.rotate_left(1);

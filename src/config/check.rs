@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{Anomalies, Config, ConfigError, Log, names, section::Section, source::RawConfig};
 use crate::{
-    intake,
+    analysis,
     shard::{self, Limits},
 };
 
@@ -42,20 +42,12 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         default.shutdown_deadline,
         Duration::ZERO..=*WAIT.end(),
     );
-    let mut intake = intake::Settings {
-        forward_invalid: top.choice(
-            "forward_invalid",
-            default.intake.forward_invalid,
-            &names::FORWARD_INVALID,
-        ),
-        ..default.intake
-    };
+    let forward_invalid = top.choice("forward_invalid", default.forward_invalid, &names::FORWARD_INVALID);
     let (listen, mut claims) = top.section("listen", addresses::listen);
     let http = top.section("http", |section| addresses::http(section, &mut claims));
     addresses::check_claims(top.report(), &claims);
     let forwards = addresses::forwards(top, &listen);
 
-    top.section("analysis", |section| analysis(section, &mut intake));
     let mut shard = shard::Settings {
         detectors: Vec::new(),
         watches: Vec::new(),
@@ -72,7 +64,8 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     Config {
         listen,
         forwards,
-        intake,
+        forward_invalid,
+        analysis: top.section("analysis", analysis),
         shard,
         notify,
         http,
@@ -82,10 +75,13 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     }
 }
 
-fn analysis(section: &mut Section<'_>, intake: &mut intake::Settings) {
-    intake.when_behind = section.choice("when_behind", intake.when_behind, &names::WHEN_BEHIND);
-    intake.queue_lines_max = section.count("queue_lines", intake.queue_lines_max, 1000..=1_000_000_000);
-    intake.shards = section.count("shards", intake.shards, 1..=256);
+fn analysis(section: &mut Section<'_>) -> analysis::Settings {
+    let default = analysis::Settings::default();
+    analysis::Settings {
+        when_behind: section.choice("when_behind", default.when_behind, &names::WHEN_BEHIND),
+        queue_lines_max: section.count("queue_lines", default.queue_lines_max, 1000..=1_000_000_000),
+        shards: section.count("shards", default.shards, 1..=256),
+    }
 }
 
 fn window(section: &mut Section<'_>, shard: &mut shard::Settings) {

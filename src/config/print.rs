@@ -20,7 +20,7 @@ pub(super) fn to_toml(config: &Config) -> String {
 fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     let Config {
         listen,
-        intake,
+        analysis,
         shard,
         notify,
         ..
@@ -28,7 +28,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(
         out,
         "forward_invalid",
-        quote(names::of(&names::FORWARD_INVALID, &intake.forward_invalid)),
+        quote(names::of(&names::FORWARD_INVALID, &config.forward_invalid)),
     )?;
     key(out, "shutdown_deadline", duration(config.shutdown_deadline))?;
     // Without any, everything would be watched and told: what is empty has to be said, and ahead of all sections.
@@ -58,10 +58,10 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(
         out,
         "when_behind",
-        quote(names::of(&names::WHEN_BEHIND, &intake.when_behind)),
+        quote(names::of(&names::WHEN_BEHIND, &analysis.when_behind)),
     )?;
-    key(out, "queue_lines", intake.queue_lines_max)?;
-    key(out, "shards", intake.shards)?;
+    key(out, "queue_lines", analysis.queue_lines_max)?;
+    key(out, "shards", analysis.shards)?;
 
     header(out, "[window]")?;
     key(out, "span", seconds(shard.span_s))?;

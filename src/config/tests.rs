@@ -47,16 +47,16 @@ fn what_the_example_leaves_out_is_good_as_well() {
     let forward = forward::Settings::new("carbon-cache", "127.0.0.1:2103");
     assert_eq!(config.forwards, [forward]);
     assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(config.intake.shards, 4);
+    assert_eq!(config.analysis.shards, 4);
     let rest = Config {
         forwards: Vec::new(),
         listen: listen::Settings {
             allow: None,
             ..config.listen
         },
-        intake: intake::Settings {
-            shards: Config::default().intake.shards,
-            ..config.intake
+        analysis: analysis::Settings {
+            shards: Config::default().analysis.shards,
+            ..config.analysis
         },
         ..config
     };
@@ -99,8 +99,8 @@ fn everything_may_be_different() {
     assert_eq!(config.forwards[0].name, "carbon-cache");
     assert_eq!(config.forwards[0].when_full, forward::WhenFull::PauseSenders);
     assert_eq!(config.forwards[1].name, "[::1]:2104");
-    assert_eq!(config.intake.forward_invalid, intake::ForwardInvalid::Drop);
-    assert_eq!(config.intake.when_behind, intake::WhenBehind::Wait);
+    assert_eq!(config.forward_invalid, crate::intake::ForwardInvalid::Drop);
+    assert_eq!(config.analysis.when_behind, analysis::WhenBehind::Wait);
     assert_eq!(config.shard.span_s, 12 * 3600);
     assert_eq!(config.shard.limits.max_age_s, Some(7 * 86_400));
     assert_eq!(config.shard.limits.max_ahead_s, None);

@@ -8,14 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
 use super::{Shared, arena};
 use crate::{clock, line::Chunker};
 
 /// Connections that the kernel completes before they are accepted: room for all senders coming back at once.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 * 1024;
 /// Reads from one sender before others get their turn.
@@ -26,14 +27,16 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const LAST_READS_MAX: usize = 256;
 
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // After a restart, connections of the one before may linger.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Accepts until the stop, and then those that were waiting.

@@ -35,6 +35,9 @@ pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSo
     if let Err(error) = socket.set_recv_buffer_size(buffer_bytes) {
         warn!(%address, %error, "the kernel keeps its own receive buffer");
     }
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&address.into())?;
     UdpSocket::from_std(StdUdpSocket::from(socket))
 }

@@ -72,7 +72,7 @@ pub(super) fn watches(top: &mut Section<'_>, detectors: &Detectors, patterns: &m
     watches.unwrap_or_else(|| {
         let advice = "say in a [[watch]] which of them judges what";
         vec![Watch {
-            globs: vec![everything()],
+            globs: vec![Glob::everything()],
             detectors: implied(detectors, top.report(), advice, None),
         }]
     })
@@ -140,7 +140,7 @@ pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mu
     });
     let alerts = alerts.unwrap_or_else(|| {
         vec![Alert {
-            globs: vec![everything()],
+            globs: vec![Glob::everything()],
             detectors: Vec::new(),
             to: all.clone(),
         }]
@@ -248,8 +248,4 @@ fn check_reachable(section: &Section<'_>, what: &str, catch_all: Option<Place>) 
 /// Is this two stars, or more of them?
 fn is_everything(glob: &Glob) -> bool {
     glob.as_str().len() > 1 && glob.as_str().bytes().all(|byte| byte == b'*')
-}
-
-fn everything() -> Glob {
-    Glob::new("**").expect("two stars are a pattern")
 }
