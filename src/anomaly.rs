@@ -142,6 +142,18 @@ impl Board {
         Selection { anomalies, total }
     }
 
+    /// Anomalies of one series, open or over, the newest first, `limit` at most.
+    pub fn of_series(&self, series: &str, limit: usize) -> Vec<Anomaly> {
+        let open = self.open.iter().filter(|entry| &*entry.key().0 == series);
+        let mut anomalies: Vec<Anomaly> = open.map(|entry| entry.value().clone()).collect();
+        let closed = self.closed.lock().expect("nobody panics with the lock held");
+        anomalies.extend(closed.iter().filter(|anomaly| &*anomaly.series == series).cloned());
+        drop(closed);
+        anomalies.sort_unstable_by_key(|anomaly| std::cmp::Reverse(anomaly.id));
+        anomalies.truncate(limit);
+        anomalies
+    }
+
     fn remember(&self, anomaly: Anomaly) {
         let mut closed = self.closed.lock().expect("nobody panics with the lock held");
         closed.push_back(anomaly);

@@ -1,12 +1,16 @@
 //! skyrelay
 pub mod analysis;
 pub mod anomaly;
+pub mod app;
 pub mod backtest;
+pub mod cli;
 mod clock;
 pub mod config;
+pub mod demo;
 pub mod detect;
 pub mod forward;
 pub mod glob;
+pub mod http;
 pub mod intake;
 pub mod line;
 pub mod listen;

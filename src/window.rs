@@ -34,8 +34,9 @@ pub(crate) use moments::Moments;
 use open::Open;
 pub(crate) use ordered::Ordered;
 
-/// Buffers that sealing a block needs; one serves any number of windows.
-pub use block::Scratch;
+/// Samples that wait uncompressed. Longer blocks would compress a little better, and cost more than that while open.
+const OPEN_LEN_MAX: usize = 256;
+const _: () = assert!(OPEN_LEN_MAX <= block::BLOCK_LEN, "what waits fits a block");
 
 /// Values at the end of a window that are kept at hand.
 pub const TAIL_LEN: usize = 3;
@@ -47,6 +48,14 @@ pub struct Point {
     pub timestamp: i64,
     /// Finite.
     pub value: f64,
+}
+
+/// Buffers that sealing a block needs; one serves any number of windows.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    timestamps: Vec<i64>,
+    values: Vec<f64>,
+    block: block::Scratch,
 }
 
 /// A sample that cannot be added.
@@ -291,7 +300,7 @@ impl Window {
     }
 
     fn append(&mut self, point: Point, scratch: &mut Scratch) {
-        if self.open.len() >= block::BLOCK_LEN || !self.open.takes(point.timestamp) {
+        if self.open.len() >= OPEN_LEN_MAX || !self.open.takes(point.timestamp) {
             self.seal(scratch);
         }
         #[expect(clippy::float_cmp, reason = "a run is of values that are the same")]
@@ -311,14 +320,18 @@ impl Window {
     fn seal(&mut self, scratch: &mut Scratch) {
         let open = std::mem::take(&mut self.open);
         let gone = self.expiry.sequence.saturating_sub(self.open_begins);
-        let left: Vec<Point> = open.points_from(gone as usize).collect();
         if self.sealed.is_empty() {
             self.sealed_begins = self.open_begins + gone;
         }
-        if !left.is_empty() {
-            let timestamps: Vec<i64> = left.iter().map(|point| point.timestamp).collect();
-            let values: Vec<f64> = left.iter().map(|point| point.value).collect();
-            self.sealed.push_back(Block::seal(&timestamps, &values, scratch));
+        scratch.timestamps.clear();
+        scratch.values.clear();
+        for point in open.points_from(gone as usize) {
+            scratch.timestamps.push(point.timestamp);
+            scratch.values.push(point.value);
+        }
+        if !scratch.values.is_empty() {
+            self.sealed
+                .push_back(Block::seal(&scratch.timestamps, &scratch.values, &mut scratch.block));
         }
         self.open_begins += sequence_count(open.len());
     }
@@ -400,6 +413,7 @@ fn sequence_count(samples: usize) -> u32 {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 mod tests {
     use proptest::prelude::*;
 

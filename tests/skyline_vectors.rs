@@ -2,6 +2,7 @@
 //!
 //! The vectors are data beside the project: looked for where `SKYRELAY_DATA` points, or in `../shared/data`. Where they
 //! are absent the test says so, loudly, and nothing else checks the nine against another implementation.
+#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::{
     collections::HashMap,
@@ -100,7 +101,12 @@ fn check(file: &Path) -> (usize, usize) {
         .collect();
     let strict = verdicts(file, &rows, false);
     let published = verdicts(file, &rows, true);
-    assert_eq!((strict.len(), published.len()), (rows.len(), rows.len()), "{file:?}");
+    assert_eq!(
+        (strict.len(), published.len()),
+        (rows.len(), rows.len()),
+        "{}",
+        file.display()
+    );
     let scale = rows
         .iter()
         .map(|row| row["value"].parse::<f64>().unwrap().abs())

@@ -1,43 +1,288 @@
-//! stand-in until the codec arrives
-pub(crate) const BLOCK_LEN: usize = 256;
-#[derive(Debug, Clone)]
+//! Sealed blocks: an immutable, compressed run of samples of one series, lossless to the bit.
+//!
+//! Knows nothing of windows: who fills blocks and drops them is the caller's affair. A timestamp is in seconds and comes
+//! after the one before; a value is finite. A block remembers -0.0 and every other bit.
+//!
+//! * A block is one allocation of exactly its size, with a handle of 16 bytes.
+//! * A [`Cursor`] has 32 bytes, borrows nothing and steps from sample to sample in O(1), however the block is coded.
+//! * Bytes from outside go through [`Block::from_bytes`], which walks them once. Bytes that did not would still neither
+//!   panic nor read beyond the end: sums wrap, and zeros follow the last byte.
+//! * Costs, measured on operations data in blocks of 256: 1.4 bytes a value overall, handle included; about 60 ns a value
+//!   to seal, 14 ns a cursor's step (10 where nothing is special, 25 among runs and means), 5 ns a value to decode in
+//!   bulk, 7 ns to take back.
+//!
+//! # How a value becomes bits
+//!
+//! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with
+//!    value = key / 10^d; or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
+//!    minute); or a fraction with a denominator of its own (means of so many things); or, failing these, the double's
+//!    bits mapped to an integer of the same order. Values a few ulps from a decimal (51.846000000000004) keep that
+//!    distance beside their key. What all keys of the block share, key = multiple * key' + offset, is taken out.
+//! 2. A block with few distinct keys may have a **dictionary** ([`distinct`]); its entries' numbers then are the keys.
+//! 3. A **forecast** ([`predict`]) of the key, or of its step from the one before, leaves a residual e:
+//!    forecast = base + level, level' = phi (level + gain e): ARMA(1,1) with phi and gain from a bank of 16. With
+//!    (0, 0) it is the distance from the mean, with (1, 1) the delta, with (1, g) an exponentially weighted mean.
+//! 4. z = zigzag(e) is written as a **Rice code**: z >> k ones, a zero, the k low bits. k follows the lengths of the z
+//!    before: s' = s + (256 bitlen(z) - s) / 16, k = (s + 77) / 256. Where most residuals are 0, run lengths of
+//!    zeros stand between the others.
+//! 5. Twenty ones are an **escape**: what follows is a residual with its width, or a whole double that fits no key.
+//!
+//! # Format
+//!
+//! Little-endian; a *number* is signed and has the width that a nibble of the first word gives, 0 to 8 bytes.
+//!
+//! ```text
+//! word, 8 bytes, lowest bit first:
+//!   0 len - 1 (10)     10 wide first timestamp   11 time (2): 0 regular, 1 gaps, 2 jitter
+//!  13 runs             14 ulps with each value   15 flat: every residual is 0 and none is written
+//!  16 transform (8)    24 bank (4)               28 difference    29 k of run lengths (3)
+//!  32 s / 64 (8)       40 width of base (4)      44 width of previous (4)
+//!  48 of stride (4)    52 of gaps or drift (4)   56 unit of levels (5)
+//!  61 multiple         62 dictionary             63 fractions
+//! first timestamp      4 bytes unsigned, or 8
+//! stride               number
+//! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
+//! or jitter            k (1), last timestamp less where the stride puts it (number)
+//! base, previous       numbers; the key before the first, less base, when differences are forecast
+//! divisor              2 bytes: D, or with fractions k of denominators;
+//! center               4 bytes, fractions alone: keys are numerators less denominator * center
+//! multiple, offset     width - 1 (1), two numbers of that width
+//! dictionary           entries - 1 (1), width - 1 | by frequency << 7 (1), the entries
+//! stream               for each sample: step (jitter) · run (runs) · residual or escape · denominator · ulps
+//! ```
+//!
+//! Transform codes: d; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant, 32 + n decimals);
+//! 192 + digits for fractions.
+
+mod bits;
+mod digits;
+mod distinct;
+mod keys;
+mod layout;
+mod plan;
+mod predict;
+mod ratios;
+mod seal;
+
+use bits::word;
+use keys::Transform;
+use layout::{Layout, SPECIAL, State};
+pub(crate) use seal::Scratch;
+use std::fmt;
+
+/// Most samples in a block. Windows do well with 256: longer blocks save little, and the samples not yet sealed take more.
+pub(crate) const BLOCK_LEN: usize = 1024;
+
+/// Bytes of the header that are always there.
+const HEADER: usize = 8;
+/// Longest run that is written as such: a whole block less one.
+const RUN_MAX: u32 = 1023;
+const _: () = assert!(RUN_MAX as usize + 1 == BLOCK_LEN);
+
+/// An immutable, compressed run of samples.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
-    points: Box<[(i64, f64)]>,
+    bytes: Box<[u8]>,
 }
-#[derive(Debug, Default)]
-pub struct Scratch {}
-#[derive(Debug, Clone, Copy, Default)]
+
+/// Why bytes are no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BlockError {
+    /// The header runs over the end, or says what no block says.
+    Header,
+    /// The samples need more or fewer bytes than there are.
+    Length,
+    /// A timestamp does not come after the one before, or a value is not finite.
+    Sample,
+}
+
+impl fmt::Display for BlockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "the header of a block does not fit its bytes",
+            Self::Length => "a block has more or fewer bytes than its samples need",
+            Self::Sample => "a block holds a sample out of order or a value that is not finite",
+        })
+    }
+}
+
+impl std::error::Error for BlockError {}
+
+/// A place in a block, before one of its samples. To be used with that block alone; with another it yields nonsense, but
+/// does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
+    timestamp: i64,
+    level: i64,
+    previous: i64,
+    /// Bits from the start of the block in the low [`PLACE_BITS`], what is left of a run above.
+    place: u32,
     index: u16,
+    scale: u16,
 }
+
+/// A block takes fewer bits than 2^21: some 200 a sample and a header; and a damaged one does not lead further than 400.
+const PLACE_BITS: u32 = 21;
+
 impl Block {
-    pub(crate) fn seal(timestamps: &[i64], values: &[f64], _s: &mut Scratch) -> Block {
-        Block {
-            points: timestamps.iter().copied().zip(values.iter().copied()).collect(),
+    /// Compresses 1 to [`BLOCK_LEN`] samples: timestamps strictly increasing (seconds), values finite. `scratch` may have
+    /// served any other series before; but for its growth, the block is all that is allocated.
+    ///
+    /// # Panics
+    ///
+    /// When there are no samples, too many, or not as many timestamps as values.
+    pub(crate) fn seal(timestamps: &[i64], values: &[f64], scratch: &mut Scratch) -> Self {
+        Self {
+            bytes: scratch.seal(timestamps, values),
         }
     }
+
+    /// Samples in the block.
     pub(crate) fn len(&self) -> usize {
-        self.points.len()
+        (word(&self.bytes, 0) & 1023) as usize + 1
     }
+
+    /// Timestamp of the first sample (seconds).
+    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
+    pub(crate) fn first_timestamp(&self) -> i64 {
+        Layout::read(&self.bytes).first_timestamp
+    }
+
+    /// Timestamp of the last sample (seconds).
     pub(crate) fn last_timestamp(&self) -> i64 {
-        self.points.last().unwrap().0
+        Layout::read(&self.bytes).last_timestamp(&self.bytes)
     }
+
+    /// Bytes that the block takes, its handle included.
     pub(crate) fn size_bytes(&self) -> usize {
-        self.points.len() * 16
+        size_of::<Self>() + self.bytes.len()
     }
+
+    /// A place before the first sample.
     pub(crate) fn cursor(&self) -> Cursor {
-        Cursor::default()
+        Cursor::pack(&Layout::read(&self.bytes).start())
     }
-    pub(crate) fn decode(&self, mut each: impl FnMut(i64, f64)) {
-        for &(t, v) in &self.points {
-            each(t, v)
+
+    /// Hands every sample to `each`, in order; three times as fast as a cursor.
+    pub(crate) fn decode(&self, each: impl FnMut(i64, f64)) {
+        let header = word(&self.bytes, 0);
+        if header & SPECIAL == 0 {
+            self.decode_as::<true>(header, each);
+        } else {
+            self.decode_as::<false>(header, each);
         }
     }
-}
-impl Cursor {
-    pub(crate) fn next(&mut self, block: &Block) -> Option<(i64, f64)> {
-        let p = block.points.get(self.index as usize).copied();
-        self.index += 1;
-        p
+
+    #[expect(clippy::cast_precision_loss, reason = "as in `Transform::value`")]
+    fn decode_as<const PLAIN: bool>(&self, header: u64, each: impl FnMut(i64, f64)) {
+        let layout = Layout::read_as::<PLAIN>(&self.bytes, header);
+        match layout.transform() {
+            // The usual one, compiled by itself.
+            Transform::Quotient(divisor) => self.decode_by::<PLAIN>(&layout, |key| key as f64 / divisor, each),
+            transform => self.decode_by::<PLAIN>(&layout, |key| transform.value(key), each),
+        }
+    }
+
+    fn decode_by<const PLAIN: bool>(
+        &self,
+        layout: &Layout,
+        value: impl Fn(i64) -> f64,
+        mut each: impl FnMut(i64, f64),
+    ) {
+        let mut state = layout.start();
+        while state.index < layout.len {
+            let (timestamp, value) = layout.step::<PLAIN>(&self.bytes, &value, &mut state);
+            each(timestamp, value);
+        }
+    }
+
+    /// The block as stored.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Takes stored bytes back. Walks all samples, so that what comes out keeps a block's promises, whoever wrote it:
+    /// timestamps increase, values are finite, and [`Block::last_timestamp`] is the last one's.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are no block, or not exactly one.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
+    pub(crate) fn from_bytes(bytes: Box<[u8]>) -> Result<Self, BlockError> {
+        if bytes.len() < HEADER {
+            return Err(BlockError::Header);
+        }
+        let layout = Layout::read(&bytes);
+        if layout.stream > bytes.len()
+            || Transform::from_code(layout.transform, layout.divisor, layout.center).is_none()
+        {
+            return Err(BlockError::Header);
+        }
+        let transform = layout.transform();
+        let mut state = layout.start();
+        let mut last = None;
+        while state.index < layout.len {
+            let (timestamp, value) = layout.step::<false>(&bytes, |key| transform.value(key), &mut state);
+            if !value.is_finite() || last.is_some_and(|last| last >= timestamp) {
+                return Err(BlockError::Sample);
+            }
+            last = Some(timestamp);
+        }
+        if last != Some(layout.last_timestamp(&bytes)) {
+            return Err(BlockError::Sample);
+        }
+        if state.bit.div_ceil(8) as usize != bytes.len() {
+            return Err(BlockError::Length);
+        }
+        Ok(Self { bytes })
     }
 }
+
+impl Cursor {
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 1,024, and 64 * 256")]
+    fn pack(state: &State) -> Self {
+        Self {
+            timestamp: state.timestamp,
+            level: state.level,
+            previous: state.previous,
+            place: state.bit & ((1 << PLACE_BITS) - 1) | state.run << PLACE_BITS,
+            index: state.index as u16,
+            scale: state.scale as u16,
+        }
+    }
+
+    /// The sample here, and on to the next one; None behind the last.
+    pub(crate) fn next(&mut self, block: &Block) -> Option<(i64, f64)> {
+        let header = word(&block.bytes, 0);
+        if u64::from(self.index) > header & 1023 {
+            return None;
+        }
+        Some(if header & SPECIAL == 0 {
+            self.step::<true>(&block.bytes, header)
+        } else {
+            self.step::<false>(&block.bytes, header)
+        })
+    }
+
+    fn step<const PLAIN: bool>(&mut self, bytes: &[u8], header: u64) -> (i64, f64) {
+        let layout = Layout::read_as::<PLAIN>(bytes, header);
+        let mut state = State {
+            timestamp: self.timestamp,
+            level: self.level,
+            previous: self.previous,
+            bit: self.place & ((1 << PLACE_BITS) - 1),
+            run: self.place >> PLACE_BITS,
+            index: u32::from(self.index),
+            scale: u32::from(self.scale),
+        };
+        let transform = layout.transform();
+        let sample = layout.step::<PLAIN>(bytes, |key| transform.value(key), &mut state);
+        *self = Self::pack(&state);
+        sample
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -95,6 +95,7 @@ impl LineFit {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "small numbers")]
 mod tests {
     use proptest::prelude::*;
 

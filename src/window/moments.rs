@@ -114,6 +114,7 @@ impl FromIterator<f64> for Moments {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 mod tests {
     use proptest::prelude::*;
 

@@ -77,6 +77,7 @@ impl Open {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 mod tests {
     use proptest::prelude::*;
 

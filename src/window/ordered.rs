@@ -110,7 +110,7 @@ mod tests {
     fn plain_median(mut values: Vec<f64>) -> f64 {
         values.sort_by(f64::total_cmp);
         let count = values.len();
-        (values[(count - 1) / 2] + values[count / 2]) / 2.0
+        f64::midpoint(values[(count - 1) / 2], values[count / 2])
     }
 
     proptest! {

@@ -28,6 +28,8 @@ as_root() {
     fi
 }
 
+certificates=/etc/ssl/certs/ca-certificates.crt
+
 # What apt has to bring, by looking for what the tests use rather than for package names: node and npm may well come
 # from elsewhere.
 missing_packages() {
@@ -38,6 +40,7 @@ missing_packages() {
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v node >/dev/null || echo nodejs
     statsd_is_there || command -v npm >/dev/null || echo npm
+    statsd_is_there || [ -e $certificates ] || echo ca-certificates
 }
 
 statsd_is_there() { cmp -s "$here/statsd/package-lock.json" "$peers/statsd/installed"; }
@@ -49,7 +52,6 @@ policy_kept=$policy.before-skyrelay
 policy_mark='placed by skyrelay tests/peers/install.sh'
 
 forbid_starting_daemons() {
-    allow_starting_daemons
     if [ -e $policy ] || [ -L $policy ]; then
         as_root mv $policy $policy_kept
     fi
@@ -116,12 +118,15 @@ install_statsd() {
     rm -rf "$peers/statsd"
     mkdir -p "$peers/statsd" || fail "mkdir $peers/statsd"
     cp "$here/statsd/package.json" "$here/statsd/package-lock.json" "$peers/statsd/"
+    # npm trusts its own list of authorities; this adds the machine's, which a company's proxy may need.
+    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$certificates}"
     (cd "$peers/statsd" && npm ci --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null) ||
         fail "npm ci of statsd (is the npm registry reachable?)"
     [ -f "$peers/statsd/node_modules/statsd/stats.js" ] || fail "npm ci of statsd brought no stats.js"
     cp "$here/statsd/package-lock.json" "$peers/statsd/installed" # last: the sign that all went well
 }
 
+allow_starting_daemons # a run that was killed may have left its policy behind
 packages=$(missing_packages)
 # shellcheck disable=SC2086 # one word per package
 [ -z "$packages" ] || install_packages $packages

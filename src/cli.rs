@@ -1,0 +1,252 @@
+//! The command line: what to do, with which configuration, and the exit code.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use clap::{Args, Parser, Subcommand};
+use tracing::error;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use crate::{
+    app::{self, App},
+    backtest::{self, BacktestError, Input, Summary},
+    config::{Config, Log, LogFormat, LogLevel},
+    demo,
+    shard::{Unanalysed, Verbosity},
+};
+
+/// Exit codes, as sysexits.h and the readers of service managers have them.
+const EXIT_FAILED: u8 = 1;
+const EXIT_CONFIGURATION: u8 = 78;
+
+/// Time between two reports of progress.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A carbon relay that watches every metric as it passes.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    configured: Configured,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the relay
+    Run(Configured),
+    /// Check the configuration
+    Check(Configured),
+    /// Feed carbon lines from files through the engine, and print verdicts as JSON lines
+    Backtest(BacktestArgs),
+    /// Run the relay with live synthetic traffic that has incidents in it
+    Demo(Configured),
+    /// Print the effective configuration
+    PrintConfig(Configured),
+}
+
+#[derive(Args, Debug)]
+struct Configured {
+    /// Configuration file; `conf.d/*.toml` beside it is read, too [default: embedded defaults]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct BacktestArgs {
+    #[command(flatten)]
+    configured: Configured,
+    /// Judge every series by this detector, whatever the watches say
+    #[arg(long, value_name = "NAME")]
+    detector: Option<String>,
+    /// Print a verdict for every sample, not only where an anomaly opens or closes
+    #[arg(long)]
+    every_sample: bool,
+    /// Files with carbon lines, packed ones by their `.gz`, or `-` for standard input
+    #[arg(value_name = "INPUT", default_value = "-")]
+    inputs: Vec<String>,
+}
+
+/// Runs the program with the arguments it was started with.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and versions are printed, too; wrong usage exits with 2.
+        Err(error) => error.exit(),
+    };
+    match cli.command.unwrap_or(Command::Run(cli.configured)) {
+        Command::Run(configured) => with_config(&configured, |config| run(config, false)),
+        Command::Demo(configured) => with_config(&configured, |config| run(config, true)),
+        Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
+        Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
+        Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
+    }
+}
+
+fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    match configured
+        .config
+        .as_deref()
+        .map_or_else(|| Ok(Config::default()), Config::load)
+    {
+        Ok(config) => then(config),
+        Err(error) => fail(EXIT_CONFIGURATION, &error),
+    }
+}
+
+fn run(config: Config, demonstrate: bool) -> ExitCode {
+    start_log(config.log);
+    app::raise_descriptor_limit(config.listen.max_connections);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .thread_name("io")
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(EXIT_FAILED, &format_args!("the threads for input and output: {error}")),
+    };
+    let ended = runtime.block_on(async {
+        let app = App::bind(config)?;
+        if demonstrate {
+            let addresses = app
+                .tcp_addresses()
+                .map_err(|error| app::AppError::System("the addresses in use", error))?;
+            if let Some(&address) = addresses.first() {
+                demo::start(address);
+            }
+        }
+        app.run().await
+    });
+    // What is still blocked has had its time.
+    runtime.shutdown_background();
+    match ended {
+        Ok(ended) if ended.lines_lost == 0 => ExitCode::SUCCESS,
+        Ok(ended) => {
+            error!(lines = ended.lines_lost, "lines were lost");
+            ExitCode::from(EXIT_FAILED)
+        }
+        Err(error) => fail(EXIT_FAILED, &error),
+    }
+}
+
+fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
+    let mut settings = config.shard;
+    if let Some(name) = &args.detector {
+        let known: Vec<_> = settings
+            .detectors
+            .iter()
+            .map(|detector| detector.name.to_string())
+            .collect();
+        let Some(with_detector) = backtest::with_detector(settings, name) else {
+            let known = known.join(", ");
+            return fail(
+                EXIT_CONFIGURATION,
+                &format_args!("there is no detector {name:?}; there is {known}"),
+            );
+        };
+        settings = with_detector;
+    }
+    let verbosity = if args.every_sample {
+        Verbosity::EverySample
+    } else {
+        Verbosity::Changes
+    };
+    let inputs: Vec<Input> = args.inputs.iter().map(|input| Input::from(input.as_str())).collect();
+    let mut shown = Instant::now();
+    let terminal = io::stderr().is_terminal();
+    let mut progress = |summary: &Summary| {
+        if terminal && shown.elapsed() >= PROGRESS_EVERY {
+            shown = Instant::now();
+            eprint!("\r{} lines, {:.0} a second ", summary.lines, rate(summary));
+        }
+    };
+    let stdout = io::stdout().lock();
+    let outcome = backtest::run(
+        settings,
+        verbosity,
+        config.listen.max_line_bytes,
+        &inputs,
+        stdout,
+        &mut progress,
+    );
+    if terminal {
+        eprint!("\r");
+    }
+    match outcome {
+        Ok(summary) => {
+            eprint!("{}", summarise(&summary));
+            ExitCode::SUCCESS
+        }
+        // Whoever read the verdicts has seen enough.
+        Err(BacktestError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => fail(EXIT_FAILED, &error),
+    }
+}
+
+fn summarise(summary: &Summary) -> String {
+    use std::fmt::Write as _;
+    let mut text = format!(
+        "{} lines of {} series in {:.1} s ({:.0} a second); {} samples analysed\n",
+        summary.lines,
+        summary.series,
+        summary.elapsed_s,
+        rate(summary),
+        summary.tally.analysed,
+    );
+    for reason in Unanalysed::ALL {
+        let lines = summary.tally.unanalysed(reason);
+        if lines > 0 {
+            let _ = writeln!(text, "  not analysed: {lines} {}", reason.name());
+        }
+    }
+    for (detector, opened) in &summary.opened {
+        let _ = writeln!(text, "  {detector}: {opened} anomalies");
+    }
+    let _ = writeln!(text, "  {} open at the end", summary.open);
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+fn rate(summary: &Summary) -> f64 {
+    summary.lines as f64 / summary.elapsed_s.max(1e-3)
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(EXIT_FAILED, &error),
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn fail(code: u8, message: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{message}");
+    ExitCode::from(code)
+}
+
+/// Logs to standard error; standard output is for anomalies. `RUST_LOG` overrides the level.
+fn start_log(log: Log) {
+    let level = match log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let filter = EnvFilter::builder()
+        .with_default_directive(level.into())
+        .from_env_lossy();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    match log.format {
+        LogFormat::Text => subscriber.init(),
+        LogFormat::Json => subscriber.json().init(),
+    }
+}

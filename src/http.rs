@@ -1,0 +1,108 @@
+//! HTTP: metrics, health, and the API that answers what is open, and why a series is analysed or not.
+//!
+//! Reads only: nothing here changes state. Names of series are hostile text; they leave as JSON alone. Answers are bounded
+//! by `limit`, so none grows with the number of series.
+
+mod api;
+mod page;
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{analysis::Analysis, anomaly::Board, intake::Sorter, metrics::Metrics};
+
+/// What answers are made from.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// All metrics.
+    pub metrics: Metrics,
+    /// What is open, and what was.
+    pub board: Arc<Board>,
+    /// The shards.
+    pub analysis: Arc<Analysis>,
+    /// Knows the shard of a series.
+    pub sorter: Sorter,
+    /// True from when the listeners are bound until the relay is to stop.
+    pub ready: Arc<AtomicBool>,
+}
+
+/// Binds the address. To be called on the runtime that will serve it.
+///
+/// # Errors
+/// When the address is taken or not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let listener = std::net::TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
+/// Serves until `stop`; answers that are being given then are given whole.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) -> io::Result<()> {
+    axum::serve(listener, router(sources))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+}
+
+fn router(sources: Sources) -> Router {
+    Router::new()
+        .route("/", get(page::page))
+        .route("/metrics", get(metrics))
+        .route("/-/healthy", get(|| async { "healthy\n" }))
+        .route("/-/ready", get(ready))
+        .nest("/api/v1", api::router())
+        .with_state(sources)
+        .layer(map_response(secure))
+}
+
+async fn metrics(State(sources): State<Sources>) -> Response {
+    let gauges = &sources.metrics.analysis;
+    gauges
+        .series
+        .set(i64::try_from(sources.analysis.series_count()).unwrap_or(i64::MAX));
+    gauges
+        .queued
+        .set(i64::try_from(sources.analysis.queued_weight()).unwrap_or(i64::MAX));
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        sources.metrics.encode(),
+    )
+        .into_response()
+}
+
+async fn ready(State(sources): State<Sources>) -> Response {
+    if sources.ready.load(Ordering::Relaxed) {
+        "ready\n".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
+    }
+}
+
+/// Answers are data for this origin: not to be sniffed, framed, or fetched for from elsewhere.
+async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,267 @@
+//! `/api/v1`: anomalies and series, as JSON.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Sources;
+use crate::{
+    anomaly::{AnomalyReport, Which},
+    detect::Standing,
+    glob::Glob,
+    line::Timestamp,
+    shard::{SeriesReport, SeriesState},
+    window::Point,
+};
+
+/// Anomalies or series in an answer, unless fewer are asked for: under 1 MB, with the longest verdicts.
+const LIMIT_DEFAULT: usize = 100;
+const LIMIT_MAX: usize = 1000;
+
+/// Slots of a shard looked at before it goes on with its samples.
+const SEARCH_SLOTS: usize = 10_000;
+
+/// What is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(rename = "match", default = "everything")]
+    pattern: String,
+    #[serde(default)]
+    state: WantedState,
+    #[serde(default = "limit_default")]
+    limit: usize,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum WantedState {
+    #[default]
+    Open,
+    Closed,
+    All,
+}
+
+/// An answer that is not one.
+struct Refusal(StatusCode, String);
+
+#[derive(Serialize)]
+struct AnomaliesAnswer<'a> {
+    anomalies: Vec<AnomalyReport<'a>>,
+    /// All that match; there may be more than `limit`.
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct SeriesListAnswer {
+    series: Vec<SeriesAnswer>,
+    /// Were there more than `limit`?
+    truncated: bool,
+}
+
+/// What is known of one series.
+#[derive(Serialize)]
+struct SeriesAnswer {
+    series: Arc<str>,
+    state: &'static str,
+    /// Why it is, or is not, analysed.
+    reason: String,
+    /// When its last line arrived.
+    received: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    samples: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<(Timestamp, f64)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_bytes: Option<usize>,
+    detectors: Vec<DetectorAnswer>,
+}
+
+/// What one detector makes of a series.
+#[derive(Serialize)]
+struct DetectorAnswer {
+    detector: Arc<str>,
+    state: &'static str,
+    reason: String,
+    anomalous: bool,
+}
+
+#[derive(Serialize)]
+struct OneSeriesAnswer<'a> {
+    #[serde(flatten)]
+    series: SeriesAnswer,
+    /// Timestamps and values, oldest first.
+    points: Vec<(Timestamp, f64)>,
+    /// Open ones and those remembered, the newest first.
+    anomalies: Vec<AnomalyReport<'a>>,
+}
+
+pub(super) fn router() -> Router<Sources> {
+    Router::new()
+        .route("/anomalies", get(anomalies))
+        .route("/series", get(series_list))
+        // A name may hold slashes.
+        .route("/series/{*name}", get(one_series))
+}
+
+async fn anomalies(
+    State(sources): State<Sources>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let (wanted, glob) = wanted_and_glob(wanted)?;
+    let which = match wanted.state {
+        WantedState::Open => Which::Open,
+        WantedState::Closed => Which::Closed,
+        WantedState::All => Which::All,
+    };
+    let selection = sources.board.select(which, &glob, wanted.limit.min(LIMIT_MAX));
+    Ok(Json(AnomaliesAnswer {
+        anomalies: selection.anomalies.iter().map(|anomaly| anomaly.report()).collect(),
+        total: selection.total,
+    })
+    .into_response())
+}
+
+async fn series_list(
+    State(sources): State<Sources>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let (wanted, glob) = wanted_and_glob(wanted)?;
+    let limit = wanted.limit.min(LIMIT_MAX);
+    let mut found = Vec::new();
+    for shard in 0..sources.analysis.shards() {
+        let mut slot = Some(0);
+        // One more than asked for tells that there are more.
+        while let Some(from) = slot
+            && found.len() <= limit
+        {
+            let glob = glob.clone();
+            let search = move |shard: &mut crate::shard::Shard| {
+                let mut found = Vec::new();
+                let next = shard.search(&glob, from, SEARCH_SLOTS, &mut found);
+                (found, next)
+            };
+            let (some, next) = sources.analysis.ask(shard, search).await?;
+            found.extend(some);
+            slot = next;
+        }
+    }
+    let truncated = found.len() > limit;
+    found.truncate(limit);
+    found.sort_by(|left, right| left.name.cmp(&right.name));
+    let series = found.into_iter().map(SeriesAnswer::from).collect();
+    Ok(Json(SeriesListAnswer { series, truncated }).into_response())
+}
+
+async fn one_series(State(sources): State<Sources>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let (hash, shard) = sources.sorter.place(name.as_bytes());
+    let wanted = name.clone();
+    let (report, points) = sources
+        .analysis
+        .ask(shard, move |shard| shard.look_up(hash, &wanted))
+        .await?
+        .ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("there is no series called {name:?}")))?;
+    let of_series = sources.board.of_series(&name, LIMIT_DEFAULT);
+    Ok(Json(OneSeriesAnswer {
+        series: report.into(),
+        points: points
+            .iter()
+            .map(|&Point { timestamp, value }| (timestamp, value))
+            .collect(),
+        anomalies: of_series.iter().map(|anomaly| anomaly.report()).collect(),
+    })
+    .into_response())
+}
+
+fn wanted_and_glob(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<(Wanted, Glob), Refusal> {
+    let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, message);
+    let Query(wanted) = wanted.map_err(|rejection| bad(rejection.body_text()))?;
+    let glob = Glob::new(&wanted.pattern).map_err(|error| bad(format!("match: {error}")))?;
+    Ok((wanted, glob))
+}
+
+fn everything() -> String {
+    "**".to_owned()
+}
+
+fn limit_default() -> usize {
+    LIMIT_DEFAULT
+}
+
+impl From<crate::analysis::Stopped> for Refusal {
+    fn from(stopped: crate::analysis::Stopped) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string())
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        (status, Json(serde_json::json!({ "error": error }))).into_response()
+    }
+}
+
+impl From<SeriesReport> for SeriesAnswer {
+    fn from(report: SeriesReport) -> Self {
+        let mut answer = Self {
+            series: report.name,
+            state: "",
+            reason: String::new(),
+            received: report.received,
+            samples: None,
+            last: None,
+            memory_bytes: None,
+            detectors: Vec::new(),
+        };
+        match report.state {
+            SeriesState::Unwatched => {
+                answer.state = "unwatched";
+                "no [[watch]] gives it a detector".clone_into(&mut answer.reason);
+            }
+            SeriesState::Paused => {
+                answer.state = "paused";
+                "its analysis has failed, which is a defect of skyrelay".clone_into(&mut answer.reason);
+            }
+            SeriesState::Watched {
+                samples,
+                memory_bytes,
+                last,
+                detectors,
+            } => {
+                answer.detectors = detectors.into_iter().map(DetectorAnswer::from).collect();
+                answer.samples = Some(samples);
+                answer.last = last.map(|Point { timestamp, value }| (timestamp, value));
+                answer.memory_bytes = Some(memory_bytes);
+                let first = answer.detectors.first();
+                answer.state = first.map_or("analysed", |detector| detector.state);
+                answer.reason = first.map_or_else(String::new, |detector| detector.reason.clone());
+            }
+        }
+        answer
+    }
+}
+
+impl From<(Arc<str>, Standing, bool)> for DetectorAnswer {
+    fn from((detector, standing, anomalous): (Arc<str>, Standing, bool)) -> Self {
+        let (state, reason) = match standing {
+            Standing::Analysed => ("analysed", "every sample is judged".to_owned()),
+            Standing::Boring { samples } => ("boring", format!("its last {samples} values are equal")),
+            Standing::TooShort { samples, needed } => {
+                ("too_short", format!("{samples} of {needed} samples that are needed"))
+            }
+        };
+        Self {
+            detector,
+            state,
+            reason,
+            anomalous,
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! The header read, and the step from one sample to the next. The format is drawn in the parent's docs.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "fields are cut out of words; a block has fewer than 2^21 bits"
+)]
+
+use super::bits::{field, rice, unzigzag, word, zigzag};
+use super::keys::Transform;
+use super::predict::Predictor;
+use super::{HEADER, RUN_MAX};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Time {
+    Regular,
+    Gaps { at: usize, count: usize, width: usize },
+    Jitter { k: u32 },
+}
+
+/// Where the distinct keys of a block are, when they are few.
+#[derive(Clone, Copy, Debug)]
+struct Dictionary {
+    at: usize,
+    width: usize,
+    count: u32,
+    ranked: bool,
+}
+
+impl Dictionary {
+    fn key(self, bytes: &[u8], symbol: i64) -> i64 {
+        let entry = if self.ranked {
+            zigzag(symbol)
+        } else {
+            symbol.cast_unsigned()
+        };
+        let mut at = self.at + entry.min(u64::from(self.count) - 1) as usize * self.width;
+        signed(bytes, &mut at, self.width)
+    }
+}
+
+/// The header, read.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the header, each by itself")]
+pub(super) struct Layout {
+    pub(super) len: u32,
+    runs: bool,
+    noise: bool,
+    flat: bool,
+    difference: bool,
+    pub(super) transform: u8,
+    pub(super) divisor: u16,
+    pub(super) center: u32,
+    fraction: bool,
+    multiple: i64,
+    offset: i64,
+    dictionary: Option<Dictionary>,
+    run_k: u32,
+    pub(super) scale: u32,
+    predictor: Predictor,
+    time: Time,
+    pub(super) first_timestamp: i64,
+    stride: i64,
+    /// Jitter only: how far the last timestamp is from where the stride puts it.
+    drift: i64,
+    pub(super) previous: i64,
+    /// Byte where the stream starts.
+    pub(super) stream: usize,
+}
+
+/// What changes from sample to sample.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct State {
+    pub(super) timestamp: i64,
+    pub(super) level: i64,
+    pub(super) previous: i64,
+    /// Bits from the start of the block.
+    pub(super) bit: u32,
+    pub(super) run: u32,
+    pub(super) index: u32,
+    pub(super) scale: u32,
+}
+
+/// Low bits of a Rice code when bit lengths have been `scale` / 256 of late.
+#[inline]
+pub(super) const fn rice_k(scale: u32) -> u32 {
+    let k = (scale + SCALE_OFFSET) >> 8;
+    if k < 63 { k } else { 63 }
+}
+const SCALE_OFFSET: u32 = 77;
+
+#[inline]
+pub(super) const fn rescale(scale: u32, z: u64) -> u32 {
+    // The bit length; of the largest numbers, by and by, another.
+    let target = (z << 1 | 1).ilog2() << 8;
+    (scale.cast_signed() + ((target.cast_signed() - scale.cast_signed()) >> 4)).cast_unsigned()
+}
+
+#[inline]
+fn signed(bytes: &[u8], at: &mut usize, width: usize) -> i64 {
+    let read = word(bytes, *at);
+    *at += width;
+    if width == 0 {
+        0
+    } else {
+        (read << (64 - 8 * width)).cast_signed() >> (64 - 8 * width)
+    }
+}
+
+/// Header bits that make a block special: without them times are regular, and values are coded each, exactly and as
+/// themselves.
+pub(super) const SPECIAL: u64 = 3 << 11 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 28 | 7 << 61;
+
+impl Layout {
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        Self::read_as::<false>(bytes, word(bytes, 0))
+    }
+
+    /// `PLAIN` promises that nothing of [`SPECIAL`] is set.
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "a cursor reads the header at each step, and leaves out what it needs not"
+    )]
+    pub(super) fn read_as<const PLAIN: bool>(bytes: &[u8], header: u64) -> Self {
+        let nibble = |from: u32| (header >> from & 15).min(8) as usize;
+        let mut at = HEADER;
+        let first_timestamp = if header >> 10 & 1 == 0 {
+            at += 4;
+            (word(bytes, HEADER) & 0xffff_ffff).cast_signed()
+        } else {
+            signed(bytes, &mut at, 8)
+        };
+        let stride = signed(bytes, &mut at, nibble(48));
+        let mut drift = 0;
+        let mut time = Time::Regular;
+        if !PLAIN && header >> 11 & 3 != 0 {
+            let width = nibble(52);
+            let head = word(bytes, at) as u8;
+            at += 1;
+            if header >> 11 & 3 == 1 {
+                let count = usize::from(head);
+                time = Time::Gaps { at, count, width };
+                at += count * (2 + width);
+            } else {
+                time = Time::Jitter {
+                    k: u32::from(head) & 63,
+                };
+                drift = signed(bytes, &mut at, width);
+            }
+        }
+        let base = signed(bytes, &mut at, nibble(40));
+        let previous = signed(bytes, &mut at, nibble(44));
+        let transform = (header >> 16) as u8;
+        let (mut divisor, mut center) = (0, 0);
+        if transform >= 128 {
+            let words = word(bytes, at);
+            divisor = words as u16;
+            at += 2;
+            if !PLAIN && header >> 63 != 0 {
+                center = (words >> 16) as u32;
+                at += 4;
+            }
+        }
+        let (mut multiple, mut offset) = (1, 0);
+        if !PLAIN && header >> 61 & 1 != 0 {
+            let width = (word(bytes, at) & 7) as usize + 1;
+            at += 1;
+            multiple = signed(bytes, &mut at, width);
+            offset = signed(bytes, &mut at, width);
+        }
+        let mut dictionary = None;
+        if !PLAIN && header >> 62 & 1 != 0 {
+            let head = word(bytes, at);
+            let count = (head & 255) as u32 + 1;
+            let width = (head >> 8 & 7) as usize + 1;
+            dictionary = Some(Dictionary {
+                at: at + 2,
+                width,
+                count,
+                ranked: head >> 15 & 1 != 0,
+            });
+            at += 2 + count as usize * width;
+        }
+        Self {
+            len: (header & 1023) as u32 + 1,
+            runs: header >> 13 & 1 != 0,
+            noise: header >> 14 & 1 != 0,
+            flat: header >> 15 & 1 != 0,
+            difference: header >> 28 & 1 != 0,
+            transform,
+            divisor,
+            center,
+            fraction: header >> 63 != 0,
+            multiple,
+            offset,
+            dictionary,
+            run_k: (header >> 29 & 7) as u32,
+            scale: (header >> 32 & 255) as u32 * 64,
+            predictor: Predictor::new((header >> 24 & 15) as usize, base, (header >> 56 & 31) as u32),
+            time,
+            first_timestamp,
+            stride,
+            drift,
+            previous,
+            stream: at,
+        }
+    }
+
+    pub(super) fn start(&self) -> State {
+        State {
+            timestamp: self.first_timestamp,
+            level: 0,
+            previous: self.previous,
+            bit: self.stream as u32 * 8,
+            run: 0,
+            index: 0,
+            scale: self.scale,
+        }
+    }
+
+    fn gap(&self, bytes: &[u8], index: u32) -> i64 {
+        let Time::Gaps { at, count, width } = self.time else {
+            return 0;
+        };
+        for gap in 0..count {
+            let mut from = at + gap * (2 + width);
+            let place = (word(bytes, from) & 0xffff) as u32;
+            if place == index {
+                from += 2;
+                return signed(bytes, &mut from, width);
+            }
+        }
+        0
+    }
+
+    pub(super) fn last_timestamp(&self, bytes: &[u8]) -> i64 {
+        let steps = i64::from(self.len) - 1;
+        let regular = self.first_timestamp.wrapping_add(self.stride.wrapping_mul(steps));
+        match self.time {
+            Time::Regular => regular,
+            Time::Gaps { at, count, width } => (0..count).fold(regular, |sum, gap| {
+                let mut from = at + gap * (2 + width) + 2;
+                sum.wrapping_add(signed(bytes, &mut from, width))
+            }),
+            Time::Jitter { .. } => regular.wrapping_add(self.drift),
+        }
+    }
+
+    /// The next sample. `PLAIN` promises that times are regular and values are coded each, exactly and as themselves.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "state stays in registers over the loop")]
+    pub(super) fn step<const PLAIN: bool>(
+        &self,
+        bytes: &[u8],
+        value_of: impl Fn(i64) -> f64,
+        state: &mut State,
+    ) -> (i64, f64) {
+        if state.index > 0 {
+            state.timestamp = state.timestamp.wrapping_add(self.stride);
+            if !PLAIN && self.time != Time::Regular {
+                let (off, next) = self.irregular(bytes, state.index, state.bit);
+                state.timestamp = state.timestamp.wrapping_add(off);
+                state.bit = next;
+            }
+        }
+        state.index += 1;
+        let coded = if PLAIN {
+            true
+        } else if self.runs {
+            if state.run == 0 {
+                let (run, next) = rice(bytes, state.bit, self.run_k);
+                let (run, next) = match run {
+                    Some(run) => (run, next),
+                    None => (field(bytes, next, 10), next + 10),
+                };
+                state.run = (run as u32).min(RUN_MAX) + 1;
+                state.bit = next;
+            }
+            state.run -= 1;
+            state.run == 0
+        } else {
+            !self.flat
+        };
+        let mut exception = None;
+        let mut residual = 0;
+        if coded {
+            let (mut z, mut next) = rice(bytes, state.bit, rice_k(state.scale));
+            if z.is_none() {
+                (z, next) = escape(bytes, next);
+            }
+            if let Some(z) = z {
+                state.scale = rescale(state.scale, z);
+                residual = unzigzag(if !PLAIN && self.runs { z.wrapping_add(1) } else { z });
+            } else {
+                exception = Some(f64::from_bits(field(bytes, next, 64)));
+                next += 64;
+            }
+            state.bit = next;
+        }
+        let mut key = self.predictor.forecast(state.level).wrapping_add(residual);
+        state.level = self.predictor.learn(state.level, residual);
+        if !PLAIN && self.difference {
+            key = key.wrapping_add(state.previous);
+            state.previous = key;
+        }
+        if !PLAIN {
+            if let Some(dictionary) = self.dictionary {
+                key = dictionary.key(bytes, key);
+            }
+            key = key.wrapping_mul(self.multiple).wrapping_add(self.offset);
+        }
+        let mut value = value_of(key);
+        if !PLAIN
+            && self.fraction
+            && exception.is_none()
+            && let Transform::Fraction(fraction) = self.transform()
+        {
+            let (mut denominator, mut next) = rice(bytes, state.bit, fraction.k);
+            if denominator.is_none() {
+                (denominator, next) = (Some(field(bytes, next, 24)), next + 24);
+            }
+            value = fraction.value(key, (denominator.unwrap_or(0) as u32).wrapping_add(1));
+            state.bit = next;
+        }
+        if let Some(exception) = exception {
+            value = exception;
+        } else if !PLAIN && self.noise {
+            let (ulps, next) = rice(bytes, state.bit, 0);
+            value = f64::from_bits(value.to_bits().wrapping_add_signed(unzigzag(ulps.unwrap_or(0))));
+            state.bit = next;
+        }
+        (state.timestamp, value)
+    }
+
+    /// How far this step is from the stride, and where the stream goes on.
+    fn irregular(&self, bytes: &[u8], index: u32, bit: u32) -> (i64, u32) {
+        let Time::Jitter { k } = self.time else {
+            return (self.gap(bytes, index), bit);
+        };
+        let (z, next) = rice(bytes, bit, k);
+        match z {
+            Some(z) => (unzigzag(z), next),
+            None => (unzigzag(field(bytes, next, 64)), next + 64),
+        }
+    }
+
+    pub(super) fn transform(&self) -> Transform {
+        Transform::from_code(self.transform, self.divisor, self.center).unwrap_or(Transform::Ordered(0))
+    }
+}
+
+/// Behind the ones of an escape: a residual with its width, or nothing when a whole value follows. And what comes next.
+#[cold]
+fn escape(bytes: &[u8], bit: u32) -> (Option<u64>, u32) {
+    let head = field(bytes, bit, 7) as u32;
+    if head & 1 != 0 {
+        return (None, bit + 1);
+    }
+    let width = (head >> 1) + 1;
+    (Some(field(bytes, bit + 7, width)), bit + 7 + width)
+}

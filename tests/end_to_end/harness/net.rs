@@ -1,0 +1,88 @@
+//! Free ports, TCP and UDP towards the program, HTTP requests.
+
+use std::{
+    fmt::Write as _,
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
+
+/// Below Linux' range for outgoing connections, so that none of those takes a port between its choice and its use.
+const PORTS: std::ops::Range<u16> = 11_000..31_000;
+
+/// Test processes start at different places, and no port comes twice in one process.
+static NEXT_PORT: LazyLock<AtomicU16> = LazyLock::new(|| {
+    let places = u32::from(PORTS.end - PORTS.start);
+    let place = std::process::id().wrapping_mul(617) % places;
+    AtomicU16::new(PORTS.start + u16::try_from(place).expect("below 20,000"))
+});
+
+/// A loopback port that nobody holds, neither for TCP nor for UDP.
+pub(crate) fn free_port() -> u16 {
+    for _ in 0..PORTS.len() {
+        let port = NEXT_PORT.fetch_add(1, Ordering::Relaxed);
+        if port + 1 >= PORTS.end {
+            NEXT_PORT.store(PORTS.start, Ordering::Relaxed);
+        }
+        if TcpListener::bind(loopback(port)).is_ok() && UdpSocket::bind(loopback(port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no free port in {PORTS:?}");
+}
+
+/// 127.0.0.1 with this port.
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// A connection that sends each write at once, and fails rather than hangs when nobody reads for a minute.
+#[track_caller]
+pub(crate) fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(loopback(port)).unwrap_or_else(|error| panic!("connect to {port}: {error}"));
+    stream.set_nodelay(true).expect("a fresh socket");
+    stream
+        .set_write_timeout(Some(Duration::from_secs(60)))
+        .expect("a fresh socket");
+    stream
+}
+
+/// A socket whose datagrams go to this port.
+pub(crate) fn udp_to(port: u16) -> UdpSocket {
+    let socket = UdpSocket::bind(loopback(0)).expect("some port is free");
+    socket.connect(loopback(port)).expect("loopback is there");
+    socket
+}
+
+/// GETs a page: its status and its text, whatever the status says; `Err` when no answer came.
+pub(crate) fn http_get(port: u16, path_and_query: &str) -> Result<(u16, String), String> {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(10)))
+            .http_status_as_error(false)
+            .build(),
+    );
+    let url = format!("http://{}{path_and_query}", loopback(port));
+    let mut response = agent.get(&url).call().map_err(|error| format!("GET {url}: {error}"))?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .map_err(|error| format!("GET {url}: {error}"))?;
+    Ok((status, text))
+}
+
+/// Percent-encodes what a query value may not hold as it is.
+pub(crate) fn url_encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut encoded, byte| {
+        if byte.is_ascii_alphanumeric() || b"._-".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a String takes it");
+        }
+        encoded
+    })
+}

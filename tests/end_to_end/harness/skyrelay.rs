@@ -1,0 +1,203 @@
+//! The program under test, with a configuration of its own in a directory of its own.
+
+use super::{
+    SOON,
+    metrics::Metrics,
+    net::{connect, free_port, http_get, loopback},
+    process::{Process, bound_to_this_process},
+    wait_for,
+};
+use serde_json::Value;
+use std::{
+    fmt::Write as _,
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    time::Duration,
+};
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_skyrelay");
+
+/// Judges everything by the nine, and takes a day of history without finding it too old.
+pub(crate) const NINE_ALGORITHMS: &str = r#"
+[limits]
+max_age = "48h"
+max_ahead = "1h"
+
+[detector.classic]
+kind = "skyline"
+consensus = 6
+
+[[watch]]
+match = ["**"]
+detectors = ["classic"]
+"#;
+
+/// A running `skyrelay`. Dropping it kills it.
+pub(crate) struct Skyrelay {
+    process: Process,
+    config: PathBuf,
+    directory: TempDir,
+    /// Where it takes lines, over TCP and UDP.
+    pub(crate) port: u16,
+    /// Where it serves HTTP.
+    pub(crate) http_port: u16,
+}
+
+impl Skyrelay {
+    /// Starts the program and waits until it is ready. It forwards to `upstreams` (name and port); `settings` is TOML
+    /// that goes behind the listeners and upstreams.
+    #[track_caller]
+    pub(crate) fn start(upstreams: &[(&str, u16)], settings: &str) -> Self {
+        const ATTEMPTS: u32 = 3;
+        for attempt in 1.. {
+            match Self::try_start(upstreams, settings) {
+                Ok(running) => return running,
+                // Another process may have taken a port after it was found free; any other reason repeats itself.
+                Err(why) if attempt == ATTEMPTS => panic!("skyrelay does not start: {why}"),
+                Err(_) => {}
+            }
+        }
+        unreachable!("the last attempt returns or panics")
+    }
+
+    fn try_start(upstreams: &[(&str, u16)], settings: &str) -> Result<Self, String> {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let (port, http_port) = (free_port(), free_port());
+        let mut config = format!(
+            "[listen]\ntcp = [\"{listen}\"]\nudp = [\"{listen}\"]\n[http]\nlisten = \"{http}\"\n",
+            listen = loopback(port),
+            http = loopback(http_port),
+        );
+        for (name, upstream_port) in upstreams {
+            let address = loopback(*upstream_port);
+            writeln!(config, "[[forward]]\nname = \"{name}\"\naddress = \"{address}\"").expect("a String takes it");
+        }
+        config.push_str(settings);
+        let config_file = directory.path().join("skyrelay.toml");
+        std::fs::write(&config_file, config).expect("the directory is ours");
+
+        let mut command = bound_to_this_process(Path::new(PROGRAM));
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(&config_file)
+            .current_dir(directory.path());
+        let process = Process::start("skyrelay", command);
+        let mut started = Self {
+            process,
+            config: config_file,
+            directory,
+            port,
+            http_port,
+        };
+        started.wait_until_ready()?;
+        Ok(started)
+    }
+
+    fn wait_until_ready(&mut self) -> Result<(), String> {
+        wait_for("ready skyrelay", SOON, || {
+            if let Err(ended) = self.process.check_running() {
+                return Ok(Err(ended));
+            }
+            match http_get(self.http_port, "/-/ready")? {
+                (200, _) => Ok(Ok(())),
+                (status, text) => Err(format!("/-/ready answers {status}: {text}")),
+            }
+        })
+    }
+
+    /// A TCP connection to the line listener.
+    #[track_caller]
+    pub(crate) fn connect(&self) -> TcpStream {
+        connect(self.port)
+    }
+
+    /// `/metrics` as text.
+    #[track_caller]
+    pub(crate) fn metrics_text(&self) -> String {
+        let (status, text) = http_get(self.http_port, "/metrics").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(status, 200, "/metrics: {text}");
+        text
+    }
+
+    /// `/metrics`, read.
+    #[track_caller]
+    pub(crate) fn metrics(&self) -> Metrics {
+        Metrics::parse(&self.metrics_text()).unwrap_or_else(|error| panic!("/metrics: {error}"))
+    }
+
+    /// A page of the API, as JSON.
+    #[track_caller]
+    pub(crate) fn api(&self, path_and_query: &str) -> Value {
+        let (status, text) = http_get(self.http_port, path_and_query).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(status, 200, "{path_and_query}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path_and_query} is not JSON, {error}: {text}"))
+    }
+
+    /// Waits until `lines` have come in, all of them are judged or counted as not judged, and the books balance with
+    /// nothing left in a queue.
+    #[track_caller]
+    pub(crate) fn wait_until_through(&self, lines: u64, upstreams: &[&str]) -> Metrics {
+        wait_for(&format!("passage of {lines} lines"), 3 * SOON, || {
+            let metrics = self.metrics();
+            let (received, queued) = (metrics.received(), metrics.sum("skyrelay_lines_queued", &[]));
+            if received != lines || queued != 0 {
+                return Err(format!("received {received}, queued {queued}"));
+            }
+            metrics.books_balance(upstreams).map(|()| metrics)
+        })
+    }
+
+    /// The JSON lines on stdout so far: anomalies that opened and closed.
+    #[track_caller]
+    pub(crate) fn events(&self) -> Vec<Value> {
+        self.process.stdout().iter().map(|line| json_line(line)).collect()
+    }
+
+    /// The lines on stderr so far.
+    pub(crate) fn stderr(&self) -> Vec<String> {
+        self.process.stderr()
+    }
+
+    /// Sends SIGTERM, leaving it to the caller to wait with [`Self::terminate`].
+    pub(crate) fn ask_to_stop(&self) {
+        self.process.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    #[track_caller]
+    pub(crate) fn terminate(&mut self, within: Duration) -> ExitStatus {
+        self.process.terminate(within)
+    }
+
+    /// Feeds `lines` to `skyrelay backtest` with the configuration of this instance.
+    #[track_caller]
+    pub(crate) fn backtest(&self, options: &[&str], lines: &[u8]) -> Vec<Value> {
+        let input = self.directory.path().join("backtest.lines");
+        std::fs::write(&input, lines).expect("the directory is ours");
+        let mut command = Command::new(PROGRAM);
+        command
+            .arg("backtest")
+            .arg("--config")
+            .arg(&self.config)
+            .args(options)
+            .arg(&input)
+            .stdin(Stdio::null());
+        let output = command.output().expect("cargo has built it");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "backtest ended with {}: {stderr}",
+            output.status
+        );
+        let stdout = String::from_utf8(output.stdout).expect("JSON is UTF-8");
+        stdout.lines().map(json_line).collect()
+    }
+}
+
+#[track_caller]
+fn json_line(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("stdout has a line that is not JSON, {error}: {line}"))
+}

@@ -1,0 +1,13 @@
+//! The real program between real peers: collectd, statsd and carbon-c-relay in front of it, carbon-cache behind it,
+//! Prometheus beside it.
+//!
+//! `tests/peers/install.sh` installs the peers. A test whose peer is missing fails and says so.
+
+mod anomaly_lifecycle;
+mod carbon_c_relay_sender;
+mod harness;
+mod prometheus_scrape;
+mod real_senders;
+mod shutdown;
+mod upstream_away;
+mod wire_table;
