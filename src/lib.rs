@@ -1,4 +1,29 @@
-//! skyrelay
+//! skyrelay: a carbon relay that watches every metric as it passes.
+//!
+//! ```text
+//!  senders ─TCP/UDP─▶ listen ─▶ Chunker ─▶ chunk (whole lines, one buffer, no copy per line)
+//!                                            │
+//!                                         intake
+//!                             1. forward: a reference count   2. sort: hash names, cut into batches
+//!                                            │                            │
+//!                                     forward::Queue                  analysis ──┬────────┐
+//!                                            │                   (full: shed)    ▼        ▼
+//!                                            ▼                                shard 0  shard 1   OS threads
+//!                                      carbon-cache                 parse ▸ window ▸ detect ▸ verdict
+//!                                     (same bytes, same order)                   │ only when a verdict changes
+//!                                                                                ▼
+//!                                               event ─▶ anomaly board ─▶ notify, http
+//! ```
+//!
+//! Three rules carry the design. *Forwarding first*: nothing that analysis does can change, delay, reorder or lose what is
+//! forwarded. *One owner*: a shard is a plain struct on one thread that owns its series, without lock, clock or socket.
+//! *Time is the sample's*: windows and detectors run on the series' own timestamps, so a replay of yesterday's stream
+//! gives yesterday's verdicts.
+//!
+//! A module knows only those to its left, and a test reads the imports and says so:
+//! `line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → notify → listen →
+//! http → backtest → demo → config → app → cli`.
+
 pub mod analysis;
 pub mod anomaly;
 pub mod app;

@@ -14,8 +14,8 @@
 //! * A window holds the samples that are less than `span` older than the newest one.
 //! * `push` is O(1), however long the window. It reads one sample back at the expiry edge for each that leaves.
 //! * Edges step through compressed blocks a sample at a time; no block is held in the clear but the open one.
-//! * Sums are double-double (see [`moments`]), and built anew when a giant has left, so they do not drift.
-//! * The values in order of size are kept only from the first question about them until [`Window::forget_order`].
+//! * Sums are double-double (see `moments`), and built anew when a giant has left, so they do not drift.
+//! * The values in order of size are kept only from the first question about them until `Window::forget_order`.
 
 mod block;
 mod double_double;

@@ -52,34 +52,35 @@ impl LineSums {
 
     fn terms(&self, point: Point, moments: &Moments) -> (i64, DoubleDouble) {
         let time = point.timestamp - self.origin;
-        let (anchor, _) = moments.anchored_sum();
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53 seconds")]
-        let product = DoubleDouble::difference(point.value, anchor) * time as f64;
+        let product = moments.deviation_of(point.value) * exact(time);
         (time, product)
     }
 
     /// The line, level through a single point; `None` of nothing.
     pub(super) fn fit(&self, moments: &Moments) -> Option<LineFit> {
-        let count = moments.count();
-        if count == 0 {
-            return None;
-        }
-        let (anchor, sum) = moments.anchored_sum();
-        let times = DoubleDouble::from_integer(i128::from(self.times));
-        // n^2 times the variance of the times: exact, as all are whole numbers.
-        let spread = i128::from(count) * self.squares - i128::from(self.times) * i128::from(self.times);
-        let covariance = self.products * f64::from(count) - times * sum;
+        let mean = moments.mean()?;
+        let count = f64::from(moments.count());
+        // n^2 times the variance of the times, exactly, and n^2 times their covariance with the values.
+        let spread = i128::from(moments.count()) * self.squares - i128::from(self.times) * i128::from(self.times);
+        let covariance = self.products * count - moments.sum() * exact(self.times);
+        #[expect(clippy::cast_precision_loss, reason = "rounded once")]
         let slope = if spread > 0 {
-            covariance / DoubleDouble::from_integer(spread)
+            covariance.value() / spread as f64
         } else {
-            DoubleDouble::ZERO
+            0.0
         };
-        let unexplained = moments.squared_deviations() - slope * covariance / f64::from(count);
+        // A straight line leaves next to nothing of the squares: then the digits of a f64 do not do.
+        let squares = moments.squared_deviations();
+        let mut unexplained = squares - slope * covariance.value() / count;
+        if unexplained < DoubleDouble::NEAR * squares {
+            let explained = covariance.square() / (DoubleDouble::from_integer(spread) * count);
+            unexplained = (moments.squared_deviations_exact() - explained).value();
+        }
         Some(LineFit {
-            slope: slope.value(),
-            residual_deviation: (unexplained.value().max(0.0) / f64::from(count)).sqrt(),
-            mean: (DoubleDouble::new(anchor) + sum / f64::from(count)).value(),
-            centre: (times / f64::from(count)).value(),
+            slope,
+            residual_deviation: (unexplained.max(0.0) / count).sqrt(),
+            mean,
+            centre: exact(self.times) / count,
             origin: self.origin,
         })
     }
@@ -88,10 +89,15 @@ impl LineSums {
 impl LineFit {
     /// What `point` has above the line (units of the metric).
     pub(crate) fn residual(&self, point: Point) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "below 2^53 seconds")]
-        let time = (point.timestamp - self.origin) as f64 - self.centre;
+        let time = exact(point.timestamp - self.origin) - self.centre;
         (point.value - self.mean) - self.slope * time
     }
+}
+
+/// Seconds as a `f64`: a window's sum of times is far below 2^53, unless clocks have leapt by millennia.
+#[expect(clippy::cast_precision_loss, reason = "as said")]
+fn exact(seconds: i64) -> f64 {
+    seconds as f64
 }
 
 #[cfg(test)]

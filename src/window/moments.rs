@@ -30,7 +30,7 @@ impl Moments {
             };
         }
         self.count += 1;
-        let deviation = DoubleDouble::difference(value, self.anchor);
+        let deviation = self.deviation_of(value);
         self.sum = self.sum + deviation;
         self.squares = self.squares + deviation.square();
         self.squares_peak = self.squares_peak.max(self.squares.value());
@@ -40,7 +40,7 @@ impl Moments {
     pub(crate) fn remove(&mut self, value: f64) {
         debug_assert!(self.count > 0, "a value is removed that was never added");
         self.count -= 1;
-        let deviation = DoubleDouble::difference(value, self.anchor);
+        let deviation = self.deviation_of(value);
         self.sum = self.sum - deviation;
         self.squares = self.squares - deviation.square();
     }
@@ -66,7 +66,7 @@ impl Moments {
 
     /// The arithmetic mean; `None` of nothing.
     pub(crate) fn mean(&self) -> Option<f64> {
-        (self.count > 0).then(|| (DoubleDouble::new(self.anchor) + self.sum / f64::from(self.count)).value())
+        (self.count > 0).then(|| self.anchor + self.sum.value() / f64::from(self.count))
     }
 
     /// Standard deviation of the population (ddof 0), for one value or more.
@@ -80,22 +80,31 @@ impl Moments {
     }
 
     /// Sum of the squared deviations from the mean.
-    pub(super) fn squared_deviations(&self) -> DoubleDouble {
+    pub(super) fn squared_deviations(&self) -> f64 {
         if self.count == 0 {
-            return DoubleDouble::ZERO;
+            return 0.0;
         }
-        let sum = self.squares - self.sum.square() / f64::from(self.count);
-        if sum.value() > 0.0 { sum } else { DoubleDouble::ZERO }
+        let count = DoubleDouble::new(f64::from(self.count));
+        DoubleDouble::difference_of_squares(self.squares, self.sum, count).max(0.0)
     }
 
-    /// What deviations are taken from, and their sum.
-    pub(super) fn anchored_sum(&self) -> (f64, DoubleDouble) {
-        (self.anchor, self.sum)
+    /// The same, with all digits.
+    pub(super) fn squared_deviations_exact(&self) -> DoubleDouble {
+        self.squares - self.sum.square() / DoubleDouble::new(f64::from(self.count))
+    }
+
+    /// Sum of the deviations from the anchor.
+    pub(super) fn sum(&self) -> DoubleDouble {
+        self.sum
+    }
+
+    /// Deviation of `value` from the anchor.
+    pub(super) fn deviation_of(&self, value: f64) -> DoubleDouble {
+        DoubleDouble::difference(value, self.anchor)
     }
 
     fn deviation(&self, degrees_lost: u32) -> Option<f64> {
-        (self.count > degrees_lost)
-            .then(|| (self.squared_deviations().value() / f64::from(self.count - degrees_lost)).sqrt())
+        (self.count > degrees_lost).then(|| (self.squared_deviations() / f64::from(self.count - degrees_lost)).sqrt())
     }
 }
 
@@ -146,7 +155,7 @@ mod tests {
             }
             let (mean, squares) = plain(&values[values.len() - capacity..]);
             prop_assert!((moments.mean().unwrap() - mean).abs() <= 1e-12 * mean.abs().max(1.0));
-            prop_assert!((moments.squared_deviations().value() - squares).abs() <= 1e-9 * squares);
+            prop_assert!((moments.squared_deviations() - squares).abs() <= 1e-9 * squares);
         }
     }
 

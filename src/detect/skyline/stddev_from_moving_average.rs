@@ -140,7 +140,7 @@ impl MovingMoments {
     }
 
     fn mean(&self, weights: &Weights) -> Option<f64> {
-        (self.count > 0).then(|| (DoubleDouble::new(self.anchor) + self.sum / weights.known(self.count).sum).value())
+        (self.count > 0).then(|| self.anchor + self.sum.value() / weights.known(self.count).sum.value())
     }
 
     /// Unbiased standard deviation, for two samples or more.
@@ -149,8 +149,8 @@ impl MovingMoments {
             return None;
         }
         let weight = weights.known(self.count);
-        let mean = self.sum / weight.sum;
-        let biased = (self.squares / weight.sum - mean.square()).value().max(0.0);
+        let sum = DoubleDouble::difference_of_squares(self.squares, self.sum, weight.sum);
+        let biased = sum.max(0.0) / weight.sum.value();
         let total = weight.sum.value() * weight.sum.value();
         Some((biased * total / (total - weight.squares)).sqrt())
     }
