@@ -25,7 +25,7 @@ use crate::{
     forward::{Queue, Upstream},
     http::{self, Sources},
     intake::{Intake, Sorter},
-    listen::{BindError, Listeners},
+    listen::{BindError, Listeners, UdpSockets},
     metrics::{AnalysisMetrics, Metrics},
     notify::Notifier,
     shard::{Event, Tally},
@@ -80,6 +80,7 @@ struct Running {
     analysis: Arc<Analysis>,
     /// Ends when the analysis has.
     board: tokio::task::JoinHandle<()>,
+    udp_sockets: UdpSockets,
     stop_listening: CancellationToken,
     listening: TaskTracker,
     ready: Arc<AtomicBool>,
@@ -123,14 +124,17 @@ impl App {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| AppError::System("SIGINT", error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| AppError::System("SIGHUP", error))?;
         let deadline = self.config.shutdown_deadline;
-        let running = self.start()?;
+        let mut running = self.start()?;
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => warn!("this version does not reload: restart it to change the configuration"),
-                _ = second.tick() => running.analysis.sweep(clock::now()),
+                _ = second.tick() => {
+                    running.analysis.sweep(clock::now());
+                    running.udp_sockets.count_drops();
+                }
             }
         }
         Ok(running.stop(deadline).await)
@@ -179,6 +183,7 @@ impl App {
         let (tcp, udp) = listeners
             .addresses()
             .map_err(|error| AppError::System("the addresses in use", error))?;
+        let udp_sockets = listeners.udp_sockets(metrics.listen.clone());
         let shared_listen = metrics.listen.clone();
         let listening = listeners.serve(config.listen, Arc::new(intake), shared_listen, stop_listening.clone());
 
@@ -206,6 +211,7 @@ impl App {
             give_up,
             analysis,
             board: keeping,
+            udp_sockets,
             stop_listening,
             listening,
             ready,

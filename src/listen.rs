@@ -7,6 +7,7 @@
 //! connection that is silent holds no buffer, so thousands of idle senders cost next to nothing.
 
 mod arena;
+mod kernel;
 mod settings;
 mod tcp;
 mod udp;
@@ -22,6 +23,15 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{intake::Intake, metrics::ListenMetrics};
+
+/// UDP sockets in use, for what the kernel knows of them.
+#[derive(Debug)]
+pub struct UdpSockets {
+    inodes: Vec<u64>,
+    /// Drops counted so far.
+    dropped: u64,
+    metrics: ListenMetrics,
+}
 
 /// Sockets that are bound, before anybody is served.
 #[derive(Debug)]
@@ -101,6 +111,15 @@ impl Listeners {
         Ok((tcp, udp))
     }
 
+    /// The UDP sockets, to be asked for what the kernel dropped.
+    pub fn udp_sockets(&self, metrics: ListenMetrics) -> UdpSockets {
+        UdpSockets {
+            inodes: self.udp.iter().filter_map(kernel::inode).collect(),
+            dropped: 0,
+            metrics,
+        }
+    }
+
     /// Serves until `stop`. The tracker is done when the last byte that had arrived by then has been taken.
     pub fn serve(
         self,
@@ -126,6 +145,20 @@ impl Listeners {
         }
         tasks.close();
         tasks
+    }
+}
+
+impl UdpSockets {
+    /// Counts the datagrams that the kernel has dropped since the last time. To be called once a second.
+    pub fn count_drops(&mut self) {
+        if self.inodes.is_empty() {
+            return;
+        }
+        let dropped = kernel::datagrams_dropped(&self.inodes);
+        self.metrics
+            .datagrams_dropped
+            .inc_by(dropped.saturating_sub(self.dropped));
+        self.dropped = dropped.max(self.dropped);
     }
 }
 

@@ -48,6 +48,8 @@ pub struct ListenMetrics {
     pub datagrams: IntCounter,
     /// UDP datagrams from senders that may not send.
     pub datagrams_refused: IntCounter,
+    /// UDP datagrams that the kernel dropped, because a socket's buffer was full.
+    pub datagrams_dropped: IntCounter,
     /// Ends of connections without a newline.
     pub fragments: IntCounter,
 }
@@ -67,7 +69,8 @@ pub struct IntakeMetrics {
 #[derive(Clone, Debug)]
 pub struct AnalysisMetrics {
     analysed: IntCounter,
-    not_analysed: IntCounterVec,
+    not_analysed: [IntCounter; Unanalysed::ALL.len()],
+    /// Those of them that are malformed, once more.
     rejected: IntCounterVec,
     /// Series in memory.
     pub series: IntGauge,
@@ -179,7 +182,6 @@ impl Metrics {
     /// Makes counters with fixed labels visible before they count: a rate needs a beginning.
     fn begin_at_zero(&self) {
         for reason in Unanalysed::ALL {
-            self.analysis.not_analysed.with_label_values(&[reason.name()]);
             if reason.is_malformed() {
                 self.analysis.rejected.with_label_values(&[reason.name()]);
             }
@@ -225,6 +227,10 @@ impl ListenMetrics {
                 "datagrams_refused_total",
                 "UDP datagrams from senders that may not send.",
             ),
+            datagrams_dropped: declare.counter(
+                "datagrams_dropped_total",
+                "UDP datagrams that the kernel dropped because the buffer of a socket was full.",
+            ),
             fragments: declare.counter(
                 "fragments_dropped_total",
                 "Ends of connections without a newline: not lines, and dropped as carbon does.",
@@ -252,13 +258,14 @@ impl IntakeMetrics {
 
 impl AnalysisMetrics {
     fn declare(declare: &Declare) -> Self {
+        let not_analysed = declare.counters(
+            "lines_not_analysed_total",
+            "Lines that were not judged, by reason.",
+            &["reason"],
+        );
         Self {
             analysed: declare.counter("samples_analysed_total", "Samples that were judged."),
-            not_analysed: declare.counters(
-                "lines_not_analysed_total",
-                "Lines that were not judged, by reason.",
-                &["reason"],
-            ),
+            not_analysed: Unanalysed::ALL.map(|reason| not_analysed.with_label_values(&[reason.name()])),
             rejected: declare.counters(
                 "lines_rejected_total",
                 "Lines that carbon logs and drops, by reason; forwarded all the same unless configured otherwise.",
@@ -328,7 +335,7 @@ impl AnalysisMetrics {
         for reason in Unanalysed::ALL {
             let lines = tally.unanalysed(reason);
             if lines > 0 {
-                self.not_analysed.with_label_values(&[reason.name()]).inc_by(lines);
+                self.not_analysed[reason as usize].inc_by(lines);
                 if reason.is_malformed() {
                     self.rejected.with_label_values(&[reason.name()]).inc_by(lines);
                 }

@@ -9,6 +9,7 @@ use std::{
     sync::{Mutex, MutexGuard},
 };
 
+use prometheus::{IntCounter, IntGauge};
 use tokio::sync::Notify;
 
 use super::WhenFull;
@@ -50,8 +51,11 @@ struct State {
 /// The metrics of one upstream's queue.
 #[derive(Debug)]
 struct QueueMetrics {
-    upstream: String,
-    all: ForwardMetrics,
+    forwarded: IntCounter,
+    forwarded_bytes: IntCounter,
+    queued: IntGauge,
+    queued_bytes: IntGauge,
+    dropped: [IntCounter; DropReason::ALL.len()],
 }
 
 impl DropReason {
@@ -70,23 +74,13 @@ impl DropReason {
 impl Queue {
     /// An empty queue to `upstream`, for at most `bytes_max` bytes of lines and what keeping them takes.
     pub fn new(upstream: &str, bytes_max: usize, when_full: WhenFull, metrics: &ForwardMetrics) -> Self {
-        for reason in DropReason::ALL {
-            metrics.dropped.with_label_values(&[upstream, reason.name()]);
-        }
-        metrics.forwarded.with_label_values(&[upstream]);
-        metrics.forwarded_bytes.with_label_values(&[upstream]);
-        metrics.queued.with_label_values(&[upstream]);
-        metrics.queued_bytes.with_label_values(&[upstream]);
         Self {
             state: Mutex::default(),
             bytes_max,
             when_full,
             arrived: Notify::new(),
             left: Notify::new(),
-            metrics: QueueMetrics {
-                upstream: upstream.to_owned(),
-                all: metrics.clone(),
-            },
+            metrics: QueueMetrics::new(upstream, metrics),
         }
     }
 
@@ -145,13 +139,8 @@ impl Queue {
         state.bytes -= bytes + chunks * CHUNK_OVERHEAD_BYTES;
         self.metrics.update(&state, DropReason::QueueFull, 0);
         drop(state);
-        let upstream = [self.metrics.upstream.as_str()];
-        self.metrics.all.forwarded.with_label_values(&upstream).inc_by(lines);
-        self.metrics
-            .all
-            .forwarded_bytes
-            .with_label_values(&upstream)
-            .inc_by(bytes as u64);
+        self.metrics.forwarded.inc_by(lines);
+        self.metrics.forwarded_bytes.inc_by(bytes as u64);
         self.left.notify_waiters();
     }
 
@@ -215,22 +204,21 @@ impl State {
 }
 
 impl QueueMetrics {
-    fn update(&self, state: &State, reason: DropReason, dropped: u64) {
-        let upstream = self.upstream.as_str();
-        self.all
-            .queued
-            .with_label_values(&[upstream])
-            .set(saturating(state.lines));
-        self.all
-            .queued_bytes
-            .with_label_values(&[upstream])
-            .set(saturating(state.bytes as u64));
-        if dropped > 0 {
-            self.all
-                .dropped
-                .with_label_values(&[upstream, reason.name()])
-                .inc_by(dropped);
+    fn new(upstream: &str, all: &ForwardMetrics) -> Self {
+        let labels = [upstream];
+        Self {
+            forwarded: all.forwarded.with_label_values(&labels),
+            forwarded_bytes: all.forwarded_bytes.with_label_values(&labels),
+            queued: all.queued.with_label_values(&labels),
+            queued_bytes: all.queued_bytes.with_label_values(&labels),
+            dropped: DropReason::ALL.map(|reason| all.dropped.with_label_values(&[upstream, reason.name()])),
         }
+    }
+
+    fn update(&self, state: &State, reason: DropReason, dropped: u64) {
+        self.queued.set(saturating(state.lines));
+        self.queued_bytes.set(saturating(state.bytes as u64));
+        self.dropped[reason as usize].inc_by(dropped);
     }
 }
 
