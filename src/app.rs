@@ -249,6 +249,8 @@ impl Running {
             }
         };
         tokio::join!(flush, judge);
+        // Senders that were still waiting for room now count what they hold as lost.
+        let _ = tokio::time::timeout(Duration::from_millis(100), self.listening.wait()).await;
         self.stop_http.cancel();
         if let Some(http) = self.http {
             // Somebody may hold a connection open; the answers have been given.

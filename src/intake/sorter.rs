@@ -12,6 +12,9 @@ use crate::{
 /// Poison lines of one chunk that are shown in the log.
 const SAMPLES_MAX: usize = 3;
 
+/// What a line is taken to be long, so that batches seldom grow.
+const LINE_BYTES_USUAL: usize = 50;
+
 /// Sorts chunks. Any number of threads may use one.
 #[derive(Clone, Debug)]
 pub struct Sorter {
@@ -81,8 +84,9 @@ impl Sorter {
 
     /// Sorts the lines of `chunk`, which ends with a newline.
     pub fn sort(&self, chunk: &Bytes, received: Timestamp) -> Sorted {
+        let lines_expected = chunk.len() / (LINE_BYTES_USUAL * self.shards) + 1;
         let mut sorted = Sorted {
-            batches: vec![Vec::new(); self.shards],
+            batches: (0..self.shards).map(|_| Vec::with_capacity(lines_expected)).collect(),
             ..Sorted::default()
         };
         let mut cut = Cutter::new(chunk);
