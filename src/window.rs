@@ -255,6 +255,12 @@ impl Window {
             .for_each(each);
     }
 
+    /// Reads a little of each cache line that `push` reads (see [`crate::shard`]).
+    pub(crate) fn touch(&self) -> u64 {
+        let here = self.moments.count() ^ self.equal_run ^ self.sealed_dropped ^ self.expiry.sequence;
+        u64::from(here) ^ self.tail[0].timestamp.unsigned_abs() ^ self.open.touch()
+    }
+
     fn is_known(&self, timestamp: i64) -> bool {
         !self.is_empty() && timestamp <= self.tail[TAIL_LEN - 1].timestamp
     }

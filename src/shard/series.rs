@@ -46,6 +46,19 @@ pub(super) struct Judge {
     pub(super) open: bool,
 }
 
+impl Series {
+    /// Reads a little of each cache line that judging a sample reads, so that it is there by then.
+    pub(super) fn touch(&self) -> u64 {
+        match &self.analysis {
+            Analysis::Watched(watched) => watched
+                .judges
+                .iter()
+                .fold(watched.window.touch(), |touched, judge| touched ^ judge.state.touch()),
+            Analysis::Unwatched | Analysis::Paused => 0,
+        }
+    }
+}
+
 impl Watched {
     pub(super) fn new(span_s: i64, detectors: &[usize], engines: &[Engine]) -> Self {
         let judge = |&detector: &usize| Judge {

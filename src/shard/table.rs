@@ -10,8 +10,8 @@ use super::series::Series;
 /// Series by name, and by slot.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    /// Slots by hash of the name.
-    by_hash: HashTable<u32>,
+    /// Slots by hash of the name. The whole hash is kept here, so that a series is touched only when it is the one.
+    by_hash: HashTable<(u64, u32)>,
     slots: Vec<Option<Series>>,
     free: Vec<u32>,
 }
@@ -28,12 +28,20 @@ impl Table {
 
     /// The slot of the series called `name`, whose hash is `hash`.
     pub(super) fn find(&self, hash: u64, name: &[u8]) -> Option<usize> {
-        let same = |&slot: &u32| {
-            self.slots[slot as usize]
-                .as_ref()
-                .is_some_and(|series| series.hash == hash && series.name.as_bytes() == name)
-        };
-        self.by_hash.find(hash, same).map(|&slot| slot as usize)
+        let same = |&(other, slot): &(u64, u32)| other == hash && self.is_called(slot as usize, name);
+        self.by_hash.find(hash, same).map(|&(_, slot)| slot as usize)
+    }
+
+    /// A slot whose series has this hash, and nearly certainly the name that was hashed. Touches no series.
+    pub(super) fn guess(&self, hash: u64) -> Option<usize> {
+        self.by_hash
+            .find(hash, |&(other, _)| other == hash)
+            .map(|&(_, slot)| slot as usize)
+    }
+
+    /// Is the series in `slot` called `name`?
+    pub(super) fn is_called(&self, slot: usize, name: &[u8]) -> bool {
+        self.get(slot).is_some_and(|series| series.name.as_bytes() == name)
     }
 
     /// Puts in a series that is not there yet.
@@ -47,10 +55,7 @@ impl Table {
             self.slots.push(Some(series));
             slot
         };
-        let slots = &self.slots;
-        self.by_hash.insert_unique(hash, slot, |&other| {
-            slots[other as usize].as_ref().map_or(0, |series| series.hash)
-        });
+        self.by_hash.insert_unique(hash, (hash, slot), |&(other, _)| other);
         slot as usize
     }
 
@@ -66,7 +71,7 @@ impl Table {
     pub(super) fn remove(&mut self, slot: usize) -> Option<Series> {
         let series = self.slots.get_mut(slot)?.take()?;
         let number = u32::try_from(slot).expect("fewer than 2^32 series");
-        if let Ok(entry) = self.by_hash.find_entry(series.hash, |&other| other == number) {
+        if let Ok(entry) = self.by_hash.find_entry(series.hash, |&(_, other)| other == number) {
             entry.remove();
         }
         self.free.push(number);

@@ -63,6 +63,11 @@ impl Open {
         })
     }
 
+    /// Reads the newest value.
+    pub(super) fn touch(&self) -> u64 {
+        self.values.last().map_or(0, |value| value.to_bits())
+    }
+
     /// Heap memory in use (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
         self.values.capacity() * size_of::<f64>() + self.offsets.capacity() * size_of::<u32>()

@@ -19,6 +19,11 @@ pub(super) struct FirstHour {
 }
 
 impl FirstHour {
+    /// Reads a little of it.
+    pub(super) fn touch(&self) -> u32 {
+        self.moments.count()
+    }
+
     /// `point`, the oldest of the window, is about to leave it.
     pub(super) fn expire(&mut self, point: Point) {
         // It was counted if anything was: what we count begins with the oldest.

@@ -94,6 +94,11 @@ impl Weights {
 }
 
 impl MovingMoments {
+    /// Reads a little of it.
+    pub(super) fn touch(&self) -> u32 {
+        self.count
+    }
+
     /// Takes in the newest sample of `window`.
     pub(super) fn follow(&mut self, window: &Window, weights: &mut Weights) {
         let Some(last) = window.last() else {
