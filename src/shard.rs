@@ -231,7 +231,6 @@ impl Shard {
             &mut self.engines,
             &mut self.scratch,
             |judge, engine, window, seen| {
-                judge.open = seen.anomalous;
                 if seen.changed || every_sample {
                     events.push(Event {
                         series: Arc::clone(name),
@@ -240,6 +239,8 @@ impl Shard {
                         verdict: engine.explain(&mut judge.state, window, seen),
                     });
                 }
+                // Only now: an explanation that panics has told nobody.
+                judge.open = seen.anomalous;
             },
         )?;
         match (kept_order, watched.window.keeps_order()) {
