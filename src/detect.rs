@@ -4,6 +4,8 @@
 //! it, with what all series can share (tables, buffers); a [`State`] is what one series needs. To add a kind of detector
 //! is to add a variant to [`Kind`] and let the compiler find the places.
 
+#[cfg(test)]
+pub(crate) mod scripted;
 pub mod skyline;
 mod statistics;
 mod verdict;
@@ -32,9 +34,13 @@ pub enum Kind {
 
 /// A detector at work, for any number of series.
 #[derive(Debug)]
+#[cfg_attr(test, expect(clippy::large_enum_variant, reason = "the one for tests is small"))]
 pub enum Engine {
     /// Skyline's nine algorithms and their vote.
     Skyline(skyline::Engine),
+    /// A bound, and a defect, for tests.
+    #[cfg(test)]
+    Scripted,
 }
 
 /// What a detector remembers of one series.
@@ -42,7 +48,14 @@ pub enum Engine {
 pub enum State {
     /// Of kind `skyline`.
     Skyline(skyline::State),
+    /// Of the one for tests.
+    #[cfg(test)]
+    Scripted(scripted::State),
 }
+
+/// Why an engine never meets the state of another kind.
+#[cfg(test)]
+const OWN_STATE: &str = "an engine is handed the states that it has made";
 
 impl Default for Definition {
     fn default() -> Self {
@@ -58,6 +71,8 @@ impl State {
     pub(crate) fn touch(&self) -> u64 {
         match self {
             Self::Skyline(state) => state.touch(),
+            #[cfg(test)]
+            Self::Scripted(_) => 0,
         }
     }
 }
@@ -74,6 +89,8 @@ impl Engine {
     pub fn new_state(&self) -> State {
         match self {
             Self::Skyline(_) => State::Skyline(skyline::State::default()),
+            #[cfg(test)]
+            Self::Scripted => State::Scripted(scripted::State::default()),
         }
     }
 
@@ -81,6 +98,10 @@ impl Engine {
     pub fn expire(&mut self, state: &mut State, point: Point) {
         match (self, state) {
             (Self::Skyline(engine), State::Skyline(state)) => engine.expire(state, point),
+            #[cfg(test)]
+            (Self::Scripted, State::Scripted(_)) => {}
+            #[cfg(test)]
+            _ => unreachable!("{OWN_STATE}"),
         }
     }
 
@@ -88,6 +109,10 @@ impl Engine {
     pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
         match (self, state) {
             (Self::Skyline(engine), State::Skyline(state)) => engine.observe(state, window),
+            #[cfg(test)]
+            (Self::Scripted, State::Scripted(state)) => scripted::observe(state, window),
+            #[cfg(test)]
+            _ => unreachable!("{OWN_STATE}"),
         }
     }
 
@@ -95,6 +120,10 @@ impl Engine {
     pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
         match (self, state) {
             (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),
+            #[cfg(test)]
+            (Self::Scripted, State::Scripted(_)) => scripted::explain(window, observation),
+            #[cfg(test)]
+            _ => unreachable!("{OWN_STATE}"),
         }
     }
 
@@ -102,6 +131,8 @@ impl Engine {
     pub fn standing(&self, window: &Window) -> Standing {
         match self {
             Self::Skyline(engine) => engine.standing(window),
+            #[cfg(test)]
+            Self::Scripted => Standing::Analysed,
         }
     }
 }

@@ -14,6 +14,8 @@ mod series;
 mod settings;
 mod table;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

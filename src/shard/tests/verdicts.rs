@@ -1,0 +1,89 @@
+//! What a shard tells of verdicts.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::detect::{Kind, skyline};
+
+#[test]
+fn an_anomaly_opens_and_closes_once() {
+    let mut bench = Bench::new(settings());
+    for (second, value) in [1, 500, 600, 1, 2, 700].into_iter().enumerate() {
+        bench.send(NOW, &format!("a {value} {}\n", NOW + i64::try_from(second).unwrap()));
+    }
+    assert_eq!(
+        bench.told(),
+        [opened("a", NOW + 1), closed("a", NOW + 3), opened("a", NOW + 5)]
+    );
+    let SeriesState::Watched { detectors, .. } = bench.look_up("a").unwrap().0.state else {
+        panic!("it is watched");
+    };
+    assert!(detectors[0].2, "the report says that it is open");
+}
+
+/// Two hours of noise at ten seconds with a spike of three samples every ten minutes.
+fn spiky() -> String {
+    let mut lines = String::new();
+    for place in 0..720_i64 {
+        let noise = (place * 7919 % 101 + place * 31 % 17) % 50;
+        let value = if place % 60 >= 57 { 2000 + noise } else { 500 + noise };
+        writeln!(lines, "a.spiky {value} {}", NOW + 10 * place).unwrap();
+        writeln!(lines, "a.calm {} {}", 500 + noise, NOW + 10 * place).unwrap();
+    }
+    lines
+}
+
+#[test]
+fn what_is_told_of_changes_is_what_every_sample_would_tell_with_all_votes() {
+    use skyline::Algorithm;
+    let few = [
+        Algorithm::KsTest,
+        Algorithm::MedianAbsoluteDeviation,
+        Algorithm::StddevFromAverage,
+        Algorithm::HistogramBins,
+    ];
+    let (mut compared, mut opened) = (0, 0);
+    for (algorithms, consensus) in [(&Algorithm::ALL[..], 6), (&Algorithm::ALL[..], 4), (&few[..], 2)] {
+        for published_votes in [false, true] {
+            let kind = Kind::Skyline(skyline::Settings {
+                consensus,
+                algorithms: algorithms.to_vec(),
+                published_votes,
+                ..skyline::Settings::default()
+            });
+            let settings = Settings {
+                detectors: vec![Definition {
+                    name: "nine".into(),
+                    kind,
+                }],
+                limits: Limits {
+                    max_age_s: None,
+                    max_ahead_s: None,
+                },
+                ..settings()
+            };
+            let events = |verbosity| {
+                let mut bench = Bench::judging(settings.clone(), verbosity, &Arc::default());
+                bench.send(NOW, &spiky());
+                assert_eq!(bench.tally.analysed, 1440);
+                bench.events
+            };
+            let changes = events(Verbosity::Changes);
+            let mut every_sample = events(Verbosity::EverySample);
+            assert_eq!(every_sample.len(), 1440);
+            every_sample.retain(|event| event.change.is_some());
+            assert_eq!(changes, every_sample);
+            compared += changes.len();
+            for event in changes.iter().filter(|event| event.change == Some(Change::Opened)) {
+                opened += 1;
+                let names = event.verdict.votes.iter().map(|vote| vote.name);
+                assert!(
+                    names.eq(algorithms.iter().map(|algorithm| algorithm.name())),
+                    "{event:?}"
+                );
+                assert!(event.verdict.anomalous && event.verdict.alert && event.verdict.score >= 1.0);
+            }
+        }
+    }
+    assert!(opened > 20 && compared > 40, "{opened} opened, {compared} compared");
+}
