@@ -32,6 +32,8 @@ mod median_absolute_deviation;
 mod settings;
 mod stddev_from_average;
 mod stddev_from_moving_average;
+#[cfg(test)]
+mod tests;
 
 pub use algorithm::Algorithm;
 use ballot::Ballot;

@@ -1,0 +1,143 @@
+//! Live, the dear algorithms are asked only while the others leave the outcome open. That changes no verdict.
+
+use std::cell::RefCell;
+
+use proptest::{prelude::*, sample::subsequence, test_runner::TestRunner};
+
+use super::{super::super::Outcome, series::series, *};
+
+/// What the dear algorithms were asked for, over all series, so that the comparison is known to have had a point.
+#[derive(Debug, Default)]
+struct Seen {
+    samples: usize,
+    anomalous: usize,
+    /// Samples that the cheap ones decided by themselves, for and against.
+    cheap: usize,
+    /// Samples at which the dear ones made the difference, for and against.
+    dear_for: usize,
+    dear_against: usize,
+    /// Samples at which `ks_test` failed though enough others were for an anomaly.
+    undone: usize,
+    opened: usize,
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let algorithms = prop_oneof![
+        2 => Just(Algorithm::ALL.to_vec()),
+        1 => subsequence(Algorithm::ALL.to_vec(), 1..=9).prop_shuffle(),
+    ];
+    (algorithms, any::<bool>(), 0.0..1.0f64, 1..40u32).prop_map(|(algorithms, published_votes, share, min_samples)| {
+        let count = f64::from(u32::try_from(algorithms.len()).unwrap());
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "between 1 and the number of algorithms"
+        )]
+        let consensus = 1 + (share * count) as u32;
+        Settings {
+            consensus,
+            algorithms,
+            published_votes,
+            min_samples,
+            ..in_minutes(SPAN_S)
+        }
+    })
+}
+
+const SPAN_S: i64 = 1800;
+
+#[test]
+fn live_and_in_full_every_verdict_is_the_same() {
+    let seen = RefCell::new(Seen::default());
+    let mut runner = TestRunner::new(cases(150));
+    runner
+        .run(&(settings(), series()), |(settings, points)| {
+            compare(&settings, &points, &mut seen.borrow_mut())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+    let seen = seen.into_inner();
+    eprintln!("{seen:?}");
+    assert!(seen.samples > 10_000 && seen.opened > 100, "{seen:?}");
+    assert!(seen.anomalous > 500 && seen.cheap > 5000, "{seen:?}");
+    assert!(
+        seen.dear_for > 100 && seen.dear_against > 100 && seen.undone > 3,
+        "{seen:?}"
+    );
+}
+
+/// One that only observes, and one that explains every sample as well.
+fn compare(settings: &Settings, points: &[Point], seen: &mut Seen) -> Result<(), TestCaseError> {
+    let mut live = Followed::new(settings, SPAN_S);
+    let mut full = Followed::new(settings, SPAN_S);
+    for &point in points {
+        let observation = live.observe(point);
+        let observed_in_full = full.observe(point);
+        let verdict = full.explain(observed_in_full);
+        prop_assert_eq!(observation, observed_in_full, "{:?}: {:?}", point, verdict);
+        prop_assert_eq!(observation.anomalous, verdict.anomalous, "{:?}: {:?}", point, verdict);
+        prop_assert_eq!(observation.alert, verdict.alert);
+        let voted: Vec<_> = verdict.votes.iter().map(|vote| vote.name).collect();
+        let wanted: Vec<_> = settings.algorithms.iter().map(|algorithm| algorithm.name()).collect();
+        prop_assert_eq!(voted, wanted);
+        if observation.changed && observation.anomalous {
+            seen.opened += 1;
+            // What is told comes from the one that had observed only.
+            prop_assert_eq!(live.explain(observation), verdict.clone());
+        }
+        seen.count(settings, &verdict, full.engine.standing(&full.window));
+    }
+    Ok(())
+}
+
+impl Seen {
+    fn count(&mut self, settings: &Settings, verdict: &Verdict, standing: Standing) {
+        self.samples += 1;
+        self.anomalous += usize::from(verdict.anomalous);
+        if standing != Standing::Analysed {
+            return;
+        }
+        let outcomes = || settings.algorithms.iter().zip(&verdict.votes);
+        let against = |outcome| outcome == Outcome::False || (outcome != Outcome::True && !settings.published_votes);
+        let decided = |outcome_of_dear: Outcome| {
+            let votes = outcomes().filter(|(algorithm, vote)| {
+                let outcome = if algorithm.is_dear() {
+                    outcome_of_dear
+                } else {
+                    vote.finding.outcome
+                };
+                !against(outcome)
+            });
+            votes.count() >= settings.consensus as usize
+        };
+        let failed = outcomes().any(|(_, vote)| vote.finding.outcome == Outcome::Failed);
+        match (decided(Outcome::False), decided(Outcome::True)) {
+            (false, true) if verdict.anomalous => self.dear_for += 1,
+            (false, true) => self.dear_against += 1,
+            (true, true) if failed => self.undone += 1,
+            _ => self.cheap += 1,
+        }
+    }
+}
+
+#[test]
+fn while_the_cheap_ones_are_against_the_dear_ones_are_not_asked() {
+    let mut nine = Followed::new(&Settings::default(), 86_400);
+    let calm = |place: i64| Point {
+        timestamp: 10 * place,
+        value: f64::from(i32::try_from(place * 7919 % 101).unwrap()),
+    };
+    for place in 0..400 {
+        nine.observe(calm(place));
+        assert!(!nine.window.keeps_order(), "sample {place} had the values sorted");
+    }
+    let spike = Point {
+        timestamp: 4000,
+        value: 5000.0,
+    };
+    assert!(nine.observe(spike).anomalous);
+    assert!(nine.window.keeps_order(), "a spike is looked at more closely");
+    for place in 401..=401 + i64::from(ORDER_IDLE_SAMPLES) {
+        nine.observe(calm(place));
+    }
+    assert!(!nine.window.keeps_order(), "an hour later nothing is kept for it");
+}
