@@ -216,7 +216,8 @@ fn drive(mut shard: Shard, mut inbox: mpsc::UnboundedReceiver<Message>, mut sink
                 shard.sweep(now, budget, &mut events);
             }
             Message::Ask(question) => question(&mut shard),
-            Message::Stop => break,
+            // What has slipped in behind it is judged all the same; what comes later is given back.
+            Message::Stop => inbox.close(),
         }
         if !events.is_empty() {
             sink.events(&mut events);
