@@ -5,6 +5,8 @@
 //! same queue and are answered between batches: the shard stays the only owner of its series.
 
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::{
