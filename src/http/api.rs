@@ -28,14 +28,24 @@ const LIMIT_MAX: usize = 1000;
 /// Slots of a shard looked at before it goes on with its samples.
 const SEARCH_SLOTS: usize = 10_000;
 
-/// What is asked for.
+/// Anomalies that are asked for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
+struct WantedAnomalies {
     #[serde(rename = "match", default = "everything")]
     pattern: String,
     #[serde(default)]
     state: WantedState,
+    #[serde(default = "limit_default")]
+    limit: usize,
+}
+
+/// Series that are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedSeries {
+    #[serde(rename = "match", default = "everything")]
+    pattern: String,
     #[serde(default = "limit_default")]
     limit: usize,
 }
@@ -113,9 +123,10 @@ pub(super) fn router() -> Router<Sources> {
 
 async fn anomalies(
     State(sources): State<Sources>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<WantedAnomalies>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let (wanted, glob) = wanted_and_glob(wanted)?;
+    let Query(wanted) = wanted?;
+    let glob = glob(&wanted.pattern)?;
     let which = match wanted.state {
         WantedState::Open => Which::Open,
         WantedState::Closed => Which::Closed,
@@ -131,9 +142,10 @@ async fn anomalies(
 
 async fn series_list(
     State(sources): State<Sources>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    wanted: Result<Query<WantedSeries>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    let (wanted, glob) = wanted_and_glob(wanted)?;
+    let Query(wanted) = wanted?;
+    let glob = glob(&wanted.pattern)?;
     let limit = wanted.limit.min(LIMIT_MAX);
     let mut found = Vec::new();
     for shard in 0..sources.analysis.shards() {
@@ -180,11 +192,8 @@ async fn one_series(State(sources): State<Sources>, Path(name): Path<String>) ->
     .into_response())
 }
 
-fn wanted_and_glob(wanted: Result<Query<Wanted>, QueryRejection>) -> Result<(Wanted, Glob), Refusal> {
-    let bad = |message: String| Refusal(StatusCode::BAD_REQUEST, message);
-    let Query(wanted) = wanted.map_err(|rejection| bad(rejection.body_text()))?;
-    let glob = Glob::new(&wanted.pattern).map_err(|error| bad(format!("match: {error}")))?;
-    Ok((wanted, glob))
+fn glob(pattern: &str) -> Result<Glob, Refusal> {
+    Glob::new(pattern).map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("match: {error}")))
 }
 
 fn everything() -> String {
@@ -193,6 +202,12 @@ fn everything() -> String {
 
 fn limit_default() -> usize {
     LIMIT_DEFAULT
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self(StatusCode::BAD_REQUEST, rejection.body_text())
+    }
 }
 
 impl From<crate::analysis::Stopped> for Refusal {
