@@ -1,11 +1,14 @@
-//! The real program between real peers: collectd, statsd and carbon-c-relay in front of it, carbon-cache behind it,
-//! Prometheus beside it.
+//! The real program, over real sockets and its command line, and between real peers: collectd, statsd and
+//! carbon-c-relay in front of it, carbon-cache behind it, Prometheus beside it.
 //!
 //! `tests/peers/install.sh` installs the peers. A test whose peer is missing fails and says so.
 
 mod anomaly_lifecycle;
+mod api;
 mod carbon_c_relay_sender;
+mod command_line;
 mod harness;
+mod limits;
 mod prometheus_scrape;
 mod real_senders;
 mod shutdown;

@@ -146,6 +146,15 @@ pub(crate) fn bound_to_this_process(program: &Path) -> Command {
     command
 }
 
+/// The same, and it may have only so many files open.
+pub(crate) fn bound_with_descriptors(program: &Path, descriptors: u32) -> Command {
+    let bound = bound_to_this_process(program);
+    let mut command = Command::new("prlimit");
+    command.arg(format!("--nofile={descriptors}:{descriptors}"));
+    command.arg("--").arg(bound.get_program()).args(bound.get_args());
+    command
+}
+
 /// The command for an installed peer.
 #[track_caller]
 pub(crate) fn peer(program: &str) -> Command {

@@ -4,7 +4,7 @@ use super::{
     SOON,
     metrics::Metrics,
     net::{connect, free_port, http_get, loopback},
-    process::{Process, bound_to_this_process},
+    process::{Process, bound_to_this_process, bound_with_descriptors},
     wait_for,
 };
 use serde_json::Value;
@@ -17,7 +17,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_skyrelay");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_skyrelay");
 
 /// Judges everything by the nine, and takes a day of history without finding it too old.
 pub(crate) const NINE_ALGORITHMS: &str = r#"
@@ -33,6 +33,17 @@ consensus = 6
 match = ["**"]
 detectors = ["classic"]
 "#;
+
+/// What a program is started as, beyond its upstreams and settings.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Circumstances<'a> {
+    /// Keys of `[listen]` besides its addresses.
+    pub(crate) listen: &'a str,
+    /// Files that it may have open at a time.
+    pub(crate) descriptors: Option<u32>,
+    /// What it is to do, if not `run`.
+    pub(crate) command: Option<&'a str>,
+}
 
 /// A running `skyrelay`. Dropping it kills it.
 pub(crate) struct Skyrelay {
@@ -50,9 +61,15 @@ impl Skyrelay {
     /// that goes behind the listeners and upstreams.
     #[track_caller]
     pub(crate) fn start(upstreams: &[(&str, u16)], settings: &str) -> Self {
+        Self::start_under(Circumstances::default(), upstreams, settings)
+    }
+
+    /// The same under such circumstances.
+    #[track_caller]
+    pub(crate) fn start_under(circumstances: Circumstances<'_>, upstreams: &[(&str, u16)], settings: &str) -> Self {
         const ATTEMPTS: u32 = 3;
         for attempt in 1.. {
-            match Self::try_start(upstreams, settings) {
+            match Self::try_start(circumstances, upstreams, settings) {
                 Ok(running) => return running,
                 // Another process may have taken a port after it was found free; any other reason repeats itself.
                 Err(why) if attempt == ATTEMPTS => panic!("skyrelay does not start: {why}"),
@@ -62,12 +79,13 @@ impl Skyrelay {
         unreachable!("the last attempt returns or panics")
     }
 
-    fn try_start(upstreams: &[(&str, u16)], settings: &str) -> Result<Self, String> {
+    fn try_start(circumstances: Circumstances<'_>, upstreams: &[(&str, u16)], settings: &str) -> Result<Self, String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (port, http_port) = (free_port(), free_port());
         let mut config = format!(
-            "[listen]\ntcp = [\"{listen}\"]\nudp = [\"{listen}\"]\n[http]\nlisten = \"{http}\"\n",
+            "[listen]\ntcp = [\"{listen}\"]\nudp = [\"{listen}\"]\n{more}\n[http]\nlisten = \"{http}\"\n",
             listen = loopback(port),
+            more = circumstances.listen,
             http = loopback(http_port),
         );
         for (name, upstream_port) in upstreams {
@@ -78,9 +96,12 @@ impl Skyrelay {
         let config_file = directory.path().join("skyrelay.toml");
         std::fs::write(&config_file, config).expect("the directory is ours");
 
-        let mut command = bound_to_this_process(Path::new(PROGRAM));
+        let mut command = match circumstances.descriptors {
+            None => bound_to_this_process(Path::new(PROGRAM)),
+            Some(descriptors) => bound_with_descriptors(Path::new(PROGRAM), descriptors),
+        };
         command
-            .arg("run")
+            .arg(circumstances.command.unwrap_or("run"))
             .arg("--config")
             .arg(&config_file)
             .current_dir(directory.path());
