@@ -229,7 +229,8 @@ impl Running {
         info!(?deadline, "stopping");
         self.ready.store(false, Ordering::Relaxed);
         self.stop_listening.cancel();
-        if tokio::time::timeout(left(), self.listening.wait()).await.is_err() {
+        // Half of the time, so that senders who wait for room leave some for what is queued already.
+        if tokio::time::timeout(left() / 2, self.listening.wait()).await.is_err() {
             warn!("senders are still waiting for room");
         }
         for queue in &self.queues {

@@ -39,9 +39,11 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Accepts until the stop, and then those that were waiting.
+/// Accepts until the stop, and then those that were waiting: a backlog of them at most, as others may still come.
 pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
-    loop {
+    let mut accepted_late = 0;
+    while accepted_late < BACKLOG {
+        accepted_late += i32::from(shared.stop.is_cancelled());
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,

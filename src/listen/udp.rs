@@ -19,6 +19,9 @@ const DATAGRAM_BYTES: usize = 65_536;
 /// Datagrams gathered into one chunk, as long as more are waiting.
 const GATHER_BYTES: usize = 64 * 1024;
 
+/// Looks at the socket after the stop: enough for the largest buffer there is, and an end if senders go on.
+const LAST_LOOKS_MAX: usize = 256;
+
 /// What one look at the socket gave.
 #[derive(Default)]
 struct Gathered {
@@ -44,7 +47,8 @@ pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSo
 
 /// Receives until the stop, and then what had arrived.
 pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
-    loop {
+    let mut last_looks = 0;
+    while last_looks < LAST_LOOKS_MAX {
         let stopping = tokio::select! {
             biased;
             readable = socket.readable() => {
@@ -60,6 +64,7 @@ pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
         if stopping && !more {
             return;
         }
+        last_looks += usize::from(stopping);
         tokio::task::consume_budget().await;
     }
 }
