@@ -10,7 +10,7 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::{Shared, arena};
 use crate::{clock, line::Chunker};
@@ -42,6 +42,7 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Accepts until the stop, and then those that were waiting: a backlog of them at most, as others may still come.
 pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
     let mut accepted_late = 0;
+    let mut failing = false;
     while accepted_late < BACKLOG {
         accepted_late += i32::from(shared.stop.is_cancelled());
         let accepted = tokio::select! {
@@ -50,12 +51,22 @@ pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         };
         match accepted {
-            Ok((stream, peer)) => admit(stream, peer, &shared),
+            Ok((stream, peer)) => {
+                if std::mem::take(&mut failing) {
+                    info!("connections are accepted again");
+                }
+                admit(stream, peer, &shared);
+            }
             Err(error) => {
                 shared.metrics.accept_errors.inc();
-                warn!(%error, "cannot accept a connection");
+                if !std::mem::replace(&mut failing, true) {
+                    warn!(%error, "cannot accept connections; they wait, and will be tried again");
+                }
                 // Without descriptors the next attempt fails at once: the connection stays in the backlog.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
+                if shared.stop.is_cancelled() {
+                    return;
+                }
             }
         }
     }
