@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{DEFAULTS, Options, load::Senders, process::Program, report::Table, sink::Sink};
+use crate::{DEFAULTS, Options, first_timestamp, load::Senders, process::Program, report::Table, sink::Sink};
 
 pub(crate) const CASE: &str = "burst";
 
@@ -19,7 +19,7 @@ pub(crate) fn run(options: &Options) -> bool {
     if !options.wants(CASE) || !options.runs(Program::Skyrelay) {
         return true;
     }
-    let mut traffic = Senders::new(LINES, 1, options.first_timestamp(), None);
+    let mut traffic = Senders::new(LINES, 1, first_timestamp(), None);
     let table = Table::begin(
         "A burst of 100,000 lines every 10 s, default settings",
         &[

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    DEFAULTS, Options,
+    DEFAULTS, Options, first_timestamp,
     load::{Load, Senders},
     process::Program,
     report::Table,
@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> bool {
         ("100,000 lines/s, a line a datagram", 100_000, true),
     ] {
         let rounds = lines_per_s / SERIES * options.seconds(RUN_S);
-        let mut traffic = Senders::new(SERIES, 1, options.first_timestamp(), None);
+        let mut traffic = Senders::new(SERIES, 1, first_timestamp(), None);
         let warm = traffic.build(1);
         let load = traffic.build(rounds);
         let mut runs = vec![Vec::new(); programs.len()];

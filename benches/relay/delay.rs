@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    DEFAULTS, Options,
+    DEFAULTS, Options, first_timestamp,
     load::{Load, Senders, connect},
     process::Program,
     report::{Spread, Table, percentile},
@@ -30,7 +30,7 @@ pub(crate) fn run(options: &Options) -> bool {
     if !options.wants(CASE) {
         return true;
     }
-    let mut traffic = Senders::new(RATE, 1, options.first_timestamp(), None);
+    let mut traffic = Senders::new(RATE, 1, first_timestamp(), None);
     let warm = traffic.build(2);
     let load = traffic.build(options.seconds(RUN_S));
     let mut programs = vec![

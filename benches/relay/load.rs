@@ -55,10 +55,10 @@ impl Senders {
                 .iter_mut()
                 .map(|traffic| scope.spawn(move || build(traffic)))
                 .collect();
-            let built = building
+            let parts = building
                 .into_iter()
                 .map(|thread| thread.join().expect("it only writes"));
-            built.collect()
+            parts.collect()
         });
         let mut fingerprint = Fingerprint::default();
         for (_, part) in &streams {

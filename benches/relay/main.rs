@@ -82,16 +82,16 @@ impl Options {
         is_named && program.is_installed()
     }
 
-    /// Of the first samples.
-    fn first_timestamp(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_secs()).expect("centuries") / 10 * 10 - BEGIN_AGE_S
-    }
-
     /// `seconds`, or 1 in a quick run.
     fn seconds(&self, seconds: usize) -> usize {
         if self.quick { 1 } else { seconds }
     }
+}
+
+/// Of the first samples.
+fn first_timestamp() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).expect("centuries") / 10 * 10 - BEGIN_AGE_S
 }
 
 fn main() -> ExitCode {

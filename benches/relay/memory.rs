@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Options,
+    Options, first_timestamp,
     load::Senders,
     process::Program,
     report::Table,
@@ -36,12 +36,7 @@ pub(crate) fn run(options: &Options) -> bool {
     }
     let recordings = Recordings::read();
     let series = options.series;
-    let mut traffic = Senders::new(
-        series,
-        SENDERS.min(series),
-        options.first_timestamp(),
-        recordings.as_ref(),
-    );
+    let mut traffic = Senders::new(series, SENDERS.min(series), first_timestamp(), recordings.as_ref());
     let sink = Sink::start(false);
     let running = Program::Skyrelay.start(sink.port, NINE);
     let (empty_mib, _) = running.memory_mib();

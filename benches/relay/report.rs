@@ -67,7 +67,13 @@ pub(crate) fn heading() {
         .filter(|argument| argument != "--bench")
         .collect();
     println!("# skyrelay {}, whole process", env!("CARGO_PKG_VERSION"));
-    println!("\n{} x {model}, Linux {}, loopback", models.len(), kernel.trim());
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    println!(
+        "\n{} x {model}, Linux {}, loopback; load average before: {load}",
+        models.len(),
+        kernel.trim()
+    );
     println!("\n`cargo bench --bench relay -- {}`", arguments.join(" "));
 }
 

@@ -1,6 +1,12 @@
 //! Lines as servers send them: names of hosts and processors, values that wander or were recorded, time that goes on.
 
-use std::{fs, io::Read, ops::Range, path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    io::Read,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use flate2::read::GzDecoder;
 
@@ -64,19 +70,16 @@ struct Dice(u64);
 impl Traffic {
     /// The series with these numbers; their first samples are at `timestamp`. Values are made up without `recordings`.
     pub(crate) fn new(numbers: Range<usize>, timestamp: i64, recordings: Option<&Arc<Recordings>>) -> Self {
-        let values = match recordings {
-            Some(recordings) => Values::Recorded {
+        let values = if let Some(recordings) = recordings {
+            Values::Recorded {
                 recordings: Arc::clone(recordings),
                 first: numbers.start,
                 round: 0,
-            },
-            None => {
-                let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (numbers.start as u64 + 1));
-                Values::MadeUp(
-                    numbers.clone().map(|number| MadeUp::new(number, &mut dice)).collect(),
-                    dice,
-                )
             }
+        } else {
+            let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ (numbers.start as u64 + 1));
+            let series = numbers.clone().map(|number| MadeUp::new(number, &mut dice));
+            Values::MadeUp(series.collect(), dice)
         };
         Self {
             names: numbers.map(name).collect(),
@@ -126,7 +129,7 @@ impl Recordings {
             find_recordings(&data.join("detection/dev").join(set), &mut files);
         }
         files.sort();
-        let series: Vec<_> = files.iter().map(|file| read_values(file)).collect();
+        let series: Vec<_> = files.iter().map(read_values).collect();
         if series.is_empty() {
             eprintln!(
                 "NO RECORDED VALUES in {}: set SKYRELAY_DATA. Values are made up.",
@@ -212,7 +215,7 @@ fn write_digits(out: &mut Vec<u8>, mut number: u64, at_least: usize) {
     out.extend_from_slice(&digits[begin..]);
 }
 
-fn find_recordings(folder: &std::path::Path, files: &mut Vec<PathBuf>) {
+fn find_recordings(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
@@ -224,7 +227,8 @@ fn find_recordings(folder: &std::path::Path, files: &mut Vec<PathBuf>) {
 }
 
 /// The second column.
-fn read_values(file: &PathBuf) -> Vec<Box<str>> {
+fn read_values(file: impl AsRef<Path>) -> Vec<Box<str>> {
+    let file = file.as_ref();
     let packed = fs::File::open(file).expect("it was just listed");
     let mut text = String::new();
     GzDecoder::new(packed)
