@@ -1,0 +1,331 @@
+//! Single stages of the way of a line: `cargo bench --bench stages`.
+//!
+//! A time is that of one line or sample, as is a throughput. Shards are fed batches as readers make them, of chunks of
+//! 64 KiB; only `Shard::apply` is timed, and its time includes expiry and sealing. Full windows hold 24 h at 10 s (8,640
+//! samples). `recorded` values come from the detection data, where it is present.
+//!
+//! `cold` cycles through more state than the last cache holds: 8,000 series, some 140 MB; `SKYRELAY_BENCH_SERIES` sets
+//! another number. Filling their windows takes half a minute for each benchmark.
+
+#[path = "relay/traffic.rs"]
+mod traffic;
+
+use std::{
+    hint::black_box,
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
+use skyrelay::{
+    detect::{Definition, Kind, skyline},
+    glob::Glob,
+    intake::{ForwardInvalid, Sorter},
+    line,
+    shard::{Batch, Event, Settings, Shard, Tally, Verbosity, Watch},
+    window::{Point, Scratch, Window},
+};
+use traffic::{DAY_SAMPLES, Recordings, STEP_S, Traffic};
+
+const CHUNK_BYTES: usize = 64 * 1024;
+const LINE_BYTES_MAX: usize = 16_384;
+const BEGIN: i64 = 1_700_000_000;
+/// By the clock of the relay: ahead of all samples.
+const RECEIVED: i64 = 4_000_000_000;
+const SPAN_S: i64 = 24 * 3600;
+const COLD_SERIES: usize = 8_000;
+/// Samples of one series that make a chunk.
+const ONE_SERIES_CHUNK: usize = 1_024;
+
+criterion_group!(benches, reader, window, shard);
+criterion_main!(benches);
+
+/// What every line costs on the thread that reads it.
+fn reader(criterion: &mut Criterion) {
+    let mut lines = Vec::new();
+    Traffic::new(0..1_000, BEGIN, None).round(&mut lines);
+    let chunk = chunks(&lines).swap_remove(0);
+    let count = memchr::memchr_iter(b'\n', &chunk).count() as u64;
+    let mut group = criterion.benchmark_group("reader");
+    group.throughput(Throughput::Elements(count));
+    group.bench_function("scan", |bencher| {
+        bencher.iter(|| {
+            line::scan(&chunk, LINE_BYTES_MAX, |scanned| {
+                black_box(scanned);
+            });
+        });
+    });
+    for shards in [1, 2, 8] {
+        let sorter = Sorter::new(shards, LINE_BYTES_MAX, ForwardInvalid::Forward);
+        group.bench_function(format!("sort/{shards}-shards"), |bencher| {
+            bencher.iter(|| sorter.sort(black_box(&chunk), RECEIVED));
+        });
+    }
+    let fields: Vec<_> = lines_of(&chunk)
+        .map(|line| &line[line.iter().position(|&byte| byte == b' ').expect("fields")..])
+        .collect();
+    group.bench_function("parse_fields", |bencher| {
+        bencher.iter(|| {
+            for fields in &fields {
+                black_box(line::parse_fields(fields, RECEIVED).expect("it is well-formed"));
+            }
+        });
+    });
+    group.finish();
+}
+
+/// A full window without a detector.
+fn window(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("window");
+    group.throughput(Throughput::Elements(1));
+    let mut scratch = Scratch::default();
+    let mut window = Window::new(SPAN_S);
+    let mut traffic = Traffic::new(0..1, BEGIN, None);
+    let mut push = |samples: usize| {
+        let mut lines = Vec::new();
+        for _ in 0..samples {
+            traffic.round(&mut lines);
+        }
+        let points: Vec<Point> = lines_of(&lines)
+            .map(|line| line::parse(line, RECEIVED).expect("it is well-formed"))
+            .map(|sample| Point {
+                timestamp: sample.timestamp,
+                value: sample.value,
+            })
+            .collect();
+        let begun = Instant::now();
+        for point in points {
+            window
+                .push(point, &mut scratch, |old| {
+                    black_box(old);
+                })
+                .expect("it is newer");
+        }
+        begun.elapsed()
+    };
+    push(DAY_SAMPLES);
+    group.bench_function("push/full", |bencher| {
+        bencher.iter_custom(|samples| push(usize::try_from(samples).expect("a count")));
+    });
+    group.finish();
+}
+
+/// What every sample costs on the thread of its shard.
+fn shard(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("shard");
+    group.throughput(Throughput::Elements(1)).sample_size(20);
+    group.measurement_time(Duration::from_secs(5));
+    let recordings = Recordings::read();
+
+    bench_samples(&mut group, "nine/hot", || Fed::full(1, nine(), None));
+    if recordings.is_some() {
+        bench_samples(&mut group, "nine/hot/recorded", || {
+            Fed::full(8, nine(), recordings.as_ref())
+        });
+    }
+    let series = std::env::var("SKYRELAY_BENCH_SERIES").ok();
+    let series = series.map_or(COLD_SERIES, |series| {
+        series.parse().expect("SKYRELAY_BENCH_SERIES is a number")
+    });
+    bench_samples(&mut group, &format!("nine/cold/{series}-series"), || {
+        Fed::full(series, nine(), None)
+    });
+    if recordings.is_some() {
+        bench_samples(&mut group, &format!("nine/cold/{series}-series/recorded"), || {
+            Fed::full(series, nine(), recordings.as_ref())
+        });
+    }
+    bench_samples(&mut group, "nine/young/10000-series", || Fed::new(10_000, nine(), None));
+    bench_samples(&mut group, "unwatched/10000-series", || {
+        Fed::new(10_000, Vec::new(), None)
+    });
+    bench_anomaly(&mut group);
+    group.finish();
+}
+
+fn bench_samples(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, fed: impl Fn() -> Fed) {
+    let mut prepared = None;
+    group.bench_function(name, |bencher| {
+        let fed = prepared.get_or_insert_with(&fed);
+        bencher.iter_custom(|samples| fed.time_samples(samples));
+    });
+}
+
+/// A series in an anomaly: cheap votes leave the outcome open, so the costly algorithms are asked at every sample.
+fn bench_anomaly(group: &mut BenchmarkGroup<'_, WallTime>) {
+    /// Few enough of a window to stay outliers, many enough to make up for sorting it.
+    const ANOMALOUS: usize = 300;
+    let mut prepared = None;
+    group.bench_function("nine/in-an-anomaly", |bencher| {
+        let fed = prepared.get_or_insert_with(|| Fed::full(1, nine(), None));
+        bencher.iter_custom(|samples| {
+            let turns = samples.div_ceil(ANOMALOUS as u64);
+            let mut elapsed = Duration::ZERO;
+            for _ in 0..turns {
+                for _ in 0..DAY_SAMPLES.div_ceil(ONE_SERIES_CHUNK) {
+                    fed.apply(ONE_SERIES_CHUNK);
+                }
+                let lines = fed.shifted(ANOMALOUS);
+                let before = fed.events;
+                elapsed += fed.apply_lines(&lines);
+                assert!(fed.events > before, "an anomaly opens");
+            }
+            share(elapsed, samples, turns * ANOMALOUS as u64)
+        });
+    });
+}
+
+/// Shards, and what they are fed.
+struct Fed {
+    parts: Vec<(Shard, Traffic)>,
+    sorter: Sorter,
+    /// Events so far.
+    events: usize,
+}
+
+impl Fed {
+    /// Empty windows.
+    fn new(series: usize, detectors: Vec<Definition>, recordings: Option<&Arc<Recordings>>) -> Self {
+        let watched = (0..detectors.len()).collect();
+        let settings = Arc::new(Settings {
+            detectors,
+            watches: vec![Watch {
+                globs: vec![Glob::everything()],
+                detectors: watched,
+            }],
+            ..Settings::default()
+        });
+        let shard = || Shard::new(Arc::clone(&settings), Verbosity::Changes, Arc::new(AtomicUsize::new(0)));
+        // Two, so that two threads can fill them; they are measured in turn, by one.
+        let mut ranges = vec![0..series / 2, series / 2..series];
+        ranges.retain(|range| !range.is_empty());
+        let part = |range| (shard(), Traffic::new(range, BEGIN, recordings));
+        Self {
+            parts: ranges.into_iter().map(part).collect(),
+            sorter: Sorter::new(1, LINE_BYTES_MAX, ForwardInvalid::Forward),
+            events: 0,
+        }
+    }
+
+    /// Full windows.
+    fn full(series: usize, detectors: Vec<Definition>, recordings: Option<&Arc<Recordings>>) -> Self {
+        let mut fed = Self::new(series, detectors, recordings);
+        std::thread::scope(|scope| {
+            for (shard, traffic) in &mut fed.parts {
+                let sorter = &fed.sorter;
+                scope.spawn(move || {
+                    let mut lines = Vec::new();
+                    for _ in 0..=DAY_SAMPLES {
+                        lines.clear();
+                        traffic.round(&mut lines);
+                        apply(shard, &batches(sorter, &lines));
+                    }
+                });
+            }
+        });
+        fed
+    }
+
+    /// Feeds at least so many samples, and gives the time that so many took.
+    fn time_samples(&mut self, samples: u64) -> Duration {
+        let mut elapsed = Duration::ZERO;
+        let mut fed = 0;
+        while fed < samples {
+            let series: usize = self.parts.iter().map(|(_, traffic)| traffic.series()).sum();
+            let rounds = (ONE_SERIES_CHUNK / series).max(1);
+            elapsed += self.apply(rounds);
+            fed += (rounds * series) as u64;
+        }
+        share(elapsed, samples, fed)
+    }
+
+    /// Feeds the next samples of all series. Gives the time that the shards took.
+    fn apply(&mut self, rounds: usize) -> Duration {
+        let mut elapsed = Duration::ZERO;
+        for (shard, traffic) in &mut self.parts {
+            let mut lines = Vec::new();
+            for _ in 0..rounds {
+                traffic.round(&mut lines);
+            }
+            let (time, events) = apply(shard, &batches(&self.sorter, &lines));
+            elapsed += time;
+            self.events += events;
+        }
+        elapsed
+    }
+
+    fn apply_lines(&mut self, lines: &[u8]) -> Duration {
+        let (elapsed, events) = apply(&mut self.parts[0].0, &batches(&self.sorter, lines));
+        self.events += events;
+        elapsed
+    }
+
+    /// The next samples of the first part, with values far above all others.
+    fn shifted(&mut self, rounds: usize) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for _ in 0..rounds {
+            self.parts[0].1.round(&mut lines);
+        }
+        let shift = |line: &[u8]| {
+            let mut line = line.to_vec();
+            let value = line.iter().position(|&byte| byte == b' ').expect("fields") + 1;
+            line.splice(value..value, *b"9");
+            line.push(b'\n');
+            line
+        };
+        lines_of(&lines).flat_map(shift).collect()
+    }
+}
+
+/// Has a shard take in batches: the time that took, and the events that came of it.
+fn apply(shard: &mut Shard, batches: &[Batch]) -> (Duration, usize) {
+    let mut events: Vec<Event> = Vec::new();
+    let mut tally = Tally::default();
+    let begun = Instant::now();
+    for batch in batches {
+        shard.apply(batch, &mut events, &mut tally);
+    }
+    let elapsed = begun.elapsed();
+    let lines: usize = batches.iter().map(|batch| batch.lines.len()).sum();
+    let unwatched = tally.unanalysed(skyrelay::shard::Unanalysed::Unwatched);
+    assert_eq!(tally.analysed + unwatched, lines as u64, "all are taken: {tally:?}");
+    (elapsed, events.len())
+}
+
+fn batches(sorter: &Sorter, lines: &[u8]) -> Vec<Batch> {
+    let batch = |chunk: Bytes| sorter.sort(&chunk, RECEIVED).take_batch(0, &chunk, RECEIVED);
+    chunks(lines).into_iter().filter_map(batch).collect()
+}
+
+/// Whole lines, as much as a read gives.
+fn chunks(lines: &[u8]) -> Vec<Bytes> {
+    let mut chunks = Vec::new();
+    let mut rest = lines;
+    while !rest.is_empty() {
+        let read = rest.len().min(CHUNK_BYTES);
+        let end = memchr::memrchr(b'\n', &rest[..read]).map_or(rest.len(), |end| end + 1);
+        chunks.push(Bytes::copy_from_slice(&rest[..end]));
+        rest = &rest[end..];
+    }
+    chunks
+}
+
+fn lines_of(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty())
+}
+
+fn nine() -> Vec<Definition> {
+    vec![Definition {
+        name: "nine".into(),
+        kind: Kind::Skyline(skyline::Settings::default()),
+    }]
+}
+
+/// The time of `wanted` samples, when `all` took `elapsed`.
+#[expect(clippy::cast_precision_loss, reason = "a share")]
+fn share(elapsed: Duration, wanted: u64, all: u64) -> Duration {
+    elapsed.mul_f64(wanted as f64 / all as f64)
+}
+
+const _: () = assert!(SPAN_S / STEP_S == 8_640 && DAY_SAMPLES == 8_640, "a day of samples");
