@@ -31,6 +31,9 @@ const BYTES_PER_WEIGHT: usize = 128;
 /// Slots looked at in a sweep, of each thousand: with one sweep a second, every series is looked at in about a minute.
 const SWEEP_PER_THOUSAND: usize = 17;
 
+/// How far the threads that analyse stand back (0 to 19, as for `nice`).
+const NICE: i32 = 5;
+
 /// Threads that analyse, and the ways to them.
 #[derive(Debug)]
 pub struct Analysis {
@@ -204,6 +207,9 @@ impl Inbox {
 
 /// Drives one shard until nobody can send to it any more.
 fn drive(mut shard: Shard, mut inbox: mpsc::UnboundedReceiver<Message>, mut sink: impl Sink) {
+    // Forwarding comes first: on a busy machine the threads that forward run before this one. Where that may not be asked
+    // for, all run alike.
+    let _ = rustix::process::setpriority_process(None, NICE);
     let mut events = Vec::new();
     let mut tally = Tally::default();
     while let Some(message) = inbox.blocking_recv() {

@@ -170,6 +170,7 @@ impl App {
             events: events.clone(),
             metrics: metrics.analysis.clone(),
         };
+        let watching = config.shard.watches_anything();
         let analysis = Analysis::start(config.analysis, &Arc::new(config.shard), sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);
@@ -178,7 +179,11 @@ impl App {
         let board = Arc::new(Board::new(config.anomalies.history, metrics.anomaly.clone()));
         let keeping = tokio::spawn(keep(found, Arc::clone(&board), notifier));
 
-        let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
+        let mut sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
+        if !watching {
+            warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
+            sorter = sorter.forward_only();
+        }
         let intake = Intake::new(sorter.clone(), queues.clone(), Arc::clone(&analysis), metrics.clone());
         let (tcp, udp) = listeners
             .addresses()

@@ -46,8 +46,9 @@ use stddev_from_moving_average::{MovingMoments, Weights};
 use super::{Finding, Observation, Standing, Verdict, Vote};
 use crate::window::{Point, Window};
 
-/// Samples after which the values in order are given up again when nobody has asked for them.
-const ORDER_IDLE_SAMPLES: u16 = 360;
+/// Samples after which the values in order are given up again when nobody has asked for them: to keep them up to date for
+/// about so long costs what putting them in order does.
+const ORDER_IDLE_SAMPLES: u16 = 64;
 
 /// The nine at work: settings, and what all series share.
 #[derive(Debug)]
@@ -163,8 +164,7 @@ impl Engine {
                 ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
             }
         }
-        // `ks_test` first, as it alone can fail and undo what all others have voted.
-        for algorithm in Algorithm::DEAR {
+        for algorithm in Algorithm::dear(window.keeps_order()) {
             if ballot.is_decided() {
                 break;
             }

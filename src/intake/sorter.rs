@@ -23,6 +23,7 @@ pub struct Sorter {
     shards: usize,
     max_line_bytes: usize,
     forward_invalid: ForwardInvalid,
+    forward_only: bool,
 }
 
 /// A chunk, sorted.
@@ -68,6 +69,16 @@ impl Sorter {
             shards,
             max_line_bytes,
             forward_invalid,
+            forward_only: false,
+        }
+    }
+
+    /// The same, but without a look at names: no series is watched, and lines are only forwarded.
+    #[must_use]
+    pub fn forward_only(self) -> Self {
+        Self {
+            forward_only: true,
+            ..self
         }
     }
 
@@ -112,6 +123,10 @@ impl Sorter {
                         return;
                     }
                     cut.lines += 1;
+                    if self.forward_only {
+                        sorted.tally.add_unanalysed(Unanalysed::Unwatched, 1);
+                        return;
+                    }
                     let (hash, shard) = self.place(&chunk[line.name.clone()]);
                     sorted.batches[shard].push(LineRef::new(hash, &line.name, line.span.end));
                 }
@@ -241,6 +256,15 @@ mod tests {
         assert_eq!(sorted.filtered, 2);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Fields), 1);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Empty), 1);
+    }
+
+    #[test]
+    fn what_nobody_watches_is_forwarded_and_counted() {
+        let unwatched = Sorter::new(3, 100, ForwardInvalid::Forward).forward_only();
+        let sorted = unwatched.sort(&Bytes::from_static(b"a 1 2\nb 1 nan\nc x\n"), 0);
+        assert_eq!(forwarded(&sorted), [(&b"a 1 2\n"[..], 1), (&b"c x\n"[..], 1)]);
+        assert_eq!(sorted.tally.unanalysed(Unanalysed::Unwatched), 2);
+        assert!(sorted.batches.iter().all(Vec::is_empty));
     }
 
     #[test]

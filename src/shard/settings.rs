@@ -44,6 +44,13 @@ impl Watch {
     }
 }
 
+impl Settings {
+    /// Is there a series that could be judged?
+    pub fn watches_anything(&self) -> bool {
+        self.watches.iter().any(|watch| !watch.detectors.is_empty())
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -39,9 +39,6 @@ impl Algorithm {
         Self::KsTest,
     ];
 
-    /// Those that running statistics cannot answer, in the order in which they are asked.
-    pub(super) const DEAR: [Self; 3] = [Self::KsTest, Self::HistogramBins, Self::MedianAbsoluteDeviation];
-
     /// Skyline's name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,8 +54,18 @@ impl Algorithm {
         }
     }
 
+    /// Those that running statistics cannot answer, in the order in which they are best asked. The first one often
+    /// decides: one that looks at an hour, unless the values of the whole window are in order already.
+    pub(super) fn dear(in_order: bool) -> [Self; 3] {
+        if in_order {
+            [Self::HistogramBins, Self::MedianAbsoluteDeviation, Self::KsTest]
+        } else {
+            [Self::KsTest, Self::HistogramBins, Self::MedianAbsoluteDeviation]
+        }
+    }
+
     pub(super) fn is_dear(self) -> bool {
-        Self::DEAR.contains(&self)
+        Self::dear(true).contains(&self)
     }
 }
 
