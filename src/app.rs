@@ -137,7 +137,16 @@ impl App {
                 }
             }
         }
-        Ok(running.stop(deadline).await)
+        let give_up = running.give_up.clone();
+        let mut stopping = std::pin::pin!(running.stop(deadline));
+        loop {
+            tokio::select! {
+                ended = &mut stopping => return Ok(ended),
+                // Asked twice, it does not wait for upstreams any longer.
+                _ = terminate.recv() => give_up.cancel(),
+                _ = interrupt.recv() => give_up.cancel(),
+            }
+        }
     }
 
     fn start(self) -> Result<Running, AppError> {
@@ -228,7 +237,7 @@ impl App {
 
 impl Running {
     /// Stops in the order in which lines flow.
-    async fn stop(self, deadline: Duration) -> Ended {
+    async fn stop(mut self, deadline: Duration) -> Ended {
         let end = Instant::now() + deadline;
         let left = || end.saturating_duration_since(Instant::now());
         info!(?deadline, "stopping");
@@ -238,6 +247,7 @@ impl Running {
         if tokio::time::timeout(left() / 2, self.listening.wait()).await.is_err() {
             warn!("senders are still waiting for room");
         }
+        self.udp_sockets.count_drops();
         for queue in &self.queues {
             queue.close();
         }

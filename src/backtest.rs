@@ -1,7 +1,7 @@
 //! Backtests: carbon lines from files through the very engine that runs live.
 //!
-//! One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own: limits that compare a
-//! timestamp with the clock are off, so that the lines of last year are judged as they would have been then.
+//! One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and `limits.max_age` is
+//! off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it did live.
 
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ use crate::{
     intake::{ForwardInvalid, Sorter},
     line::Chunker,
     report::VerdictReport,
-    shard::{self, Change, Event, Limits, Shard, Tally, Unanalysed, Verbosity, Watch},
+    shard::{self, Change, Event, Shard, Tally, Unanalysed, Verbosity, Watch},
 };
 
 const READ_BYTES: usize = 256 * 1024;
@@ -114,10 +114,7 @@ pub fn run(
     verdicts: impl Write,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Summary, BacktestError> {
-    settings.limits = Limits {
-        max_age_s: None,
-        max_ahead_s: None,
-    };
+    settings.limits.max_age_s = None;
     let mut backtest = Backtest {
         sorter: Sorter::new(1, max_line_bytes, ForwardInvalid::Forward),
         shard: Shard::new(Arc::new(settings), verbosity, Arc::new(AtomicUsize::new(0))),

@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use tracing::error;
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
@@ -100,7 +101,7 @@ fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -
 }
 
 fn run(config: Config, demonstrate: bool) -> ExitCode {
-    start_log(config.log);
+    let _log = start_log(config.log);
     app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")
@@ -229,7 +230,11 @@ fn fail(code: u8, message: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// Logs to standard error; standard output is for anomalies. `RUST_LOG` overrides the level.
-fn start_log(log: Log) {
+///
+/// A thread writes, so that whoever reads slowly holds nobody up; what it cannot take is dropped. What is given back
+/// writes the rest when it goes.
+fn start_log(log: Log) -> WorkerGuard {
+    let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
     let level = match log.level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -242,11 +247,12 @@ fn start_log(log: Log) {
         .from_env_lossy();
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(stderr)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
     match log.format {
         LogFormat::Text => subscriber.init(),
         LogFormat::Json => subscriber.json().init(),
     }
+    guard
 }

@@ -6,7 +6,10 @@
 mod settings;
 mod sorter;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
 use bytes::Bytes;
 pub use settings::*;
@@ -31,23 +34,30 @@ pub struct Intake {
     upstreams: Vec<Arc<Queue>>,
     analysis: Arc<Analysis>,
     metrics: Metrics,
+    /// When a poison line was last shown in the log, and how many have not been since.
+    shown_at: AtomicI64,
+    unshown: AtomicU64,
 }
 
 impl Intake {
     /// An intake that feeds `upstreams` and `analysis`.
-    pub fn new(sorter: Sorter, upstreams: Vec<Arc<Queue>>, analysis: Arc<Analysis>, metrics: Metrics) -> Self {
+    pub fn new(sorter: Sorter, mut upstreams: Vec<Arc<Queue>>, analysis: Arc<Analysis>, metrics: Metrics) -> Self {
+        // Those that may make a sender wait come last: they then hold no other up.
+        upstreams.sort_by_key(|upstream| upstream.pauses());
         Self {
             sorter,
             upstreams,
             analysis,
             metrics,
+            shown_at: AtomicI64::new(Timestamp::MIN),
+            unshown: AtomicU64::new(0),
         }
     }
 
     /// Takes whole lines that arrived at `received`. Waits only where the configuration makes senders wait.
     pub async fn take(&self, chunk: Bytes, received: Timestamp) {
         let mut sorted = self.sorter.sort(&chunk, received);
-        self.count(&sorted);
+        self.count(&sorted, received);
         for upstream in &self.upstreams {
             for piece in &sorted.forwarded {
                 upstream.push(piece.clone()).await;
@@ -63,19 +73,25 @@ impl Intake {
         self.metrics.analysis.add(&sorted.tally);
     }
 
-    /// Counts a line that was given up because it did not end.
-    pub fn give_up(&self, beginning: &Bytes) {
+    /// Counts a line that was given up, at `received`, because it did not end.
+    pub fn give_up(&self, beginning: &Bytes, received: Timestamp) {
         let mut tally = Tally::default();
         tally.add_unanalysed(Unanalysed::Quarantined, 1);
         let mut quarantined = Quarantined::default();
         quarantined.add(Poison::TooLong, 1);
-        self.count(&Sorted {
+        let given_up = Sorted {
             lines: 1,
             quarantined,
             samples: vec![(Poison::TooLong, beginning.clone())],
             ..Sorted::default()
-        });
+        };
+        self.count(&given_up, received);
         self.metrics.analysis.add(&tally);
+    }
+
+    /// Is the relay past the point at which an upstream takes more lines?
+    pub fn is_closed(&self) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.is_closed())
     }
 
     /// The sorter, which knows the place of every series.
@@ -83,7 +99,7 @@ impl Intake {
         &self.sorter
     }
 
-    fn count(&self, sorted: &Sorted) {
+    fn count(&self, sorted: &Sorted, received: Timestamp) {
         let metrics = &self.metrics.intake;
         metrics.received.inc_by(sorted.lines);
         metrics.filtered.inc_by(sorted.filtered);
@@ -102,8 +118,18 @@ impl Intake {
             }
         }
         for (poison, line) in &sorted.samples {
-            let shown = &line[..line.len().min(SHOWN_BYTES)];
-            warn!(?poison, line = %shown.escape_ascii(), "held back a line that carbon would hang up on");
+            self.show(*poison, line, received);
         }
+    }
+
+    /// Shows a poison line in the log, one a second at most: a sender with a defect sends many.
+    fn show(&self, poison: Poison, line: &[u8], received: Timestamp) {
+        if self.shown_at.swap(received, Ordering::Relaxed) == received {
+            self.unshown.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
+        let more = self.unshown.swap(0, Ordering::Relaxed);
+        warn!(?poison, line = %shown, not_shown = more, "held back a line that carbon would hang up on");
     }
 }

@@ -42,6 +42,9 @@ use crate::{
 /// Timestamps beyond this are nobody's (seconds; year 318,857): sums of them stay far from overflow.
 const TIMESTAMP_MAX: Timestamp = 10_000_000_000_000;
 
+/// Longest name of a series that is analysed (bytes): whisper has no room for longer ones, and memory is for samples.
+const NAME_BYTES_MAX: usize = 1024;
+
 /// Lines that are looked up together.
 const GROUP_LINES: usize = 16;
 
@@ -269,6 +272,9 @@ impl Shard {
 
     /// Begins the series called `name`.
     fn begin(&mut self, hash: u64, name: &[u8]) -> Result<usize, Unanalysed> {
+        if name.len() > NAME_BYTES_MAX {
+            return Err(Unanalysed::NameTooLong);
+        }
         let max_series = self.settings.max_series;
         let one_more = |count| (count < max_series).then_some(count + 1);
         self.series_count

@@ -15,7 +15,7 @@
 //! * `push` is O(1), however long the window. It reads one sample back at the expiry edge for each that leaves.
 //! * Edges step through compressed blocks a sample at a time; no block is held in the clear but the open one.
 //! * Sums are double-double (see `moments`), and built anew when a giant has left, so they do not drift.
-//! * The values in order of size are kept only from the first question about them until `Window::forget_order`.
+//! * The values in order of size are kept only while somebody asks about them.
 
 mod block;
 mod double_double;
@@ -37,6 +37,10 @@ pub(crate) use ordered::Ordered;
 /// Samples that wait uncompressed. Longer blocks would compress a little better, and cost more than that while open.
 const OPEN_LEN_MAX: usize = 256;
 const _: () = assert!(OPEN_LEN_MAX <= block::BLOCK_LEN, "what waits fits a block");
+
+/// Samples after which the values in order are given up when nobody has asked for them: to keep them up to date for about
+/// so long costs what putting them in order does.
+const ORDER_IDLE_SAMPLES: u16 = 64;
 
 /// Values at the end of a window that are kept at hand.
 pub const TAIL_LEN: usize = 3;
@@ -87,6 +91,8 @@ pub struct Window {
     /// Blocks dropped so far: the number of the first sealed one.
     sealed_dropped: u32,
     ordered: Option<Box<Ordered>>,
+    /// Samples since they were asked for.
+    order_idle: u16,
 }
 
 /// A place in a window, from which samples are read in order, one at a time, whatever happens to the window meanwhile.
@@ -117,6 +123,7 @@ impl Window {
             sealed_begins: 0,
             sealed_dropped: 0,
             ordered: None,
+            order_idle: 0,
         }
     }
 
@@ -209,8 +216,10 @@ impl Window {
         self.line.fit(&self.moments)
     }
 
-    /// The values in order of size: sorted now if nobody has asked before, kept up to date from now on.
+    /// The values in order of size: sorted now if nobody has asked of late, kept up to date from now on, and given up
+    /// when nobody asks any more.
     pub(crate) fn ordered(&mut self) -> &Ordered {
+        self.order_idle = 0;
         if self.ordered.is_none() {
             let values = self.points().iter().map(|point| point.value).collect();
             self.ordered = Some(Box::new(Ordered::new(values)));
@@ -306,6 +315,10 @@ impl Window {
     }
 
     fn append(&mut self, point: Point, scratch: &mut Scratch) {
+        self.order_idle = self.order_idle.saturating_add(1);
+        if self.order_idle > ORDER_IDLE_SAMPLES {
+            self.ordered = None;
+        }
         if self.open.len() >= OPEN_LEN_MAX || !self.open.takes(point.timestamp) {
             self.seal(scratch);
         }

@@ -46,10 +46,6 @@ use stddev_from_moving_average::{MovingMoments, Weights};
 use super::{Finding, Observation, Standing, Verdict, Vote};
 use crate::window::{Point, Window};
 
-/// Samples after which the values in order are given up again when nobody has asked for them: to keep them up to date for
-/// about so long costs what putting them in order does.
-const ORDER_IDLE_SAMPLES: u16 = 64;
-
 /// The nine at work: settings, and what all series share.
 #[derive(Debug)]
 pub struct Engine {
@@ -65,14 +61,12 @@ pub struct State {
     first_hour: FirstHour,
     moving: MovingMoments,
     anomalous: bool,
-    /// Samples since the values in order were asked for.
-    order_idle: u16,
 }
 
 impl State {
     /// Reads a little of each cache line that judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
-        u64::from(self.first_hour.touch() ^ self.moving.touch() ^ u32::from(self.order_idle))
+        u64::from(self.first_hour.touch() ^ self.moving.touch())
     }
 }
 
@@ -99,7 +93,6 @@ impl Engine {
             .first_hour
             .follow(window, self.settings.first_hour_average.older_than_s);
         state.moving.follow(window, &mut self.weights);
-        rest_order(state, window);
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;
@@ -193,12 +186,8 @@ impl Engine {
             ),
             Algorithm::LeastSquares => least_squares::find(&settings.least_squares, window, facts),
             Algorithm::Grubbs => grubbs::find(&mut self.grubbs_limits, facts),
-            Algorithm::HistogramBins => {
-                state.order_idle = 0;
-                histogram_bins::find(&settings.histogram_bins, window.ordered(), facts)
-            }
+            Algorithm::HistogramBins => histogram_bins::find(&settings.histogram_bins, window.ordered(), facts),
             Algorithm::MedianAbsoluteDeviation => {
-                state.order_idle = 0;
                 median_absolute_deviation::find(&settings.median_absolute_deviation, window.ordered(), facts)
             }
             Algorithm::KsTest => ks_test::find(&settings.ks_test, &mut self.ks, window),
@@ -225,16 +214,6 @@ impl Engine {
                 .into_iter()
                 .filter_map(|(name, value)| Some((name, value?)))
                 .collect(),
-        }
-    }
-}
-
-/// Gives the values in order up once the dear algorithms have not been asked for a while.
-fn rest_order(state: &mut State, window: &mut Window) {
-    if window.keeps_order() {
-        state.order_idle += 1;
-        if state.order_idle > ORDER_IDLE_SAMPLES {
-            window.forget_order();
         }
     }
 }

@@ -138,16 +138,41 @@ impl Queue {
         state.lines -= lines;
         state.bytes -= bytes + chunks * CHUNK_OVERHEAD_BYTES;
         self.metrics.update(&state, DropReason::QueueFull, 0);
-        drop(state);
         self.metrics.forwarded.inc_by(lines);
         self.metrics.forwarded_bytes.inc_by(bytes as u64);
+        drop(state);
         self.left.notify_waiters();
     }
 
-    /// Lets `take` end once all has been taken.
+    /// Lets `take` end once all has been taken. What is pushed from now on is dropped, and counted.
     pub fn close(&self) {
         self.lock().closed = true;
+        self.left.notify_waiters();
         self.arrived.notify_one();
+    }
+
+    /// Is anything pushed now dropped?
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Ends when the queue is closed and all of it delivered. For the one task that takes.
+    pub async fn ended(&self) {
+        loop {
+            let arrived = self.arrived.notified();
+            {
+                let state = self.lock();
+                if state.closed && state.lines == 0 {
+                    return;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// Does a full queue make senders wait?
+    pub fn pauses(&self) -> bool {
+        self.when_full == WhenFull::PauseSenders
     }
 
     /// Drops all that waits, what has been taken and not delivered included, and all that is pushed from now on.

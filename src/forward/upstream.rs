@@ -9,9 +9,10 @@ use std::{
     io::{self, IoSlice},
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
@@ -31,6 +32,8 @@ const TAKE_BYTES: usize = 512 * 1024;
 /// Chunks handed to the kernel in one call.
 const SLICES_MAX: usize = 64;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// Longest wait for the peer to close after the last line.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// One upstream: its queue, and the task that empties it.
 #[derive(Debug)]
@@ -84,98 +87,112 @@ impl Upstream {
         let finished = give_up.run_until_cancelled(self.feed()).await;
         self.metrics.connected.with_label_values(&[&self.settings.name]).set(0);
         if finished.is_none() {
+            // What has been written of a chunk is not lost.
+            self.rewind();
             self.queue.abandon(DropReason::Shutdown);
         }
     }
 
     async fn feed(&mut self) {
+        let connected = self.metrics.connected.with_label_values(&[&self.settings.name]);
+        let connects = self.metrics.connects.with_label_values(&[&self.settings.name]);
+        let failures = self.metrics.failures.with_label_values(&[&self.settings.name]);
         let mut backoff = FIRST_BACKOFF;
         let mut failing = false;
         loop {
-            let mut connection = match self.connect().await {
-                Ok(connection) => connection,
-                Err(error) => {
-                    self.metrics.failures.with_label_values(&[&self.settings.name]).inc();
-                    if !failing {
-                        warn!(
-                            upstream = self.settings.name,
-                            address = self.settings.address,
-                            %error,
-                            "cannot connect; will go on trying"
-                        );
-                    }
-                    failing = true;
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(self.settings.max_backoff);
-                    continue;
-                }
+            let connection = tokio::select! {
+                connection = self.connect() => connection,
+                () = self.queue.ended() => return,
             };
-            info!(upstream = self.settings.name, address = %connection.peer, "connected");
-            let connected = self.metrics.connected.with_label_values(&[&self.settings.name]);
-            self.metrics.connects.with_label_values(&[&self.settings.name]).inc();
-            connected.set(1);
-            failing = false;
-            let ended = self.write_all(&mut connection, &mut backoff).await;
-            connected.set(0);
-            match ended {
-                Ok(()) => return,
-                Err(error) => {
-                    self.metrics.failures.with_label_values(&[&self.settings.name]).inc();
+            match connection {
+                Ok(mut connection) => {
+                    info!(upstream = self.settings.name, address = %connection.peer, "connected");
+                    connects.inc();
+                    connected.set(1);
+                    failing = false;
+                    let since = Instant::now();
+                    let ended = self.write_all(&mut connection).await;
+                    connected.set(0);
+                    let Err(error) = ended else {
+                        return;
+                    };
                     warn!(upstream = self.settings.name, %error, "the connection broke");
                     self.rewind();
-                    // A peer that accepts and closes again is not to be hammered.
-                    tokio::time::sleep(backoff).await;
-                    backoff = (backoff * 2).min(self.settings.max_backoff);
+                    // A peer that takes connections and closes them again is as good as away.
+                    if since.elapsed() > self.settings.max_backoff {
+                        backoff = FIRST_BACKOFF;
+                    }
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        let Settings { name, address, .. } = &self.settings;
+                        warn!(upstream = name, address, %error, "cannot connect; will go on trying");
+                    }
                 }
             }
+            failures.inc();
+            tokio::select! {
+                () = tokio::time::sleep(backoff) => {}
+                () = self.queue.ended() => return,
+            }
+            backoff = (backoff * 2).min(self.settings.max_backoff);
         }
     }
 
     async fn connect(&self) -> io::Result<Connection> {
-        let connect = async {
-            let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            for address in lookup_host(&self.settings.address).await? {
-                match TcpStream::connect(address).await {
-                    Ok(stream) => {
-                        stream.set_nodelay(true)?;
-                        let peer = stream.peer_addr()?;
-                        let (reader, writer) = stream.into_split();
-                        return Ok(Connection { reader, writer, peer });
-                    }
-                    Err(error) => last = error,
-                }
-            }
-            Err(last)
-        };
-        timeout(self.settings.connect_timeout, connect)
+        let Settings {
+            address,
+            connect_timeout,
+            write_timeout,
+            ..
+        } = &self.settings;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for peer in timeout(*connect_timeout, lookup_host(address))
             .await
-            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .map_err(|_| io::ErrorKind::TimedOut)??
+        {
+            match timeout(*connect_timeout, TcpStream::connect(peer))
+                .await
+                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            {
+                Ok(stream) => {
+                    stream.set_nodelay(true)?;
+                    // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
+                    let socket = SockRef::from(&stream);
+                    socket.set_tcp_user_timeout(Some(*write_timeout))?;
+                    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(*write_timeout))?;
+                    let (reader, writer) = stream.into_split();
+                    return Ok(Connection { reader, writer, peer });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
     }
 
     /// Writes until the queue is closed and empty.
-    async fn write_all(&mut self, connection: &mut Connection, backoff: &mut Duration) -> io::Result<()> {
-        let mut ignored = [0; 512];
+    async fn write_all(&mut self, connection: &mut Connection) -> io::Result<()> {
         loop {
+            // carbon says nothing, so all there is to be read is the end.
+            connection.check_open()?;
             if self.taken.is_empty() {
                 let open = tokio::select! {
+                    biased;
+                    readable = connection.reader.readable() => {
+                        readable?;
+                        continue;
+                    }
                     open = self.queue.take(TAKE_BYTES, &mut self.taken) => open,
-                    read = connection.reader.read(&mut ignored) => match read? {
-                        0 => return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "closed by the upstream")),
-                        _ => continue,
-                    },
                 };
                 if !open {
-                    return connection.writer.shutdown().await;
+                    return connection.finish().await;
                 }
             }
-            let bytes = timeout(
-                self.settings.write_timeout,
-                write_some(&mut connection.writer, &self.taken, self.written),
-            )
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
+            let write = write_some(&mut connection.writer, &self.taken, self.written);
+            let bytes = timeout(self.settings.write_timeout, write)
+                .await
+                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
             self.settle(bytes);
-            *backoff = FIRST_BACKOFF;
         }
     }
 
@@ -208,6 +225,32 @@ impl Upstream {
         chunk.lines -= lines;
         self.written = 0;
         self.queue.deliver(0, lines, whole);
+    }
+}
+
+impl Connection {
+    /// Fails once the peer has closed; what it says otherwise is not listened to.
+    fn check_open(&self) -> io::Result<()> {
+        let mut ignored = [0; 512];
+        match self.reader.try_read(&mut ignored) {
+            Ok(0) => Err(io::Error::new(
+                io::ErrorKind::ConnectionAborted,
+                "closed by the upstream",
+            )),
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says that this was all, and gives the peer a moment to take it and close.
+    async fn finish(&mut self) -> io::Result<()> {
+        self.writer.shutdown().await?;
+        let mut ignored = [0; 512];
+        let closed = async { while !matches!(self.reader.read(&mut ignored).await, Ok(0) | Err(_)) {} };
+        // One that does not close has been sent everything all the same.
+        let _ = timeout(LAST_WAIT, closed).await;
+        Ok(())
     }
 }
 

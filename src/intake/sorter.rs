@@ -197,8 +197,15 @@ impl<'a> Cutter<'a> {
 
     fn end_piece(&mut self, end: usize) {
         if self.start < end {
+            // A little of a lot is copied, as it would keep all of it in memory.
+            let piece = &self.chunk[self.start..end];
+            let little = piece.len() < self.chunk.len() / 4;
             self.pieces.push(Chunk {
-                bytes: self.chunk.slice(self.start..end),
+                bytes: if little {
+                    Bytes::copy_from_slice(piece)
+                } else {
+                    self.chunk.slice(self.start..end)
+                },
                 lines: std::mem::take(&mut self.lines),
             });
         }

@@ -32,6 +32,15 @@ pub(super) fn read<T>(room: usize, fill: impl FnOnce(&mut BytesMut) -> io::Resul
     })
 }
 
+/// Lets go of the arena behind a small slice, by copying it: a queue full of small slices would keep an arena for each.
+pub(super) fn unpin(slice: Bytes) -> Bytes {
+    if slice.len() < ARENA_BYTES / 32 {
+        Bytes::copy_from_slice(&slice)
+    } else {
+        slice
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::BufMut;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, info, warn};
@@ -118,6 +119,8 @@ async fn serve(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io
         for _ in 0..reads {
             match read(stream, chunker, shared).await {
                 Ok(0) => return Ok(()),
+                // What is read from now on would be lost, and is better left with its sender.
+                Ok(_) if stopping && shared.intake.is_closed() => return Ok(()),
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -128,7 +131,7 @@ async fn serve(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io
             return Ok(());
         }
         heard = Instant::now();
-        tokio::task::consume_budget().await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -136,7 +139,7 @@ async fn serve(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io
 async fn read(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io::Result<usize> {
     let (filled, bytes) = arena::read(chunker.begun_bytes() + READ_BYTES, |buffer| {
         chunker.put_begun(buffer);
-        stream.try_read_buf(buffer)
+        stream.try_read_buf(&mut buffer.limit(READ_BYTES))
     })?;
     if bytes == 0 {
         return Ok(0);
@@ -144,10 +147,10 @@ async fn read(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io:
     shared.metrics.tcp_bytes.inc_by(bytes as u64);
     let cut = chunker.cut(filled);
     if let Some(chunk) = cut.chunk {
-        shared.intake.take(chunk, clock::now()).await;
+        shared.intake.take(arena::unpin(chunk), clock::now()).await;
     }
     if let Some(beginning) = cut.given_up {
-        shared.intake.give_up(&beginning);
+        shared.intake.give_up(&beginning, clock::now());
     }
     Ok(bytes)
 }

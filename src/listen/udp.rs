@@ -18,6 +18,7 @@ use crate::clock;
 const DATAGRAM_BYTES: usize = 65_536;
 /// Datagrams gathered into one chunk, as long as more are waiting.
 const GATHER_BYTES: usize = 64 * 1024;
+const GATHER_DATAGRAMS: usize = 1024;
 
 /// Looks at the socket after the stop: enough for the largest buffer there is, and an end if senders go on.
 const LAST_LOOKS_MAX: usize = 256;
@@ -65,7 +66,7 @@ pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
             return;
         }
         last_looks += usize::from(stopping);
-        tokio::task::consume_budget().await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -81,14 +82,17 @@ async fn receive(socket: &UdpSocket, shared: &Shared) -> bool {
     shared.metrics.datagrams_refused.inc_by(gathered.refused);
     shared.metrics.udp_bytes.inc_by(gathered.bytes);
     if !chunk.is_empty() {
-        shared.intake.take(chunk, clock::now()).await;
+        shared.intake.take(arena::unpin(chunk), clock::now()).await;
     }
     gathered.more
 }
 
 fn gather(socket: &UdpSocket, shared: &Shared, buffer: &mut BytesMut) -> Gathered {
     let mut gathered = Gathered::default();
-    while buffer.len() < GATHER_BYTES {
+    for _ in 0..GATHER_DATAGRAMS {
+        if buffer.len() >= GATHER_BYTES {
+            break;
+        }
         let begins = buffer.len();
         match socket.try_recv_buf_from(&mut buffer.limit(DATAGRAM_BYTES)) {
             Ok((bytes, peer)) => {

@@ -25,6 +25,8 @@ pub enum Unanalysed {
     TooOld,
     /// Further in the future than `limits.max_ahead`.
     TooFarAhead,
+    /// Of a series whose name is too long to be kept.
+    NameTooLong,
     /// Of a new series, while there are `window.max_series`.
     OverMaxSeries,
     /// Of a series that no watch gives a detector.
@@ -39,7 +41,7 @@ pub enum Unanalysed {
 
 impl Unanalysed {
     /// All reasons.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Empty,
         Self::Fields,
         Self::Value,
@@ -50,6 +52,7 @@ impl Unanalysed {
         Self::Duplicate,
         Self::TooOld,
         Self::TooFarAhead,
+        Self::NameTooLong,
         Self::OverMaxSeries,
         Self::Unwatched,
         Self::Paused,
@@ -70,6 +73,7 @@ impl Unanalysed {
             Self::Duplicate => "duplicate",
             Self::TooOld => "too_old",
             Self::TooFarAhead => "too_far_ahead",
+            Self::NameTooLong => "name_too_long",
             Self::OverMaxSeries => "over_max_series",
             Self::Unwatched => "unwatched",
             Self::Paused => "paused",

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::window::{DoubleDouble, Window};
 
-/// A weight below this changes no digit of a sum that the newest sample is in.
-const NEGLIGIBLE: f64 = 1e-40;
+/// A weight below this changes no digit of a sum that the newest sample is in, whatever the sample with that weight is.
+const NEGLIGIBLE: f64 = 1e-290;
 
 /// Share of the sum of squares, against its peak, below which too few digits are left to it.
 const WORN: f64 = 1e-12;
@@ -104,10 +104,12 @@ impl MovingMoments {
         let Some(last) = window.last() else {
             return;
         };
-        if self.is_worn() {
+        if self.is_worn(weights) {
+            // Anchored at the newest, which has the largest weight: the variance is then at least a share of its distance
+            // from the rest squared, and far from worn again.
             *self = Self::default();
             for point in window.points() {
-                self.push(point.value, weights);
+                self.push_anchored(point.value, last.value, weights);
             }
         } else {
             self.push(last.value, weights);
@@ -126,9 +128,14 @@ impl MovingMoments {
     }
 
     fn push(&mut self, value: f64, weights: &mut Weights) {
+        let anchor = if self.count == 0 { value } else { self.anchor };
+        self.push_anchored(value, anchor, weights);
+    }
+
+    fn push_anchored(&mut self, value: f64, anchor: f64, weights: &mut Weights) {
         if self.count == 0 {
             *self = Self {
-                anchor: value,
+                anchor,
                 ..Self::default()
             };
         }
@@ -140,8 +147,14 @@ impl MovingMoments {
         self.squares_peak = (self.squares_peak * weights.lambda.value()).max(self.squares.value());
     }
 
-    fn is_worn(&self) -> bool {
-        self.count > 0 && self.squares.value() < WORN * self.squares_peak
+    /// Has a giant pushed out the digits of the rest, by its own square or, as the anchor, by their distance from it?
+    fn is_worn(&self, weights: &Weights) -> bool {
+        if self.count == 0 {
+            return false;
+        }
+        let (sum, squares) = (self.sum.value(), self.squares.value());
+        let variance = squares - sum * sum / weights.known(self.count).sum.value();
+        squares < WORN * self.squares_peak || variance < WORN * squares
     }
 
     fn mean(&self, weights: &Weights) -> Option<f64> {
@@ -170,4 +183,46 @@ pub(super) fn find(settings: &MovingAverage, moving: &MovingMoments, weights: &W
 
 pub(super) fn details(moving: &MovingMoments, weights: &Weights) -> Vec<(&'static str, Option<f64>)> {
     vec![("mean", moving.mean(weights)), ("deviation", moving.deviation(weights))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::{Point, Scratch};
+
+    #[test]
+    fn a_giant_that_came_first_is_forgotten() {
+        for giant in [1e12, 1e15, 1.844_674_407_370_955_2e19, 1e40] {
+            let mut window = Window::new(86_400);
+            let (mut moving, mut weights) = (MovingMoments::default(), Weights::new(50.0));
+            let mut scratch = Scratch::default();
+            let mut push = |timestamp, value| {
+                let point = Point { timestamp, value };
+                window
+                    .push(point, &mut scratch, |old| moving.expire(old.value, &mut weights))
+                    .unwrap();
+                moving.follow(&window, &mut weights);
+            };
+            push(0, giant);
+            let value = |place: i32| 0.106 + 0.0037 * f64::from(place * 7 % 13 - 6) / 4.0;
+            for place in 1..10_000 {
+                push(10 * i64::from(place), value(place));
+            }
+            // The same, far from any giant, by the definition.
+            let weight = |place: i32| (50.0_f64 / 51.0).powi(9_999 - place);
+            let (mut sum, mut mean, mut squares) = (0.0, 0.0, 0.0);
+            (1..10_000).for_each(|place| sum += weight(place));
+            (1..10_000).for_each(|place| mean += weight(place) * value(place) / sum);
+            (1..10_000).for_each(|place| squares += weight(place).powi(2));
+            let variance: f64 = (1..10_000)
+                .map(|place| weight(place) * (value(place) - mean).powi(2) / sum)
+                .sum();
+            let deviation = (variance * sum * sum / (sum * sum - squares)).sqrt();
+            assert!((moving.mean(&weights).unwrap() - mean).abs() < 1e-12, "{giant:e}: mean");
+            assert!(
+                (moving.deviation(&weights).unwrap() - deviation).abs() < 1e-12,
+                "{giant:e}: deviation"
+            );
+        }
+    }
 }
