@@ -142,8 +142,7 @@ impl App {
         loop {
             tokio::select! {
                 ended = &mut stopping => return Ok(ended),
-                // Asked twice, it does not wait for upstreams any longer.
-                _ = terminate.recv() => give_up.cancel(),
+                // Somebody at the keyboard does not want to wait for upstreams any longer.
                 _ = interrupt.recv() => give_up.cancel(),
             }
         }
