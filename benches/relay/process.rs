@@ -224,6 +224,21 @@ impl Running {
         Metrics(text.unwrap_or_default())
     }
 
+    /// What skyrelay says its windows take (bytes a series, over some of them).
+    #[expect(clippy::cast_precision_loss, reason = "a few kilobytes each")]
+    pub(crate) fn window_bytes(&self) -> f64 {
+        let text = self
+            .http_port
+            .and_then(|port| http_get(port, "/api/v1/series?match=**&limit=1000"));
+        let text = text.unwrap_or_default();
+        let bytes: Vec<u64> = text
+            .split("\"memory_bytes\":")
+            .skip(1)
+            .filter_map(|rest| rest.split([',', '}']).next()?.parse().ok())
+            .collect();
+        bytes.iter().sum::<u64>() as f64 / bytes.len().max(1) as f64
+    }
+
     /// Waits until everything that skyrelay has received is judged, or counted as not judged.
     pub(crate) fn wait_until_judged(&self) -> Metrics {
         let deadline = Instant::now() + 10 * SOON;
