@@ -1,16 +1,49 @@
-//! Memory to read into: one arena a thread, cut into slices that are handed on without a copy.
+//! Memory to read into: arenas of a thread, cut into slices that are handed on without a copy.
 //!
-//! An arena lives until its last slice is gone. Slices are used and let go in about the order in which they were made, so
-//! what is held beyond the bytes in use is about an arena a thread.
+//! An arena is used again once its last slice is gone. Slices are let go in about the order in which they were made, so the
+//! oldest arena is the one to look at; fresh memory from the kernel, which has to be cleared, is seldom needed.
 
-use std::{cell::RefCell, io};
+use std::{cell::RefCell, collections::VecDeque, io};
 
 use bytes::{Bytes, BytesMut};
 
-const ARENA_BYTES: usize = 512 * 1024;
+const ARENA_BYTES: usize = 256 * 1024;
+/// Arenas of a thread that are kept for the time when their slices are gone: 8 MiB.
+const USED_MAX: usize = 32;
 
 thread_local! {
-    static ARENA: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+    static ARENAS: RefCell<Arenas> = RefCell::default();
+}
+
+/// The arena that is being cut up, and those that are used up, the oldest first.
+#[derive(Default)]
+struct Arenas {
+    current: BytesMut,
+    used: VecDeque<BytesMut>,
+}
+
+impl Arenas {
+    /// A buffer with `room` bytes behind its end.
+    fn with_room(&mut self, room: usize) -> &mut BytesMut {
+        if self.current.capacity() < room && !self.current.try_reclaim(room) {
+            let fresh = self
+                .recycle(room)
+                .unwrap_or_else(|| BytesMut::with_capacity(ARENA_BYTES.max(room)));
+            self.used.push_back(std::mem::replace(&mut self.current, fresh));
+        }
+        &mut self.current
+    }
+
+    fn recycle(&mut self, room: usize) -> Option<BytesMut> {
+        let mut oldest = self.used.pop_front()?;
+        if oldest.try_reclaim(room) {
+            return Some(oldest);
+        }
+        if self.used.len() < USED_MAX {
+            self.used.push_front(oldest);
+        }
+        None
+    }
 }
 
 /// Has `fill` write up to `room` bytes behind the end of a buffer that has room for them, and takes what is in it then.
@@ -18,14 +51,12 @@ thread_local! {
 /// # Errors
 /// Those of `fill`; what it has written is forgotten.
 pub(super) fn read<T>(room: usize, fill: impl FnOnce(&mut BytesMut) -> io::Result<T>) -> io::Result<(Bytes, T)> {
-    ARENA.with_borrow_mut(|arena| {
-        if arena.capacity() < room && !arena.try_reclaim(room) {
-            *arena = BytesMut::with_capacity(ARENA_BYTES.max(room));
-        }
-        match fill(arena) {
-            Ok(result) => Ok((arena.split().freeze(), result)),
+    ARENAS.with_borrow_mut(|arenas| {
+        let buffer = arenas.with_room(room);
+        match fill(buffer) {
+            Ok(result) => Ok((buffer.split().freeze(), result)),
             Err(error) => {
-                arena.clear();
+                buffer.clear();
                 Err(error)
             }
         }
@@ -62,6 +93,22 @@ mod tests {
         let (second, ()) = put(b"two").unwrap();
         assert_eq!((&*first, &*second), (&b"one"[..], &b"two"[..]));
         assert_eq!(first.as_ptr().wrapping_add(3), second.as_ptr());
+    }
+
+    #[test]
+    fn an_arena_is_used_again_once_its_slices_are_gone() {
+        let take = || {
+            let fill = |buffer: &mut BytesMut| {
+                buffer.resize(ARENA_BYTES, 0);
+                Ok(())
+            };
+            read(ARENA_BYTES, fill).unwrap().0
+        };
+        let held: Vec<Bytes> = (0..3).map(|_| take()).collect();
+        let places: Vec<_> = held.iter().map(|slice| slice.as_ptr()).collect();
+        drop(held);
+        let again: Vec<Bytes> = (0..3).map(|_| take()).collect();
+        assert!(again.iter().all(|slice| places.contains(&slice.as_ptr())));
     }
 
     #[test]
