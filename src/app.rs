@@ -179,6 +179,9 @@ impl App {
             metrics: metrics.analysis.clone(),
         };
         let watching = config.shard.watches_anything();
+        metrics
+            .anomaly
+            .begin_at_zero(config.shard.detectors.iter().map(|detector| &*detector.name));
         let analysis = Analysis::start(config.analysis, &Arc::new(config.shard), sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);

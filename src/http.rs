@@ -1,9 +1,10 @@
 //! HTTP: metrics, health, and the API that answers what is open, and why a series is analysed or not.
 //!
 //! Reads only: nothing here changes state. Names of series are hostile text; they leave as JSON alone. Answers are bounded
-//! by `limit`, so none grows with the number of series.
+//! by `limit`, so none grows with the number of series; connections are bounded in number and time.
 
 mod api;
+mod connections;
 mod page;
 
 use std::{
@@ -56,11 +57,9 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves until `stop`; answers that are being given then are given whole.
 ///
 /// # Errors
-/// When the socket fails.
+/// When the socket does not listen. Attempts to accept that fail otherwise are made again.
 pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) -> io::Result<()> {
-    axum::serve(listener, router(sources))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
+    connections::serve(listener, router(sources), connections::Bounds::default(), stop).await
 }
 
 fn router(sources: Sources) -> Router {

@@ -328,6 +328,16 @@ impl AnomalyMetrics {
     }
 }
 
+impl AnomalyMetrics {
+    /// Makes the counters of these detectors visible before they count.
+    pub fn begin_at_zero<'a>(&self, detectors: impl IntoIterator<Item = &'a str>) {
+        for detector in detectors {
+            self.opened.with_label_values(&[detector]);
+            self.closed.with_label_values(&[detector]);
+        }
+    }
+}
+
 impl AnalysisMetrics {
     /// Adds what became of some lines.
     pub fn add(&self, tally: &Tally) {

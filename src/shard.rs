@@ -167,15 +167,24 @@ impl Shard {
         self.table.len()
     }
 
-    /// Reports on series whose name matches, looking at `budget` slots from `slot` on. Gives the slot to go on at, until
-    /// all have been looked at.
-    pub fn search(&self, glob: &Glob, slot: usize, budget: usize, found: &mut Vec<SeriesReport>) -> Option<usize> {
+    /// Reports on series whose name matches, `wanted` at most, looking at `budget` slots from `slot` on. Gives the slot to
+    /// go on at, until all have been looked at.
+    pub fn search(
+        &self,
+        glob: &Glob,
+        slot: usize,
+        budget: usize,
+        wanted: usize,
+        found: &mut Vec<SeriesReport>,
+    ) -> Option<usize> {
         let end = (slot + budget).min(self.table.slot_count());
+        let mut next = slot;
         let matching = (slot..end)
+            .inspect(|slot| next = slot + 1)
             .filter_map(|slot| self.table.get(slot))
             .filter(|series| glob.matches(&series.name));
-        found.extend(matching.map(|series| self.report(series)));
-        (end < self.table.slot_count()).then_some(end)
+        found.extend(matching.take(wanted).map(|series| self.report(series)));
+        (next < self.table.slot_count()).then_some(next)
     }
 
     /// The report on one series, and its samples.

@@ -154,10 +154,11 @@ async fn series_list(
         while let Some(from) = slot
             && found.len() <= limit
         {
+            let wanted = limit + 1 - found.len();
             let glob = glob.clone();
             let search = move |shard: &mut crate::shard::Shard| {
                 let mut found = Vec::new();
-                let next = shard.search(&glob, from, SEARCH_SLOTS, &mut found);
+                let next = shard.search(&glob, from, SEARCH_SLOTS, wanted, &mut found);
                 (found, next)
             };
             let (some, next) = sources.analysis.ask(shard, search).await?;

@@ -198,6 +198,16 @@ fn a_series_says_why_it_is_or_is_not_analysed() {
 }
 
 #[test]
+fn the_counters_of_each_detector_begin_at_zero() {
+    let relay = relay_with(&[]);
+    let text = relay.metrics_text();
+    for counter in ["opened", "closed"] {
+        let line = format!("skyrelay_anomalies_{counter}_total{{detector=\"default\"}} 0\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
+}
+
+#[test]
 fn ready_turns_503_while_it_stops_and_healthy_stays() {
     // Its lines have nowhere to go, so it takes the whole deadline to stop.
     let mut relay = Skyrelay::start(&[("absent", free_port())], "");
