@@ -18,20 +18,22 @@ thread_local! {
 /// The arena that is being cut up, and those that are used up, the oldest first.
 #[derive(Default)]
 struct Arenas {
-    current: BytesMut,
+    current: Option<BytesMut>,
     used: VecDeque<BytesMut>,
 }
 
 impl Arenas {
     /// A buffer with `room` bytes behind its end.
     fn with_room(&mut self, room: usize) -> &mut BytesMut {
-        if self.current.capacity() < room && !self.current.try_reclaim(room) {
-            let fresh = self
-                .recycle(room)
-                .unwrap_or_else(|| BytesMut::with_capacity(ARENA_BYTES.max(room)));
-            self.used.push_back(std::mem::replace(&mut self.current, fresh));
+        let full = |arena: &mut BytesMut| arena.capacity() < room && !arena.try_reclaim(room);
+        if let Some(used) = self.current.take_if(full) {
+            self.used.push_back(used);
         }
-        &mut self.current
+        if self.current.is_none() {
+            self.current = self.recycle(room);
+        }
+        self.current
+            .get_or_insert_with(|| BytesMut::with_capacity(ARENA_BYTES.max(room)))
     }
 
     fn recycle(&mut self, room: usize) -> Option<BytesMut> {
