@@ -40,7 +40,7 @@ impl Settings {
             queue_bytes_max: 256 << 20,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
-            max_backoff: Duration::from_secs(10),
+            max_backoff: Duration::from_secs(5),
         }
     }
 }

@@ -32,6 +32,8 @@ const TAKE_BYTES: usize = 512 * 1024;
 /// Chunks handed to the kernel in one call.
 const SLICES_MAX: usize = 64;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+/// A connection that has held so long was worth making: the next attempt comes soon.
+const STEADY: Duration = Duration::from_secs(1);
 /// Longest wait for the peer to close after the last line.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
@@ -119,7 +121,7 @@ impl Upstream {
                     warn!(upstream = self.settings.name, %error, "the connection broke");
                     self.rewind();
                     // A peer that takes connections and closes them again is as good as away.
-                    if since.elapsed() > self.settings.max_backoff {
+                    if since.elapsed() > STEADY {
                         backoff = FIRST_BACKOFF;
                     }
                 }
