@@ -1,3 +1,5 @@
+//! Blocks give back what went in, whatever it was, and take nothing on trust that comes from outside.
+
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
