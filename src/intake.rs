@@ -94,11 +94,6 @@ impl Intake {
         self.upstreams.iter().any(|upstream| upstream.is_closed())
     }
 
-    /// The sorter, which knows the place of every series.
-    pub fn sorter(&self) -> &Sorter {
-        &self.sorter
-    }
-
     fn count(&self, sorted: &Sorted, received: Timestamp) {
         let metrics = &self.metrics.intake;
         metrics.received.inc_by(sorted.lines);

@@ -196,7 +196,8 @@ impl Queue {
     }
 
     /// Lines that wait.
-    pub fn lines_queued(&self) -> u64 {
+    #[cfg(test)]
+    fn lines_queued(&self) -> u64 {
         self.lock().lines
     }
 

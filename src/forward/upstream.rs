@@ -61,14 +61,8 @@ impl Upstream {
     pub fn new(settings: Settings, metrics: &ForwardMetrics) -> Self {
         let queue = Queue::new(&settings.name, settings.queue_bytes_max, settings.when_full, metrics);
         let labels = [settings.name.as_str()];
-        for counter in [
-            &metrics.forwarded,
-            &metrics.forwarded_bytes,
-            &metrics.connects,
-            &metrics.failures,
-        ] {
-            counter.with_label_values(&labels);
-        }
+        metrics.connects.with_label_values(&labels);
+        metrics.failures.with_label_values(&labels);
         metrics.connected.with_label_values(&labels).set(0);
         Self {
             queue: Arc::new(queue),

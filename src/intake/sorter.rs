@@ -82,11 +82,6 @@ impl Sorter {
         }
     }
 
-    /// Longest line (bytes).
-    pub fn max_line_bytes(&self) -> usize {
-        self.max_line_bytes
-    }
-
     /// Hash of a series' name, and the shard that owns the series.
     pub fn place(&self, name: &[u8]) -> (u64, usize) {
         let hash = self.hasher.hash_one(name);
