@@ -1,0 +1,127 @@
+//! How well detectors detect: labelled series through the product's own engine, scored as published.
+//!
+//! `cargo bench --bench detection` replays the development sets and prints one Markdown table: the score of the Numenta
+//! Anomaly Benchmark in its three profiles, and precision, recall and F1 of events with the false alarms of a metric in a
+//! day. Where the sets are absent it says so and has measured nothing.
+//!
+//! ```text
+//! cargo bench --bench detection                        # the default detector
+//! cargo bench --bench detection -- --detector skyline  # Skyline's nine
+//! cargo bench --bench detection -- --by-series         # what was found and what was false, series by series
+//! ```
+#![expect(clippy::print_stdout, reason = "the table is the output")]
+
+mod events;
+mod labelled;
+mod nab;
+mod replay;
+mod scores;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use events::Events;
+use labelled::{SETS, Set};
+use nab::PROFILES;
+use scores::Scores;
+use skyrelay::detect::{Kind, skyline};
+
+/// Scores a detector.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Which one
+    #[arg(long, value_enum, default_value_t = Detector::Skyline)]
+    detector: Detector,
+    /// Show what was found and what was false, series by series
+    #[arg(long)]
+    by_series: bool,
+    /// What cargo says.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Detector {
+    Skyline,
+}
+
+impl Detector {
+    fn kind(self) -> Kind {
+        match self {
+            Self::Skyline => Kind::Skyline(skyline::Settings::default()),
+        }
+    }
+
+    /// The votes that alert on their own.
+    fn channels(self) -> &'static [&'static str] {
+        match self {
+            Self::Skyline => &[],
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    let Some(directory) = labelled::directory() else {
+        eprintln!("SKIPPED: no detection/dev under $SKYRELAY_DATA or ../shared/data; nothing was scored");
+        return ExitCode::SUCCESS;
+    };
+    let sets: Vec<Set> = SETS.iter().map(|name| labelled::read(&directory, name)).collect();
+    let title = format!("{:?}", options.detector).to_lowercase();
+    let (kind, channels) = (options.detector.kind(), options.detector.channels());
+    if options.by_series {
+        for set in &sets {
+            print_series(set, &kind);
+        }
+    }
+    print_table(&sets, &scores::of(&title, &kind, channels, &sets));
+    ExitCode::SUCCESS
+}
+
+fn print_table(sets: &[Set], scores: &[Scores]) {
+    let nab = PROFILES.iter().map(|profile| format!("NAB {}", profile.name));
+    let events = sets.iter().flat_map(|set| {
+        ["precision", "recall", "F1", "false alarms a day"].map(|column| format!("{} {column}", set.name))
+    });
+    let head: Vec<String> = std::iter::once("detector".to_owned())
+        .chain(nab)
+        .chain(events)
+        .collect();
+    println!("| {} |\n|{}", head.join(" | "), " --- |".repeat(head.len()));
+    for row in scores {
+        let nab = row.nab.iter().map(|score| format!("{score:.1}"));
+        let cells: Vec<String> = nab.chain(row.events.iter().flat_map(cells)).collect();
+        println!("| {} | {} |", row.title, cells.join(" | "));
+    }
+}
+
+fn cells(events: &Events) -> [String; 4] {
+    [
+        events.precision(),
+        events.recall(),
+        events.f1(),
+        events.false_alarms_per_day(),
+    ]
+    .map(|figure| format!("{figure:.3}"))
+}
+
+fn print_series(set: &Set, kind: &Kind) {
+    println!(
+        "| {} | samples | events | found | false alarms |\n| --- | --- | --- | --- | --- |",
+        set.name
+    );
+    for (series, alerts) in set.series.iter().zip(replay::alerts(set, kind)) {
+        let places: Vec<usize> = alerts.iter().map(|alert| alert.place).collect();
+        let mut events = Events::default();
+        events.add(series, set.slack_points, &places);
+        println!(
+            "| {} | {} | {} | {} | {} |",
+            series.name,
+            series.points.len(),
+            events.found + events.missed,
+            events.found,
+            events.false_alarms
+        );
+    }
+    println!();
+}
