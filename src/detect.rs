@@ -4,6 +4,8 @@
 //! it, with what all series can share (tables, buffers); a [`State`] is what one series needs. To add a kind of detector
 //! is to add a variant to [`Kind`] and let the compiler find the places.
 
+#[expect(dead_code, reason = "the kind is made of it next")]
+pub mod adaptive;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod skyline;

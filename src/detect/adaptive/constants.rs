@@ -1,0 +1,96 @@
+//! The numbers of the adaptive detector, together with their reasons.
+//!
+//! None of them is a setting: a person turns one knob, [`super::model::Tuning`], which scales the three units. They lie on
+//! a plateau: halving or doubling one of them costs little, but for the long-run memory.
+
+/// Samples that long-run statistics look back on: two weeks at one a minute. A tenth of it costs 65 % more false alarms.
+pub(super) const MEMORY_SAMPLES: f64 = 20_000.0;
+/// Samples before a distance in deviations means anything.
+pub(super) const YOUNG_SAMPLES: u32 = 50;
+/// Distances beyond this many deviations are equal.
+pub(super) const DISTANCE_MAX: f64 = 1e6;
+/// Distance of any other value while all have been equal, where there is no deviation to measure by.
+pub(super) const DISTANCE_OF_FIRST: f64 = 100.0;
+
+/// Values beyond this, either way, are taken for it, so that no square overflows.
+pub(super) const VALUE_MAX: f64 = 1e30;
+
+/// Residuals in the short mean: what three samples in a row agree on is no single odd reading.
+pub(super) const SHORT_RESIDUALS: u32 = 3;
+/// Residuals in the long mean: shifts too small to show in three samples show in these.
+pub(super) const LONG_RESIDUALS: u32 = 24;
+
+/// Part of all distances that lies in the tail.
+pub(super) const TAIL_SHARE: f64 = 0.02;
+/// -log10 of it: the rarity of a distance at the edge of the tail.
+pub(super) const TAIL_RARITY: f64 = 1.698_970_004_336_019;
+/// Samples that a tail looks back on.
+pub(super) const TAIL_MEMORY_SAMPLES: f64 = 5_000.0;
+/// Fewest samples that the step of the tail's edge is worked out from, so that it does not leap at first.
+pub(super) const TAIL_STEADY_SAMPLES: f64 = 200.0;
+/// Shapes that a tail may have: from one that ends soon to one so heavy that its variance barely exists.
+pub(super) const TAIL_SHAPE_LEAST: f64 = -0.3;
+/// See [`TAIL_SHAPE_LEAST`].
+pub(super) const TAIL_SHAPE_MOST: f64 = 0.45;
+/// Rarities beyond this are equal.
+pub(super) const RARITY_MAX: f64 = 50.0;
+
+/// Values that are remembered as having been seen.
+pub(super) const SEEN_VALUES: usize = 64;
+/// A value this far from all that are remembered (long-run deviations) is remembered too.
+pub(super) const SEEN_APART: f64 = 0.25;
+/// What a value's distance from all that were seen counts at most, in units.
+pub(super) const GAP_UNITS_MAX: f64 = 4.0;
+
+/// Seconds of a slot of the daily profile: half an hour follows the slopes of a morning, and holds 30 samples a minute apart.
+pub(super) const DAY_SLOT_S: i64 = 1800;
+/// Slots of the daily profile.
+pub(super) const DAY_SLOTS: usize = 48;
+/// Least weight of a new day in its slots.
+pub(super) const DAY_GAIN_LEAST: f64 = 0.15;
+/// Days after which a slot is used.
+pub(super) const DAY_VISITS: u8 = 1;
+/// Error of the daily profile, against that of the mean, below which it is used.
+pub(super) const DAY_PROOF: f32 = 0.6;
+/// Seconds of a slot of the weekly profile.
+pub(super) const WEEK_SLOT_S: i64 = 3600;
+/// Slots of the weekly profile.
+pub(super) const WEEK_SLOTS: usize = 168;
+/// Least weight of a new week in its slots.
+pub(super) const WEEK_GAIN_LEAST: f64 = 0.25;
+/// Weeks after which a slot is used.
+pub(super) const WEEK_VISITS: u8 = 2;
+/// Error of the weekly profile, against that of the best other, below which it is used.
+pub(super) const WEEK_PROOF: f32 = 0.85;
+/// Age of a series (seconds) at which its weekly profile begins: many do not live that long, and it is half of the memory.
+pub(super) const WEEK_BEGINS_S: i64 = 24 * 3600;
+/// Samples that the error of a prediction looks back on.
+pub(super) const PROOF_MEMORY_SAMPLES: u16 = 2_000;
+/// Samples after which that error is a proof.
+pub(super) const PROOF_SAMPLES: u16 = 100;
+/// One error counts at most this many times the mean error so far.
+pub(super) const PROOF_ERROR_MAX: f32 = 8.0;
+
+/// Share of the distances in the level.
+pub(super) const LEVEL_SHARE: f64 = 0.7;
+/// Share of the gap in the level.
+pub(super) const GAP_SHARE: f64 = 0.3;
+/// Distances and rarities that make a level of 1 at sensitivity 1.
+pub(super) const LEVEL_UNIT: f64 = 5.0;
+/// Gap that makes its part of a level of 1 at sensitivity 1 (long-run deviations).
+pub(super) const GAP_UNIT: f64 = 0.24;
+/// Distance and rarity that make a spike of 1 at sensitivity 1.
+pub(super) const SPIKE_UNIT: f64 = 10.0;
+/// Steps are taken for no further than this many deviations from their mean when the mean and deviation are learnt.
+pub(super) const STEP_DEVIATIONS_MAX: f64 = 6.0;
+
+/// Samples of silence of the level channel after an alert.
+pub(super) const LEVEL_QUIET_SAMPLES: u8 = 120;
+/// Longest silence of the level channel after an alert (seconds).
+pub(super) const LEVEL_QUIET_S: i64 = 6 * 3600;
+/// Samples of silence of the spike channel after an alert.
+pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
+/// The part of a spike that later ones have to reach to be told.
+pub(super) const BAR_SHARE: f64 = 0.4;
+/// What is left of the bar from one sample to the next: it halves in 10,000.
+pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 10_000.0;

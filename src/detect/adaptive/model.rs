@@ -1,0 +1,460 @@
+//! The model of one series: what it usually is, and how far a sample is from that.
+//!
+//! Knows time as seconds and samples as numbers; of windows, names and settings files it knows nothing. A sample is
+//!
+//! 1. predicted, by the time of the week, the time of the day or the long-run mean, whichever has proved itself;
+//! 2. measured on the *level* channel: the means of the last 3 and of the last 24 residuals, each against what it usually is,
+//!    and the gap between the value and all that were seen;
+//! 3. measured on the *spike* channel: the step from the sample before, against usual steps;
+//! 4. told or not, by the [policy](super::policy);
+//! 5. and only then learnt.
+//!
+//! What a sample is measured against is gathered in a [`Basis`] before it is learnt, so that afterwards one can ask what
+//! any other value would have scored in its place ([`Basis::band`]).
+//!
+//! O(1) without a transcendental function for 19 of 20 samples. What each sample reads lies at the front of [`Model`]; of the
+//! profiles and seen values behind it a sample reads a line or two each.
+
+use super::{
+    constants::{
+        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_SHARE, GAP_UNIT, GAP_UNITS_MAX, LEVEL_SHARE,
+        LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, SHORT_RESIDUALS, SPIKE_UNIT, VALUE_MAX, WEEK_BEGINS_S,
+        WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, YOUNG_SAMPLES,
+    },
+    gap::Seen,
+    moments::Moments,
+    policy::{Alerts, Policy, Scored, Silence},
+    season::{Profile, Proof, Visit},
+    single::single,
+    yardstick::{Surprise, Yardstick},
+};
+
+/// Residuals that are kept.
+const RESIDUALS: usize = LONG_RESIDUALS as usize;
+
+/// What can be set.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Tuning {
+    /// Scores for one deviation or decade, one deviation of gap, and one deviation or decade of step: each the inverse of
+    /// its unit, times the sensitivity.
+    level_scale: f64,
+    gap_scale: f64,
+    spike_scale: f64,
+    /// Deviations in which direction count.
+    pub(super) direction: Direction,
+    /// Distances from the expected value up to this do not count.
+    pub(super) floor: Floor,
+    /// How long nothing is told at first.
+    pub(super) silence: Silence,
+}
+
+/// A direction in which a series may deviate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// Up.
+    Above,
+    /// Down.
+    Below,
+    /// Up and down.
+    #[default]
+    Both,
+}
+
+/// A distance from the expected value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Floor {
+    /// In units of the metric.
+    Absolute(f64),
+    /// In parts of the expected value.
+    Relative(f64),
+}
+
+/// When a sample was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Time {
+    /// Seconds since 1970.
+    pub(super) timestamp: i64,
+    /// The same in local time: what clocks on the wall show, as seconds since 1970.
+    pub(super) local: i64,
+}
+
+/// What a prediction was made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Season {
+    /// Nothing: the long-run mean.
+    #[default]
+    None,
+    /// The time of the day.
+    Day,
+    /// The time of the week.
+    Week,
+}
+
+/// The model of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Model {
+    /// Time of the last sample.
+    last: i64,
+    /// Value of the last sample.
+    previous: f64,
+    /// Of all values.
+    overall: Moments,
+    /// Of the mean of the last residuals.
+    short: Yardstick,
+    long: Yardstick,
+    /// Of the steps from one sample to the next.
+    step: Yardstick,
+    /// Sum of the last residuals.
+    residual_sum: f64,
+    /// What values in single precision are differences from.
+    origin: f64,
+    day_visit: Visit,
+    week_visit: Visit,
+    policy: Policy,
+    /// Samples so far.
+    count: u32,
+    mean_proof: Proof,
+    day_proof: Proof,
+    week_proof: Proof,
+    /// Where the next residual goes.
+    residual_place: u8,
+    week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
+    residuals: [f32; RESIDUALS],
+    seen: Seen,
+    day: Profile<DAY_SLOTS, DAY_SLOT_S>,
+}
+
+/// All that one sample is measured against.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Basis {
+    /// The prediction.
+    pub(super) expected: f64,
+    /// What it was made from.
+    pub(super) season: Season,
+    /// Samples of the series, this one included.
+    pub(super) count: u32,
+    previous: f64,
+    origin: f64,
+    /// Of all values, long-run.
+    pub(super) deviation: f64,
+    /// Sums of the residuals that make a mean with that of this sample.
+    short_sum: f64,
+    long_sum: f64,
+    pub(super) short: Yardstick,
+    pub(super) long: Yardstick,
+    pub(super) step: Yardstick,
+    /// The value that this sample has added to those seen.
+    new_value: Option<f32>,
+}
+
+/// How far from usual a sample is, in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Scores {
+    /// The level channel: 1 is where an anomaly begins.
+    pub(super) level: f64,
+    /// The spike channel: 1 is where an anomaly begins.
+    pub(super) spike: f64,
+    /// Of the mean of the last 3 residuals.
+    pub(super) short: Surprise,
+    /// Of the mean of the last 24 residuals.
+    pub(super) long: Surprise,
+    /// Distance from all values seen (deviations).
+    pub(super) gap: f64,
+    /// Of the step from the sample before.
+    pub(super) step: Surprise,
+    /// Is the level above (1) or below (-1) what was expected, and the step up or down?
+    pub(super) level_sign: f64,
+    pub(super) step_sign: f64,
+}
+
+/// What predictions there are.
+struct Forecast {
+    mean: f64,
+    day: Option<f64>,
+    week: Option<f64>,
+    expected: f64,
+    season: Season,
+}
+
+impl Tuning {
+    /// At `sensitivity` (above 0; 1 is usual).
+    pub(super) fn new(sensitivity: f64, direction: Direction, floor: Floor, silence: Silence) -> Self {
+        Self {
+            level_scale: sensitivity / LEVEL_UNIT,
+            gap_scale: sensitivity / GAP_UNIT,
+            spike_scale: sensitivity / SPIKE_UNIT,
+            direction,
+            floor,
+            silence,
+        }
+    }
+
+    fn counts(&self, sign: f64, distance: f64, expected: f64) -> bool {
+        let wanted = match self.direction {
+            Direction::Above => sign > 0.0,
+            Direction::Below => sign < 0.0,
+            Direction::Both => true,
+        };
+        let floor = match self.floor {
+            Floor::Absolute(floor) => floor,
+            Floor::Relative(part) => part * expected.abs(),
+        };
+        wanted && distance >= floor
+    }
+}
+
+impl Model {
+    /// That of a series whose first sample is at `first`.
+    pub(super) fn new(first: i64) -> Self {
+        Self {
+            last: i64::MIN,
+            previous: 0.0,
+            overall: Moments::default(),
+            short: Yardstick::default(),
+            long: Yardstick::default(),
+            step: Yardstick::default(),
+            residual_sum: 0.0,
+            origin: 0.0,
+            day_visit: Visit::default(),
+            week_visit: Visit::default(),
+            policy: Policy::new(first),
+            count: 0,
+            mean_proof: Proof::default(),
+            day_proof: Proof::default(),
+            week_proof: Proof::default(),
+            residual_place: 0,
+            week: None,
+            residuals: [0.0; RESIDUALS],
+            seen: Seen::default(),
+            day: Profile::default(),
+        }
+    }
+
+    /// Measures `value` (finite) at `time`, decides what to tell, and learns. `basis` is left for questions. `None` for a
+    /// sample that is not later than the one before: it changes nothing.
+    pub(super) fn observe(
+        &mut self,
+        tuning: &Tuning,
+        time: Time,
+        value: f64,
+        basis: &mut Basis,
+    ) -> Option<(Scores, Alerts)> {
+        if time.timestamp <= self.last {
+            return None;
+        }
+        let value = value.clamp(-VALUE_MAX, VALUE_MAX);
+        if self.count == 0 {
+            self.origin = value;
+            self.previous = value;
+        }
+        self.count = self.count.saturating_add(1);
+        let forecast = self.forecast(time.local, value);
+        *basis = self.basis(&forecast);
+        let scores = basis.measure(tuning, &self.seen, value);
+        let alerts = self.policy.decide(
+            tuning.silence,
+            Scored {
+                timestamp: time.timestamp,
+                count: self.count,
+                level: scores.level,
+                spike: scores.spike,
+            },
+        );
+        self.learn(time, value, &forecast, &scores, basis);
+        Some((scores, alerts))
+    }
+
+    /// Samples so far.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Values seen, for [`Basis::band`].
+    pub(super) fn seen(&self) -> &Seen {
+        &self.seen
+    }
+
+    /// Time of the first sample.
+    pub(super) fn first(&self) -> i64 {
+        self.policy.first()
+    }
+
+    /// Memory in use, this struct included (bytes).
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val)
+    }
+
+    fn forecast(&self, local: i64, value: f64) -> Forecast {
+        let mean = if self.count == 1 { value } else { self.overall.mean };
+        let day = self.day.read(local, DAY_VISITS).map(|apart| self.origin + apart);
+        let week = self.week.as_ref().and_then(|week| week.read(local, WEEK_VISITS));
+        let week = week.map(|apart| self.origin + apart);
+        let (mut expected, mut season, mut least) = (mean, Season::None, self.mean_proof.error());
+        if let Some(day) = day.filter(|_| self.day_proof.is_below(DAY_PROOF * least)) {
+            (expected, season, least) = (day, Season::Day, self.day_proof.error());
+        }
+        if let Some(week) = week.filter(|_| self.week_proof.is_below(WEEK_PROOF * least)) {
+            (expected, season) = (week, Season::Week);
+        }
+        Forecast {
+            mean,
+            day,
+            week,
+            expected,
+            season,
+        }
+    }
+
+    fn basis(&self, forecast: &Forecast) -> Basis {
+        let place = usize::from(self.residual_place);
+        let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS]);
+        Basis {
+            expected: forecast.expected,
+            season: forecast.season,
+            count: self.count,
+            previous: self.previous,
+            origin: self.origin,
+            deviation: self.overall.deviation(),
+            short_sum: back(1) + back(2),
+            long_sum: self.residual_sum - back(RESIDUALS),
+            short: self.short,
+            long: self.long,
+            step: self.step,
+            new_value: None,
+        }
+    }
+
+    fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, basis: &mut Basis) {
+        let count = f64::from(self.count);
+        let gain = 1.0 / count.min(MEMORY_SAMPLES);
+        let (short, long) = basis.means(value);
+        let step = value - self.previous;
+        let known = self.count > YOUNG_SAMPLES;
+        let distance = |surprise: Surprise| known.then_some(surprise.distance);
+        self.short.learn(short, distance(scores.short), gain);
+        self.long.learn(long, distance(scores.long), gain);
+        if self.count > 1 {
+            let step_gain = 1.0 / (count - 1.0).min(MEMORY_SAMPLES);
+            self.step.learn_held(step, distance(scores.step), step_gain);
+            self.mean_proof.learn(value - forecast.mean);
+        }
+        if let Some(day) = forecast.day {
+            self.day_proof.learn(value - day);
+        }
+        if let Some(week) = forecast.week {
+            self.week_proof.learn(value - week);
+        }
+        let apart = single(value - self.origin);
+        if self.seen.learn(apart, scores.gap) {
+            basis.new_value = Some(apart);
+        }
+        self.overall.learn(value, gain);
+        self.day
+            .learn(&mut self.day_visit, time.local, value, self.origin, DAY_GAIN_LEAST);
+        if self.week.is_none() && time.timestamp - self.policy.first() >= WEEK_BEGINS_S {
+            self.week = Some(Box::default());
+        }
+        if let Some(week) = &mut self.week {
+            week.learn(&mut self.week_visit, time.local, value, self.origin, WEEK_GAIN_LEAST);
+        }
+        self.keep_residual(value - forecast.expected);
+        self.previous = value;
+        self.last = time.timestamp;
+        if self.count.is_power_of_two() {
+            self.move_origin();
+        }
+    }
+
+    fn keep_residual(&mut self, residual: f64) {
+        let place = usize::from(self.residual_place);
+        let residual = single(residual);
+        self.residual_sum += f64::from(residual) - f64::from(self.residuals[place]);
+        self.residuals[place] = residual;
+        self.residual_place += 1;
+        if usize::from(self.residual_place) == RESIDUALS {
+            self.residual_place = 0;
+            // What rounding has left of a giant goes with it.
+            self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
+        }
+    }
+
+    /// Makes the mean the origin, so that differences from it are small: now and then, as the first value may be an odd one.
+    fn move_origin(&mut self) {
+        let shift = self.origin - self.overall.mean;
+        self.origin = self.overall.mean;
+        self.seen.shift(shift);
+        self.day.shift(shift);
+        if let Some(week) = &mut self.week {
+            week.shift(shift);
+        }
+    }
+}
+
+impl Basis {
+    /// One for an engine that has seen nothing yet.
+    pub(super) fn new() -> Self {
+        Model::new(0).basis(&Forecast {
+            mean: 0.0,
+            day: None,
+            week: None,
+            expected: 0.0,
+            season: Season::None,
+        })
+    }
+
+    /// How far from usual `value` is in the place of the sample. `seen` holds what was seen before it.
+    fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
+        let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
+        if self.count <= YOUNG_SAMPLES {
+            return Scores {
+                gap,
+                ..Scores::default()
+            };
+        }
+        let (short_mean, long_mean) = self.means(value);
+        let step = value - self.previous;
+        let short = self.short.measure(short_mean);
+        let long = self.long.measure(long_mean);
+        let surprise = self.step.measure(step);
+        let apart = short.distance + short.rarity + long.distance + long.rarity;
+        let level =
+            LEVEL_SHARE * 0.5 * apart * tuning.level_scale + GAP_SHARE * (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
+        let spike = (surprise.distance + surprise.rarity) * tuning.spike_scale;
+        let signed = |surprise: Surprise, apart: f64| (surprise.distance + surprise.rarity) * apart.signum();
+        let level_sign = (signed(short, short_mean - self.short.moments.mean)
+            + signed(long, long_mean - self.long.moments.mean))
+        .signum();
+        let step_sign = (step - self.step.moments.mean).signum();
+        let distance = (value - self.expected).abs();
+        let counted = |score: f64, sign: f64| {
+            if tuning.counts(sign, distance, self.expected) {
+                score
+            } else {
+                0.0
+            }
+        };
+        Scores {
+            level: counted(level, level_sign),
+            spike: counted(spike, step_sign),
+            short,
+            long,
+            gap,
+            step: surprise,
+            level_sign,
+            step_sign,
+        }
+    }
+
+    /// The means of the last 3 and 24 residuals, were `value` the sample's.
+    fn means(&self, value: f64) -> (f64, f64) {
+        let residual = value - self.expected;
+        let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.count.min(most));
+        (
+            mean(self.short_sum, SHORT_RESIDUALS),
+            mean(self.long_sum, LONG_RESIDUALS),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,218 @@
+//! What the model makes of series.
+#![expect(clippy::float_cmp, reason = "what is the same is the same")]
+
+use proptest::prelude::*;
+
+use super::*;
+
+const ALL: Silence = Silence { samples: 0, lasts_s: 0 };
+
+/// A model, and what it was shown.
+struct Bench {
+    model: Model,
+    basis: Basis,
+    tuning: Tuning,
+    timestamp: i64,
+    step_s: i64,
+}
+
+impl Bench {
+    fn new(step_s: i64) -> Self {
+        Self {
+            model: Model::new(0),
+            basis: Basis::new(),
+            tuning: Tuning::new(1.0, Direction::Both, Floor::Absolute(0.0), ALL),
+            timestamp: 0,
+            step_s,
+        }
+    }
+
+    fn show(&mut self, value: f64) -> (Scores, Alerts) {
+        let time = Time {
+            timestamp: self.timestamp,
+            local: self.timestamp,
+        };
+        self.timestamp += self.step_s;
+        let seen = self.model.observe(&self.tuning, time, value, &mut self.basis);
+        seen.expect("time goes on")
+    }
+}
+
+/// A day's wave from 50 to 150, and a little that repeats with another period.
+fn wave(timestamp: i64) -> f64 {
+    let day = f64::from(i32::try_from(timestamp % 86_400).unwrap()) / 86_400.0;
+    let noise = f64::from(i32::try_from(timestamp / 60 * 7919 % 101).unwrap()) / 101.0 - 0.5;
+    100.0 + 50.0 * (std::f64::consts::TAU * day).sin() + 5.0 * noise
+}
+
+/// As that, and half as much at weekends.
+fn working_week(timestamp: i64) -> f64 {
+    let weekend = timestamp / 86_400 % 7 >= 5;
+    wave(timestamp) * if weekend { 0.5 } else { 1.0 }
+}
+
+fn shown(days: i64, value: impl Fn(i64) -> f64) -> Bench {
+    let mut bench = Bench::new(300);
+    while bench.timestamp < days * 86_400 {
+        bench.show(value(bench.timestamp));
+    }
+    bench
+}
+
+#[test]
+fn seasons_are_used_once_they_have_proved_themselves() {
+    let season = |days, value: fn(i64) -> f64| {
+        let bench = shown(days, value);
+        (
+            bench.basis.season,
+            (bench.basis.expected - value(bench.timestamp)).abs() < 20.0,
+        )
+    };
+    assert_eq!(season(1, wave).0, Season::None);
+    assert_eq!(season(3, wave), (Season::Day, true));
+    assert_eq!(season(39, working_week), (Season::Week, true));
+    assert_eq!(season(39, |timestamp| wave(timestamp * 7919)).0, Season::None);
+}
+
+#[test]
+fn a_spike_is_one_and_a_shift_another() {
+    let mut bench = shown(10, wave);
+    let (scores, alerts) = bench.show(wave(bench.timestamp) + 100.0);
+    assert!(
+        scores.spike > 1.0 && alerts.spike && scores.step_sign > 0.0,
+        "{scores:?}"
+    );
+
+    let mut bench = shown(10, wave);
+    let mut least = 0.0;
+    // It creeps up by less than the noise does.
+    let mut told = 0;
+    for _ in 0..150 {
+        least += 1.0;
+        let (scores, alerts) = bench.show(wave(bench.timestamp) - least);
+        assert!(!alerts.spike && scores.level.is_finite());
+        told += usize::from(alerts.level && scores.level_sign < 0.0);
+    }
+    assert_eq!(told, 2, "and again when 6 hours have gone");
+}
+
+#[test]
+fn a_value_among_usual_ones_that_was_never_seen_has_a_gap() {
+    let mut bench = Bench::new(60);
+    for place in 0..2000 {
+        bench.show(if place % 2 == 0 { 0.0 } else { 10.0 });
+    }
+    assert_eq!(bench.show(10.0).0.gap, 0.0);
+    assert!((bench.show(5.0).0.gap - 1.0).abs() < 0.01);
+    assert_eq!(bench.show(5.0).0.gap, 0.0);
+}
+
+#[test]
+fn only_the_wanted_direction_and_distance_score() {
+    let score = |direction, floor, change: f64| {
+        let mut bench = shown(10, wave);
+        bench.tuning = Tuning::new(1.0, direction, floor, ALL);
+        let (scores, alerts) = bench.show(wave(bench.timestamp) + change);
+        assert_eq!(alerts.spike, scores.spike >= 1.0);
+        scores.spike >= 1.0
+    };
+    let any = Floor::Absolute(0.0);
+    assert!(score(Direction::Above, any, 90.0) && !score(Direction::Above, any, -90.0));
+    assert!(!score(Direction::Below, any, 90.0) && score(Direction::Below, any, -90.0));
+    assert!(score(Direction::Both, Floor::Absolute(80.0), 90.0));
+    assert!(!score(Direction::Both, Floor::Absolute(110.0), 90.0));
+    assert!(score(Direction::Both, Floor::Relative(0.5), 90.0));
+    assert!(!score(Direction::Both, Floor::Relative(2.0), 90.0));
+}
+
+#[test]
+fn what_is_no_later_changes_nothing() {
+    let mut bench = shown(2, wave);
+    let before = bench.model.clone();
+    for timestamp in [bench.timestamp - 300, bench.timestamp - 301, 0, i64::MIN] {
+        let time = Time {
+            timestamp,
+            local: timestamp,
+        };
+        assert_eq!(bench.model.observe(&bench.tuning, time, 1e9, &mut bench.basis), None);
+    }
+    assert_eq!(bench.model, before);
+}
+
+#[test]
+fn the_first_other_value_of_a_constant_series_is_told() {
+    let mut bench = Bench::new(60);
+    for _ in 0..2000 {
+        let (scores, alerts) = bench.show(0.1);
+        assert_eq!((scores.level, scores.spike), (0.0, 0.0));
+        assert_eq!(alerts, Alerts::default());
+    }
+    let (_, alerts) = bench.show(0.2);
+    assert!(alerts.level && alerts.spike);
+}
+
+#[test]
+fn an_odd_first_value_is_forgotten() {
+    let mut bench = Bench::new(300);
+    bench.show(-1e6);
+    for _ in 0..100_000 {
+        bench.show(wave(bench.timestamp));
+    }
+    assert!(
+        (bench.basis.expected - wave(bench.timestamp - 300)).abs() < 20.0,
+        "{:?}",
+        bench.basis
+    );
+    assert!(bench.model.origin > 0.0, "{}", bench.model.origin);
+}
+
+#[test]
+fn a_model_is_small() {
+    assert!(size_of::<Model>() <= 900, "{}", size_of::<Model>());
+    assert!(shown(30, wave).model.memory_bytes() <= 1750);
+}
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => -100.0..100.0,
+        2 => Just(0.0),
+        1 => any::<f64>().prop_filter("finite", |value| value.is_finite()),
+        1 => prop_oneof![Just(1e300), Just(-1e300), Just(5e-324), Just(f64::MAX), Just(f64::MIN)],
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn scores_are_finite_whatever_is_shown(
+        values in proptest::collection::vec((any_value(), 1_u16..400, 1_i64..100_000), 1..40),
+    ) {
+        let mut bench = Bench::new(60);
+        for (value, times, step_s) in values {
+            bench.step_s = step_s;
+            for _ in 0..times {
+                let (scores, _) = bench.show(value);
+                prop_assert!(scores.level.is_finite() && scores.level >= 0.0, "{scores:?}");
+                prop_assert!(scores.spike.is_finite() && scores.spike >= 0.0, "{scores:?}");
+                prop_assert!(bench.basis.expected.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn residual_means_are_plain_means(values in proptest::collection::vec(-1e6..1e6, 1..200)) {
+        let mut bench = Bench::new(60);
+        let mut residuals: Vec<f64> = Vec::new();
+        for value in values {
+            bench.show(value);
+            residuals.push(value - bench.basis.expected);
+            let plain = |most: usize| {
+                let last = &residuals[residuals.len().saturating_sub(most)..];
+                last.iter().sum::<f64>() / f64::from(u32::try_from(last.len()).unwrap())
+            };
+            let (short, long) = bench.basis.means(value);
+            prop_assert!((short - plain(3)).abs() < 1.0);
+            prop_assert!((long - plain(24)).abs() < 1.0);
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Seasons: what is usual at this time of the day, or of the week.
+//!
+//! A profile holds the mean of each of its slots over the days or weeks that were seen. While time is within a slot the
+//! samples of the visit are summed up; when it has left, their mean goes into the slot. So a profile never knows the day
+//! that it is asked about. It is read between the centres of two slots, in a straight line.
+//!
+//! Values are differences from an origin that the caller keeps, in single precision. A read is two slots next to each other.
+
+use super::{
+    constants::{PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
+    single::single,
+};
+
+/// The means of `SLOTS` slots of `SLOT_S` seconds each.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Profile<const SLOTS: usize, const SLOT_S: i64> {
+    means: [f32; SLOTS],
+    /// Times that each slot has been visited.
+    visits: [u8; SLOTS],
+}
+
+/// The slot that time is in, and what was seen in it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Visit {
+    /// Number of the slot, counted through from 1970.
+    slot: i64,
+    sum: f64,
+    samples: u32,
+}
+
+/// How well predictions of one kind have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Proof {
+    /// Mean error.
+    error: f32,
+    samples: u16,
+}
+
+impl<const SLOTS: usize, const SLOT_S: i64> Default for Profile<SLOTS, SLOT_S> {
+    fn default() -> Self {
+        Self {
+            means: [0.0; SLOTS],
+            visits: [0; SLOTS],
+        }
+    }
+}
+
+impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
+    #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
+    const PERIOD_S: i64 = SLOTS as i64 * SLOT_S;
+
+    /// What is usual at `local`; `None` while neither of the two slots about it has been visited `least` times.
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a remainder is not negative, and small"
+    )]
+    pub(super) fn read(&self, local: i64, least: u8) -> Option<f64> {
+        // From the centre of the slot before to that of the next.
+        let within = (local - SLOT_S / 2).rem_euclid(Self::PERIOD_S);
+        let before = (within / SLOT_S) as usize;
+        let next = if before + 1 == SLOTS { 0 } else { before + 1 };
+        let way = (within % SLOT_S) as f64 / SLOT_S as f64;
+        let mean = |slot: usize| f64::from(self.means[slot]);
+        match (self.visits[before] >= least, self.visits[next] >= least) {
+            (true, true) => Some(mean(before) + way * (mean(next) - mean(before))),
+            (true, false) => Some(mean(before)),
+            (false, true) => Some(mean(next)),
+            (false, false) => None,
+        }
+    }
+
+    /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
+    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, value: f64, origin: f64, gain_least: f64) {
+        let slot = local.div_euclid(SLOT_S);
+        if slot != visit.slot {
+            self.end(visit, origin, gain_least);
+            *visit = Visit {
+                slot,
+                ..Visit::default()
+            };
+        }
+        visit.sum += value;
+        visit.samples = visit.samples.saturating_add(1);
+    }
+
+    /// Moves all by `shift`.
+    pub(super) fn shift(&mut self, shift: f64) {
+        for mean in &mut self.means {
+            *mean = single(f64::from(*mean) + shift);
+        }
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "a remainder is not negative, and small"
+    )]
+    fn end(&mut self, visit: &Visit, origin: f64, gain_least: f64) {
+        if visit.samples == 0 {
+            return;
+        }
+        let slot = visit.slot.rem_euclid(SLOTS as i64) as usize;
+        let visits = &mut self.visits[slot];
+        *visits = visits.saturating_add(1);
+        let gain = (1.0 / f64::from(*visits)).max(gain_least);
+        let mean = f64::from(self.means[slot]);
+        let seen = visit.sum / f64::from(visit.samples) - origin;
+        self.means[slot] = single(mean + gain * (seen - mean));
+    }
+}
+
+impl Default for Visit {
+    fn default() -> Self {
+        Self {
+            slot: i64::MIN,
+            sum: 0.0,
+            samples: 0,
+        }
+    }
+}
+
+impl Proof {
+    /// Takes in the error of one prediction.
+    pub(super) fn learn(&mut self, error: f64) {
+        let mut error = single(error.abs());
+        if self.error > 0.0 {
+            error = error.min(PROOF_ERROR_MAX * self.error);
+        }
+        self.samples = (self.samples + 1).min(PROOF_MEMORY_SAMPLES);
+        self.error += (error - self.error) / f32::from(self.samples);
+    }
+
+    /// Mean error.
+    pub(super) fn error(self) -> f32 {
+        self.error
+    }
+
+    /// Has it done so well that its error is below `bound`?
+    pub(super) fn is_below(self, bound: f32) -> bool {
+        self.samples > PROOF_SAMPLES && self.error < bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Day = Profile<48, 1800>;
+
+    /// A profile of `days` days, at one sample in ten minutes, of a value that is the hour of the day.
+    fn of_hours(days: i64, gain: f64) -> Day {
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        for local in (0..=days * 86_400).step_by(600) {
+            let hour = f64::from(i32::try_from(local % 86_400).unwrap()) / 3600.0;
+            profile.learn(&mut visit, local, hour, 100.0, gain);
+        }
+        profile
+    }
+
+    #[test]
+    fn between_the_centres_it_is_a_straight_line() {
+        let profile = of_hours(3, 0.15);
+        // The slot from 6:00 holds 6:00, 6:10 and 6:20, hence 6:10 on average.
+        let expected = |hour: f64| hour - 5.0 / 60.0 - 100.0;
+        for (local, hour) in [
+            (22_500, 6.25),
+            (23_400, 6.5),
+            (24_300, 6.75),
+            (86_400 * 9 + 23_400, 6.5),
+        ] {
+            let found = profile.read(local, 1).unwrap();
+            assert!((found - expected(hour)).abs() < 1e-4, "{found} at {hour}");
+        }
+    }
+
+    #[test]
+    fn a_day_is_known_once_it_is_over() {
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        profile.learn(&mut visit, 900, 5.0, 0.0, 0.15);
+        assert_eq!(profile.read(900, 1), None);
+        profile.learn(&mut visit, 2700, 7.0, 0.0, 0.15);
+        assert_eq!(profile.read(900, 1), Some(5.0));
+        assert_eq!(profile.read(1800, 1), Some(5.0), "the slot after it is not known yet");
+        assert_eq!(profile.read(900, 2), None);
+        // The same slot a day later: the first weighs as much as the second.
+        profile.learn(&mut visit, 86_400 + 900, 9.0, 0.0, 0.15);
+        profile.learn(&mut visit, 86_400 + 2700, 9.0, 0.0, 0.15);
+        assert_eq!(profile.read(900, 2), Some(7.0));
+    }
+
+    #[test]
+    fn a_new_day_weighs_no_less_than_its_least() {
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        for day in 0..40 {
+            let value = if day < 30 { 0.0 } else { 1.0 };
+            profile.learn(&mut visit, day * 86_400 + 900, value, 0.0, 0.15);
+        }
+        let expected = 1.0 - 0.85_f64.powi(9);
+        assert!((profile.read(900, 1).unwrap() - expected).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_origin_can_move() {
+        let mut profile = of_hours(2, 0.15);
+        let before = profile.read(30_000, 1).unwrap();
+        profile.shift(100.0);
+        assert!((profile.read(30_000, 1).unwrap() - before - 100.0).abs() < 1e-4);
+    }
+
+    #[test]
+    fn a_proof_takes_samples_and_forgives_a_giant() {
+        let mut proof = Proof::default();
+        for _ in 0..100 {
+            proof.learn(1.0);
+        }
+        assert!(!proof.is_below(1.1));
+        proof.learn(1.0);
+        assert!(proof.is_below(1.1) && !proof.is_below(1.0));
+        proof.learn(1e30);
+        assert!(proof.is_below(1.1), "{}", proof.error());
+    }
+}
