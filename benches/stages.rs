@@ -35,6 +35,8 @@ const BEGIN: i64 = 1_700_000_000;
 const RECEIVED: i64 = 4_000_000_000;
 const SPAN_S: i64 = 24 * 3600;
 const COLD_SERIES: usize = 8_000;
+/// Samples that a window compresses together.
+const BLOCK_SAMPLES: usize = 256;
 /// Samples of one series that make a chunk.
 const ONE_SERIES_CHUNK: usize = 1_024;
 
@@ -75,17 +77,77 @@ fn reader(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A full window without a detector.
+/// Full windows without a detector, and without a look ahead at what the next push will read.
 fn window(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("window");
-    group.throughput(Throughput::Elements(1));
-    let mut scratch = Scratch::default();
-    let mut window = Window::new(SPAN_S);
-    let mut traffic = Traffic::new(0..1, BEGIN, None);
-    let mut push = |samples: usize| {
+    group.throughput(Throughput::Elements(1)).sample_size(20);
+    for (heat, count) in [
+        ("hot".to_owned(), 1),
+        (format!("cold/{}-windows", cold_series()), cold_series()),
+    ] {
+        for (kind, statistics) in [("samples", false), ("statistics", true)] {
+            let mut prepared = None;
+            group.bench_function(format!("push/{heat}/{kind}"), |bencher| {
+                let windows = prepared.get_or_insert_with(|| Pushed::full(count, statistics));
+                bencher.iter_custom(|samples| windows.time_pushes(samples));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// Windows, and what is pushed to them.
+struct Pushed {
+    windows: Vec<Window>,
+    traffic: Traffic,
+    scratch: Scratch,
+}
+
+impl Pushed {
+    fn full(count: usize, statistics: bool) -> Self {
+        let new = if statistics {
+            Window::with_statistics
+        } else {
+            Window::new
+        };
+        let mut pushed = Self {
+            windows: (0..count).map(|_| new(SPAN_S)).collect(),
+            traffic: Traffic::new(0..count, BEGIN, None),
+            scratch: Scratch::default(),
+        };
+        // So that not all compress a block in the same round.
+        for (place, window) in pushed.windows.iter_mut().enumerate() {
+            for age in (1..i64::try_from(place % BLOCK_SAMPLES).expect("few")).rev() {
+                let point = Point {
+                    timestamp: BEGIN - age * STEP_S,
+                    value: 0.0,
+                };
+                window.push(point, &mut pushed.scratch, |_| {}).expect("it is newer");
+            }
+        }
+        for _ in 0..=DAY_SAMPLES {
+            pushed.push(1);
+        }
+        pushed
+    }
+
+    /// Pushes at least so many samples, and gives the time that so many took.
+    fn time_pushes(&mut self, samples: u64) -> Duration {
+        let mut elapsed = Duration::ZERO;
+        let mut pushed = 0;
+        while pushed < samples {
+            let rounds = (ONE_SERIES_CHUNK / self.windows.len()).max(1);
+            elapsed += self.push(rounds);
+            pushed += (rounds * self.windows.len()) as u64;
+        }
+        share(elapsed, samples, pushed)
+    }
+
+    /// Pushes the next samples to all windows. Gives the time that took.
+    fn push(&mut self, rounds: usize) -> Duration {
         let mut lines = Vec::new();
-        for _ in 0..samples {
-            traffic.round(&mut lines);
+        for _ in 0..rounds {
+            self.traffic.round(&mut lines);
         }
         let points: Vec<Point> = lines_of(&lines)
             .map(|line| line::parse(line, RECEIVED).expect("it is well-formed"))
@@ -95,20 +157,17 @@ fn window(criterion: &mut Criterion) {
             })
             .collect();
         let begun = Instant::now();
-        for point in points {
-            window
-                .push(point, &mut scratch, |old| {
-                    black_box(old);
-                })
-                .expect("it is newer");
+        for round in points.chunks(self.windows.len()) {
+            for (window, &point) in self.windows.iter_mut().zip(round) {
+                window
+                    .push(point, &mut self.scratch, |old| {
+                        black_box(old);
+                    })
+                    .expect("it is newer");
+            }
         }
         begun.elapsed()
-    };
-    push(DAY_SAMPLES);
-    group.bench_function("push/full", |bencher| {
-        bencher.iter_custom(|samples| push(usize::try_from(samples).expect("a count")));
-    });
-    group.finish();
+    }
 }
 
 /// What every sample costs on the thread of its shard.
@@ -124,10 +183,7 @@ fn shard(criterion: &mut Criterion) {
             Fed::full(8, nine(), recordings.as_ref())
         });
     }
-    let series = std::env::var("SKYRELAY_BENCH_SERIES").ok();
-    let series = series.map_or(COLD_SERIES, |series| {
-        series.parse().expect("SKYRELAY_BENCH_SERIES is a number")
-    });
+    let series = cold_series();
     bench_samples(&mut group, &format!("nine/cold/{series}-series"), || {
         Fed::full(series, nine(), None)
     });
@@ -320,6 +376,13 @@ fn nine() -> Vec<Definition> {
         name: "nine".into(),
         kind: Kind::Skyline(skyline::Settings::default()),
     }]
+}
+
+/// Series that are more than a cache holds.
+fn cold_series() -> usize {
+    std::env::var("SKYRELAY_BENCH_SERIES").map_or(COLD_SERIES, |series| {
+        series.parse().expect("SKYRELAY_BENCH_SERIES is a number")
+    })
 }
 
 /// The time of `wanted` samples, when `all` took `elapsed`.

@@ -96,6 +96,15 @@ impl Engine {
         }
     }
 
+    /// Do its detectors read a window's running statistics? Then [`Self::expire`] is called as well.
+    pub fn needs_statistics(&self) -> bool {
+        match self {
+            Self::Skyline(_) => true,
+            #[cfg(test)]
+            Self::Scripted => false,
+        }
+    }
+
     /// `point` is about to leave the window: the oldest there is.
     pub fn expire(&mut self, state: &mut State, point: Point) {
         match (self, state) {

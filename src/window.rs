@@ -1,4 +1,5 @@
-//! Rolling windows: the recent past of one series, with statistics kept up to date sample by sample.
+//! Rolling windows: the recent past of one series, and where detectors need it, statistics of it that are kept up to date
+//! sample by sample.
 //!
 //! Knows nothing of names, detectors, clocks or sockets: time is the samples' own.
 //!
@@ -12,38 +13,30 @@
 //! ```
 //!
 //! * A window holds the samples that are less than `span` older than the newest one.
-//! * `push` is O(1), however long the window. It reads one sample back at the expiry edge for each that leaves.
+//! * `push` is O(1), however long the window.
 //! * Edges step through compressed blocks a sample at a time; no block is held in the clear but the open one.
-//! * Sums are double-double (see `moments`), and built anew when a giant has left, so they do not drift.
-//! * The values in order of size are kept only while somebody asks about them.
+//! * A window without statistics has no edges: blocks go whole, and what of the oldest is too old is left out in reading.
 
 mod block;
 mod double_double;
+mod edge;
 mod line_fit;
 mod moments;
 mod open;
 mod ordered;
+mod running;
+mod samples;
 
-use std::collections::VecDeque;
-
-use block::Block;
 pub(crate) use double_double::DoubleDouble;
+pub(crate) use edge::Edge;
 pub(crate) use line_fit::LineFit;
-use line_fit::LineSums;
 pub(crate) use moments::Moments;
-use open::Open;
 pub(crate) use ordered::Ordered;
-
-/// Samples that wait uncompressed. Longer blocks would compress a little better, and cost more than that while open.
-const OPEN_LEN_MAX: usize = 256;
-const _: () = assert!(OPEN_LEN_MAX <= block::BLOCK_LEN, "what waits fits a block");
-
-/// Samples after which the values in order are given up when nobody has asked for them: to keep them up to date for about
-/// so long costs what putting them in order does.
-const ORDER_IDLE_SAMPLES: u16 = 64;
+use running::Running;
+use samples::Samples;
 
 /// Values at the end of a window that are kept at hand.
-pub const TAIL_LEN: usize = 3;
+pub(crate) const TAIL_LEN: usize = 3;
 
 /// A value, and when it was measured (seconds since 1970).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -75,35 +68,8 @@ pub enum OutOfOrder {
 #[derive(Debug)]
 pub struct Window {
     span_s: i64,
-    moments: Moments,
-    line: LineSums,
-    expiry: Edge,
-    open: Open,
-    /// Sequence number of the first sample of the open block, those gone included.
-    open_begins: u32,
-    /// The newest last; as many as there are.
-    tail: [Point; TAIL_LEN],
-    /// Equal values at the end, those gone included.
-    equal_run: u32,
-    sealed: VecDeque<Block>,
-    /// Sequence number of the first sample of the first sealed block.
-    sealed_begins: u32,
-    /// Blocks dropped so far: the number of the first sealed one.
-    sealed_dropped: u32,
-    ordered: Option<Box<Ordered>>,
-    /// Samples since they were asked for.
-    order_idle: u16,
-}
-
-/// A place in a window, from which samples are read in order, one at a time, whatever happens to the window meanwhile.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Edge {
-    /// Sequence number of the sample to come.
-    sequence: u32,
-    /// The sample to come, once it has been read.
-    next: Option<Point>,
-    /// Number of the block that `cursor` is in, and the cursor behind `next`.
-    decoding: Option<(u32, block::Cursor)>,
+    samples: Samples,
+    running: Option<Box<Running>>,
 }
 
 impl Window {
@@ -112,67 +78,54 @@ impl Window {
         assert!(span_s > 0, "a window reaches back at least a second");
         Self {
             span_s,
-            moments: Moments::default(),
-            line: LineSums::default(),
-            expiry: Edge::default(),
-            open: Open::default(),
-            open_begins: 0,
-            tail: [Point::default(); TAIL_LEN],
-            equal_run: 0,
-            sealed: VecDeque::new(),
-            sealed_begins: 0,
-            sealed_dropped: 0,
-            ordered: None,
-            order_idle: 0,
+            samples: Samples::default(),
+            running: None,
         }
     }
 
-    /// Adds a sample with a finite value, and takes out those it makes too old: `expired` is called for each, oldest
-    /// first, before the new one is in.
+    /// The same, with running statistics: for a sample that comes, one that goes is read back.
+    pub fn with_statistics(span_s: i64) -> Self {
+        Self {
+            running: Some(Box::default()),
+            ..Self::new(span_s)
+        }
+    }
+
+    /// Adds a sample with a finite value, and takes out those it makes too old. With statistics, `expired` is called for
+    /// each of these, oldest first, before the new one is in.
     ///
     /// # Errors
     /// When the sample is not newer than all others. The window is as it was.
-    pub fn push(
-        &mut self,
-        point: Point,
-        scratch: &mut Scratch,
-        mut expired: impl FnMut(Point),
-    ) -> Result<(), OutOfOrder> {
-        if self.is_known(point.timestamp) {
-            return Err(if point.timestamp == self.tail[TAIL_LEN - 1].timestamp {
-                OutOfOrder::Duplicate
-            } else {
-                OutOfOrder::Late
-            });
+    pub fn push(&mut self, point: Point, scratch: &mut Scratch, expired: impl FnMut(Point)) -> Result<(), OutOfOrder> {
+        self.samples.check(point.timestamp)?;
+        let horizon = point.timestamp.saturating_sub(self.span_s);
+        if let Some(running) = &mut self.running {
+            running.expire(&self.samples, horizon, expired);
         }
-        self.expire(point.timestamp.saturating_sub(self.span_s), &mut expired);
-        self.append(point, scratch);
+        self.samples.drop_until(horizon);
+        self.samples.push(point, horizon, scratch);
+        if let Some(running) = &mut self.running {
+            running.add(point);
+        }
         Ok(())
     }
 
-    /// Samples in the window.
+    /// Samples in the window. Without statistics, costs the oldest block.
     pub fn len(&self) -> usize {
-        self.moments.count() as usize
+        match &self.running {
+            Some(running) => running.len(),
+            None => self.samples.count_after(self.horizon()),
+        }
     }
 
     /// Is there no sample?
     pub fn is_empty(&self) -> bool {
-        self.moments.count() == 0
-    }
-
-    /// The newest samples, at most [`TAIL_LEN`], the newest last.
-    pub fn tail(&self) -> &[Point] {
-        &self.tail[TAIL_LEN - self.len().min(TAIL_LEN)..]
+        self.last().is_none()
     }
 
     /// The newest sample.
     pub fn last(&self) -> Option<Point> {
-        self.tail().last().copied()
-    }
-
-    /// Equal values at the end of the window.
-    pub fn equal_run(&self) -> usize {
-        (self.equal_run as usize).min(self.len())
+        self.samples.last()
     }
 
     /// All samples, oldest first.
@@ -189,16 +142,43 @@ impl Window {
 
     /// Memory in use, this struct included (bytes).
     pub fn memory_bytes(&self) -> usize {
-        size_of::<Self>()
-            + self.open.heap_bytes()
-            + self.sealed.capacity() * size_of::<Block>()
-            + self.sealed.iter().map(Block::size_bytes).sum::<usize>()
-            + self.ordered.as_ref().map_or(0, |_| self.len() * size_of::<f64>())
+        let running = self.running.as_ref().map_or(0, |running| running.memory_bytes());
+        size_of::<Self>() + self.samples.heap_bytes() + running
+    }
+
+    /// Calls `each` for the samples at or after `timestamp`, oldest first.
+    pub(crate) fn each_since(&self, timestamp: i64, each: impl FnMut(Point)) {
+        self.samples.each_since(timestamp.max(self.horizon() + 1), each);
+    }
+
+    /// Reads a little of each cache line that `push` reads (see [`crate::shard`]).
+    pub(crate) fn touch(&self) -> u64 {
+        let running = self.running.as_ref().map_or(0, |running| running.touch());
+        self.samples.touch() ^ running
+    }
+
+    /// Samples at or before this time are gone.
+    fn horizon(&self) -> i64 {
+        self.last()
+            .map_or(i64::MIN, |last| last.timestamp.saturating_sub(self.span_s))
+    }
+}
+
+/// What only a window with statistics knows.
+impl Window {
+    /// The newest samples, at most [`TAIL_LEN`], the newest last.
+    pub(crate) fn tail(&self) -> &[Point] {
+        self.running().tail()
+    }
+
+    /// Equal values at the end of the window.
+    pub(crate) fn equal_run(&self) -> usize {
+        self.running().equal_run()
     }
 
     /// The oldest `count` samples, oldest first.
     pub(crate) fn oldest(&self, count: usize) -> impl Iterator<Item = Point> {
-        let mut edge = self.expiry;
+        let mut edge = *self.running().expiry();
         (0..count).map_while(move |_| {
             let point = edge.peek(self)?;
             edge.advance();
@@ -208,232 +188,47 @@ impl Window {
 
     /// Mean and deviation of all samples.
     pub(crate) fn moments(&self) -> &Moments {
-        &self.moments
+        self.running().moments()
     }
 
     /// The straight line through all samples; `None` while there are none.
     pub(crate) fn line_fit(&self) -> Option<LineFit> {
-        self.line.fit(&self.moments)
+        self.running().line_fit()
     }
 
     /// The values in order of size: sorted now if nobody has asked of late, kept up to date from now on, and given up
     /// when nobody asks any more.
     pub(crate) fn ordered(&mut self) -> &Ordered {
-        self.order_idle = 0;
-        if self.ordered.is_none() {
-            let values = self.points().iter().map(|point| point.value).collect();
-            self.ordered = Some(Box::new(Ordered::new(values)));
-        }
-        self.ordered.as_ref().expect("just put there")
+        let horizon = self.horizon();
+        let running = self.running.as_mut().expect(STATISTICS);
+        running.ordered(&self.samples, horizon)
     }
 
     /// Gives back what [`Self::ordered`] keeps.
     pub(crate) fn forget_order(&mut self) {
-        self.ordered = None;
+        if let Some(running) = &mut self.running {
+            running.forget_order();
+        }
     }
 
     /// Are the values kept in order of size?
     pub(crate) fn keeps_order(&self) -> bool {
-        self.ordered.is_some()
+        self.running.as_ref().is_some_and(|running| running.keeps_order())
     }
 
-    /// Calls `each` for the samples at or after `timestamp`, oldest first.
-    pub(crate) fn each_since(&self, timestamp: i64, mut each: impl FnMut(Point)) {
-        let young = |block: &&Block| block.last_timestamp() >= timestamp;
-        let blocks = self.sealed.iter().rev().take_while(young).count();
-        let skipped = self.sealed.len() - blocks;
-        // Of the first block, the samples before the expiry edge are gone.
-        let mut gone = if skipped == 0 {
-            self.expiry.sequence.saturating_sub(self.sealed_begins)
-        } else {
-            0
-        };
-        for block in self.sealed.iter().skip(skipped) {
-            block.decode(|at, value| {
-                if gone > 0 {
-                    gone -= 1;
-                } else if at >= timestamp {
-                    each(Point { timestamp: at, value });
-                }
-            });
-        }
-        let first_open = self.expiry.sequence.saturating_sub(self.open_begins) as usize;
-        self.open
-            .points_from(first_open)
-            .filter(|point| point.timestamp >= timestamp)
-            .for_each(each);
-    }
-
-    /// Reads a little of each cache line that `push` reads (see [`crate::shard`]).
-    pub(crate) fn touch(&self) -> u64 {
-        let here = self.moments.count() ^ self.equal_run ^ self.sealed_dropped ^ self.expiry.sequence;
-        u64::from(here) ^ self.tail[0].timestamp.unsigned_abs() ^ self.open.touch()
-    }
-
-    fn is_known(&self, timestamp: i64) -> bool {
-        !self.is_empty() && timestamp <= self.tail[TAIL_LEN - 1].timestamp
-    }
-
-    /// Takes out the samples at or before `horizon`.
-    fn expire(&mut self, horizon: i64, expired: &mut impl FnMut(Point)) {
-        let mut worn = false;
-        while let Some(point) = self.peek_expiry().filter(|point| point.timestamp <= horizon) {
-            expired(point);
-            self.line.remove(point, &self.moments);
-            self.moments.remove(point.value);
-            if let Some(ordered) = &mut self.ordered {
-                ordered.remove(point.value);
-            }
-            self.expiry.advance();
-            worn |= self.moments.is_worn();
-        }
-        self.drop_blocks();
-        if worn {
-            self.sum_anew();
-        }
-    }
-
-    fn peek_expiry(&mut self) -> Option<Point> {
-        // The edge is part of the window it reads: taken out while it looks.
-        let mut edge = self.expiry;
-        let point = edge.peek(self);
-        self.expiry = edge;
-        point
-    }
-
-    /// Lets go of the blocks that the expiry edge has left behind.
-    fn drop_blocks(&mut self) {
-        while let Some(block) = self.sealed.front() {
-            let end = self.sealed_begins + sequence_count(block.len());
-            if end > self.expiry.sequence {
-                break;
-            }
-            self.sealed_begins = end;
-            self.sealed_dropped += 1;
-            self.sealed.pop_front();
-        }
-    }
-
-    fn append(&mut self, point: Point, scratch: &mut Scratch) {
-        self.order_idle = self.order_idle.saturating_add(1);
-        if self.order_idle > ORDER_IDLE_SAMPLES {
-            self.ordered = None;
-        }
-        if self.open.len() >= OPEN_LEN_MAX || !self.open.takes(point.timestamp) {
-            self.seal(scratch);
-        }
-        #[expect(clippy::float_cmp, reason = "a run is of values that are the same")]
-        let repeats = self.equal_run > 0 && self.tail[TAIL_LEN - 1].value == point.value;
-        self.equal_run = if repeats { self.equal_run.saturating_add(1) } else { 1 };
-        self.tail.rotate_left(1);
-        self.tail[TAIL_LEN - 1] = point;
-        self.open.push(point);
-        self.moments.add(point.value);
-        self.line.add(point, &self.moments);
-        if let Some(ordered) = &mut self.ordered {
-            ordered.add(point.value);
-        }
-    }
-
-    /// Compresses what is left of the open block and begins another.
-    fn seal(&mut self, scratch: &mut Scratch) {
-        let open = std::mem::take(&mut self.open);
-        let gone = self.expiry.sequence.saturating_sub(self.open_begins);
-        if self.sealed.is_empty() {
-            self.sealed_begins = self.open_begins + gone;
-        }
-        scratch.timestamps.clear();
-        scratch.values.clear();
-        for point in open.points_from(gone as usize) {
-            scratch.timestamps.push(point.timestamp);
-            scratch.values.push(point.value);
-        }
-        if !scratch.values.is_empty() {
-            self.sealed
-                .push_back(Block::seal(&scratch.timestamps, &scratch.values, &mut scratch.block));
-        }
-        self.open_begins += sequence_count(open.len());
-    }
-
-    /// Builds the sums from the samples.
-    fn sum_anew(&mut self) {
-        let mut moments = Moments::default();
-        let mut line = LineSums::default();
-        self.each_since(i64::MIN, |point| {
-            moments.add(point.value);
-            line.add(point, &moments);
-        });
-        self.moments = moments;
-        self.line = line;
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect(STATISTICS)
     }
 }
 
-impl Edge {
-    /// The sample at the edge; `None` while the edge is at the end of the window.
-    pub(crate) fn peek(&mut self, window: &Window) -> Option<Point> {
-        if self.sequence < window.expiry.sequence {
-            // The window has moved past this edge.
-            *self = window.expiry;
-        }
-        if self.next.is_none() {
-            self.next = self.read(window);
-        }
-        self.next
-    }
-
-    /// Goes on to the next sample, after `peek` has shown this one.
-    pub(crate) fn advance(&mut self) {
-        debug_assert!(self.next.is_some(), "an edge goes on only from what it has seen");
-        self.next = None;
-        self.sequence += 1;
-    }
-
-    fn read(&mut self, window: &Window) -> Option<Point> {
-        if let Some(place) = self.sequence.checked_sub(window.open_begins) {
-            self.decoding = None;
-            return window.open.get(place as usize);
-        }
-        let (number, cursor) = match &mut self.decoding {
-            Some(decoding) => decoding,
-            None => self.decoding.insert(window.locate(self.sequence)),
-        };
-        loop {
-            let block = &window.sealed[(*number - window.sealed_dropped) as usize];
-            if let Some((timestamp, value)) = cursor.next(block) {
-                return Some(Point { timestamp, value });
-            }
-            *number += 1;
-            *cursor = window.sealed[(*number - window.sealed_dropped) as usize].cursor();
-        }
-    }
-}
-
-impl Window {
-    /// Number of the sealed block that holds the sample `sequence`, and a cursor in front of it.
-    fn locate(&self, sequence: u32) -> (u32, block::Cursor) {
-        let mut begins = self.sealed_begins;
-        for (number, block) in (self.sealed_dropped..).zip(&self.sealed) {
-            let end = begins + sequence_count(block.len());
-            if sequence < end {
-                let mut cursor = block.cursor();
-                for _ in begins..sequence {
-                    cursor.next(block);
-                }
-                return (number, cursor);
-            }
-            begins = end;
-        }
-        unreachable!("sample {sequence} lies before the open block and after the oldest")
-    }
-}
-
-fn sequence_count(samples: usize) -> u32 {
-    u32::try_from(samples).expect("a block is short")
-}
+/// Why statistics are there when they are asked for.
+const STATISTICS: &str = "an engine that reads statistics says that it needs them";
 
 #[cfg(test)]
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 mod tests {
+    use std::collections::VecDeque;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -460,7 +255,8 @@ mod tests {
         #[test]
         fn a_window_is_the_samples_of_its_span(steps in steps(), seed in any::<u64>()) {
             let mut scratch = Scratch::default();
-            let mut window = Window::new(SPAN_S);
+            let mut window = Window::with_statistics(SPAN_S);
+            let mut bare = Window::new(SPAN_S);
             let mut plain: VecDeque<Point> = VecDeque::new();
             let mut younger = Edge::default();
             let mut passed: Vec<Point> = Vec::new();
@@ -478,6 +274,9 @@ mod tests {
                 plain.push_back(point);
                 prop_assert_eq!(&expired, &expected);
                 prop_assert_eq!(window.len(), plain.len());
+                prop_assert_eq!(window.last(), Some(point));
+                bare.push(point, &mut scratch, |_| {}).unwrap();
+                prop_assert_eq!(bare.last(), Some(point));
                 passed.retain(|point| point.timestamp > timestamp - SPAN_S);
                 while let Some(old) = younger.peek(&window).filter(|old| old.timestamp < timestamp - YOUNGER_S) {
                     passed.push(old);
@@ -490,7 +289,10 @@ mod tests {
                     prop_assert_eq!(window.points(), Vec::from(plain.clone()));
                     let since = timestamp - 300;
                     let recent: Vec<_> = plain.iter().copied().filter(|point| point.timestamp >= since).collect();
-                    prop_assert_eq!(window.points_since(since), recent);
+                    prop_assert_eq!(&window.points_since(since), &recent);
+                    prop_assert_eq!(bare.len(), plain.len());
+                    prop_assert_eq!(bare.points(), Vec::from(plain.clone()));
+                    prop_assert_eq!(&bare.points_since(since), &recent);
                     let anew: Moments = plain.iter().map(|point| point.value).collect();
                     close(window.moments().mean(), anew.mean(), 1e6);
                     close(window.moments().sample_deviation(), anew.sample_deviation(), 1e6);
@@ -508,7 +310,7 @@ mod tests {
     }
 
     fn window_of(values: &[f64]) -> Window {
-        let mut window = Window::new(SPAN_S);
+        let mut window = Window::with_statistics(SPAN_S);
         for (&value, timestamp) in values.iter().zip((0..).step_by(10)) {
             window
                 .push(Point { timestamp, value }, &mut Scratch::default(), |_| {})
@@ -525,6 +327,23 @@ mod tests {
         assert_eq!(push(5), Err(OutOfOrder::Late));
         assert_eq!(push(11), Ok(()));
         assert_eq!(window.len(), 3);
+    }
+
+    #[test]
+    fn a_window_without_statistics_holds_no_more_than_a_block_of_what_is_gone() {
+        let mut window = Window::new(SPAN_S);
+        let mut most = 0;
+        for timestamp in 0..50_000 {
+            let value = (timestamp % 251) as f64;
+            window
+                .push(Point { timestamp, value }, &mut Scratch::default(), |_| {
+                    panic!("nothing is read back")
+                })
+                .unwrap();
+            most = most.max(window.samples.count_after(i64::MIN));
+        }
+        assert_eq!(window.len(), 3600);
+        assert!((3600..3600 + 2 * 256).contains(&most), "{most} samples are held");
     }
 
     #[test]

@@ -66,8 +66,14 @@ impl Watched {
             state: engines[detector].new_state(),
             open: false,
         };
+        let needs_statistics = detectors.iter().any(|&detector| engines[detector].needs_statistics());
+        let window = if needs_statistics {
+            Window::with_statistics(span_s)
+        } else {
+            Window::new(span_s)
+        };
         Self {
-            window: Window::new(span_s),
+            window,
             judges: detectors.iter().map(judge).collect(),
         }
     }

@@ -143,7 +143,6 @@ impl Block {
     }
 
     /// Timestamp of the first sample (seconds).
-    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
     pub(crate) fn first_timestamp(&self) -> i64 {
         Layout::read(&self.bytes).first_timestamp
     }

@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn a_giant_that_came_first_is_forgotten() {
         for giant in [1e12, 1e15, 1.844_674_407_370_955_2e19, 1e40] {
-            let mut window = Window::new(86_400);
+            let mut window = Window::with_statistics(86_400);
             let (mut moving, mut weights) = (MovingMoments::default(), Weights::new(50.0));
             let mut scratch = Scratch::default();
             let mut push = |timestamp, value| {

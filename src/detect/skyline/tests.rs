@@ -22,7 +22,7 @@ impl Followed {
         Self {
             engine: Engine::new(settings.clone()),
             state: State::default(),
-            window: Window::new(span_s),
+            window: Window::with_statistics(span_s),
             scratch: Scratch::default(),
         }
     }

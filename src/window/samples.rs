@@ -1,0 +1,149 @@
+//! The samples themselves: sealed blocks, and behind them the open one.
+//!
+//! Knows nothing of statistics. What is too old goes by whole blocks: a sample may stay for as long as another of its
+//! block is young enough, and who reads says from when on.
+//!
+//! * The open block holds the newest sample at least, once there is one.
+//! * To add a sample reads neither a sealed block nor the list of them, unless one is full or gone.
+
+use std::collections::VecDeque;
+
+use super::{OutOfOrder, Point, Scratch, block::Block, open::Open};
+
+/// Samples that wait uncompressed. Longer blocks would compress a little better, and cost more than that while open.
+const OPEN_LEN_MAX: usize = 256;
+const _: () = assert!(OPEN_LEN_MAX <= super::block::BLOCK_LEN, "what waits fits a block");
+
+/// Samples in order of time, each with a sequence number that stays the same as long as it is here.
+#[derive(Debug)]
+pub(super) struct Samples {
+    pub(super) open: Open,
+    /// Timestamp of the last sample of the first sealed block; the end of time while there is none.
+    first_block_ends: i64,
+    pub(super) sealed: VecDeque<Block>,
+    /// Sequence number of the first sample of the open block.
+    pub(super) open_begins: u32,
+    /// Sequence number of the first sample of the first sealed block.
+    pub(super) sealed_begins: u32,
+    /// Blocks dropped so far: the number of the first sealed one.
+    pub(super) sealed_dropped: u32,
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self {
+            open: Open::default(),
+            first_block_ends: i64::MAX,
+            sealed: VecDeque::new(),
+            open_begins: 0,
+            sealed_begins: 0,
+            sealed_dropped: 0,
+        }
+    }
+}
+
+impl Samples {
+    /// The newest.
+    pub(super) fn last(&self) -> Option<Point> {
+        self.open.get(self.open.len().checked_sub(1)?)
+    }
+
+    /// Is a sample of this time newer than all others?
+    pub(super) fn check(&self, timestamp: i64) -> Result<(), OutOfOrder> {
+        match self.last() {
+            Some(last) if timestamp == last.timestamp => Err(OutOfOrder::Duplicate),
+            Some(last) if timestamp < last.timestamp => Err(OutOfOrder::Late),
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds a sample that is newer than all others. Those at or before `horizon` are too old to be sealed.
+    pub(super) fn push(&mut self, point: Point, horizon: i64, scratch: &mut Scratch) {
+        if self.open.len() >= OPEN_LEN_MAX || !self.open.takes(point.timestamp) {
+            self.seal(horizon, scratch);
+        }
+        self.open.push(point);
+    }
+
+    /// Lets go of the blocks that end at or before `horizon`.
+    pub(super) fn drop_until(&mut self, horizon: i64) {
+        while self.first_block_ends <= horizon {
+            if let Some(block) = self.sealed.pop_front() {
+                self.sealed_begins += sequence_count(block.len());
+                self.sealed_dropped += 1;
+            }
+            self.first_block_ends = self.sealed.front().map_or(i64::MAX, Block::last_timestamp);
+        }
+    }
+
+    /// Calls `each` for the samples at or after `timestamp`, oldest first.
+    pub(super) fn each_since(&self, timestamp: i64, mut each: impl FnMut(Point)) {
+        let young = |block: &&Block| block.last_timestamp() >= timestamp;
+        let blocks = self.sealed.iter().rev().take_while(young).count();
+        for block in self.sealed.iter().skip(self.sealed.len() - blocks) {
+            block.decode(|at, value| {
+                if at >= timestamp {
+                    each(Point { timestamp: at, value });
+                }
+            });
+        }
+        self.open
+            .points_from(0)
+            .filter(|point| point.timestamp >= timestamp)
+            .for_each(each);
+    }
+
+    /// Samples after `horizon`. Reads the blocks that are not after it as a whole.
+    pub(super) fn count_after(&self, horizon: i64) -> usize {
+        let mut count = self
+            .open
+            .points_from(0)
+            .filter(|point| point.timestamp > horizon)
+            .count();
+        for block in &self.sealed {
+            if block.first_timestamp() > horizon {
+                count += block.len();
+            } else {
+                block.decode(|at, _| count += usize::from(at > horizon));
+            }
+        }
+        count
+    }
+
+    /// Heap memory in use (bytes).
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.open.heap_bytes()
+            + self.sealed.capacity() * size_of::<Block>()
+            + self.sealed.iter().map(Block::size_bytes).sum::<usize>()
+    }
+
+    /// Reads a little of each cache line that adding a sample reads.
+    pub(super) fn touch(&self) -> u64 {
+        self.first_block_ends.unsigned_abs() ^ self.open.touch()
+    }
+
+    /// Compresses what is young enough of the open block and begins another.
+    fn seal(&mut self, horizon: i64, scratch: &mut Scratch) {
+        let open = std::mem::take(&mut self.open);
+        scratch.timestamps.clear();
+        scratch.values.clear();
+        for point in open.points_from(0).filter(|point| point.timestamp > horizon) {
+            scratch.timestamps.push(point.timestamp);
+            scratch.values.push(point.value);
+        }
+        let gone = open.len() - scratch.values.len();
+        if let Some(&last) = scratch.timestamps.last() {
+            if self.sealed.is_empty() {
+                self.sealed_begins = self.open_begins + sequence_count(gone);
+                self.first_block_ends = last;
+            }
+            self.sealed
+                .push_back(Block::seal(&scratch.timestamps, &scratch.values, &mut scratch.block));
+        }
+        self.open_begins += sequence_count(open.len());
+    }
+}
+
+pub(super) fn sequence_count(samples: usize) -> u32 {
+    u32::try_from(samples).expect("a block is short")
+}
