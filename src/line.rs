@@ -10,6 +10,7 @@
 //!
 //! A malformed line is weather rather than an error: `LineError` is `Copy` and costs no allocation.
 
+mod blocks;
 mod chunker;
 mod number;
 mod parse;
@@ -18,7 +19,7 @@ mod scan;
 use bytes::Bytes;
 pub use chunker::{Chunker, Cut};
 pub use parse::{LineError, Sample, parse, parse_fields};
-pub use scan::{Line, Poison, Scanned, scan};
+pub use scan::{Line, Poison, Scanned, scan, sift};
 
 /// Bytes that hold whole lines.
 #[derive(Clone, Debug, PartialEq, Eq)]

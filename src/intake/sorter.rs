@@ -1,5 +1,7 @@
 //! One pass over a chunk: what is held back, what goes upstream, and which shard looks at which line.
 
+use std::ops::Range;
+
 use ahash::RandomState;
 use bytes::Bytes;
 
@@ -33,7 +35,7 @@ pub struct Sorted {
     pub lines: u64,
     /// What goes upstream: the chunk itself, unless lines were held back.
     pub forwarded: Vec<Chunk>,
-    /// What each shard looks at; empty for shards without a line.
+    /// What each shard looks at; nothing when no series is watched.
     pub batches: Vec<Vec<LineRef>>,
     /// Poison lines, by kind.
     pub quarantined: Quarantined,
@@ -90,6 +92,9 @@ impl Sorter {
 
     /// Sorts the lines of `chunk`, which ends with a newline.
     pub fn sort(&self, chunk: &Bytes, received: Timestamp) -> Sorted {
+        if self.forward_only && self.forward_invalid == ForwardInvalid::Forward {
+            return self.sift(chunk);
+        }
         let lines_expected = chunk.len() / (LINE_BYTES_USUAL * self.shards) + 1;
         let mut sorted = Sorted {
             batches: (0..self.shards).map(|_| Vec::with_capacity(lines_expected)).collect(),
@@ -101,11 +106,7 @@ impl Sorter {
             match scanned {
                 Scanned::Poison(span, poison) => {
                     cut.hold_back(span.start, span.end + 1);
-                    sorted.quarantined.add(poison, 1);
-                    sorted.tally.add_unanalysed(Unanalysed::Quarantined, 1);
-                    if sorted.samples.len() < SAMPLES_MAX {
-                        sorted.samples.push((poison, chunk.slice(span)));
-                    }
+                    sorted.hold_back(chunk, span, poison);
                 }
                 Scanned::Line(line) => {
                     if self.forward_invalid == ForwardInvalid::Drop
@@ -131,6 +132,26 @@ impl Sorter {
         sorted
     }
 
+    /// Sorts out poison only: nobody asks for names.
+    fn sift(&self, chunk: &Bytes) -> Sorted {
+        let mut sorted = Sorted::default();
+        let mut cut = Cutter::new(chunk);
+        let mut passed = 0;
+        sorted.lines = line::sift(chunk, self.max_line_bytes, |lines_before, span, poison| {
+            cut.lines += lines_before - passed;
+            passed = lines_before + 1;
+            cut.hold_back(span.start, span.end + 1);
+            sorted.hold_back(chunk, span, poison);
+        });
+        cut.lines += sorted.lines - passed;
+        let quarantined = sorted.tally.unanalysed(Unanalysed::Quarantined);
+        sorted
+            .tally
+            .add_unanalysed(Unanalysed::Unwatched, sorted.lines - quarantined);
+        sorted.forwarded = cut.finish();
+        sorted
+    }
+
     /// The upper half chooses the shard, as the table of a shard goes by the lower one.
     fn shard_of(&self, hash: u64) -> usize {
         let scaled = (u128::from(hash) * self.shards as u128) >> 64;
@@ -141,12 +162,21 @@ impl Sorter {
 impl Sorted {
     /// The batch for `shard`, if it has a line.
     pub fn take_batch(&mut self, shard: usize, chunk: &Bytes, received: Timestamp) -> Option<Batch> {
-        let lines = std::mem::take(&mut self.batches[shard]);
+        let lines = std::mem::take(self.batches.get_mut(shard)?);
         (!lines.is_empty()).then(|| Batch {
             chunk: chunk.clone(),
             received,
             lines,
         })
+    }
+
+    /// Counts a poison line.
+    fn hold_back(&mut self, chunk: &Bytes, span: Range<usize>, poison: Poison) {
+        self.quarantined.add(poison, 1);
+        self.tally.add_unanalysed(Unanalysed::Quarantined, 1);
+        if self.samples.len() < SAMPLES_MAX {
+            self.samples.push((poison, chunk.slice(span)));
+        }
     }
 }
 
@@ -267,6 +297,22 @@ mod tests {
         assert_eq!(forwarded(&sorted), [(&b"a 1 2\n"[..], 1), (&b"c x\n"[..], 1)]);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Unwatched), 2);
         assert!(sorted.batches.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn what_is_forwarded_is_the_same_watched_or_not() {
+        let chunk =
+            Bytes::from_static(b"\xff\n\xfe\na 1 2\nb 1 nan\nc x\n\nd 1 2\r\ne 1 inf\nf 1 1700000000\ng 1 nan\n");
+        let watching = Sorter::new(3, 100, ForwardInvalid::Forward);
+        let (watched, unwatched) = (
+            watching.sort(&chunk, 0),
+            watching.clone().forward_only().sort(&chunk, 0),
+        );
+        assert_eq!(watched.forwarded, unwatched.forwarded);
+        assert_eq!(watched.lines, unwatched.lines);
+        assert_eq!(watched.quarantined, unwatched.quarantined);
+        assert_eq!(watched.samples, unwatched.samples);
+        assert_eq!(unwatched.tally.lines(), unwatched.lines);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 //! One pass over a chunk: where its lines and their names are, and which lines are poison.
 //!
 //! This is what every byte costs before it is forwarded, so the usual line (ASCII, single blanks, a timestamp of digits)
-//! costs two searches and a look at its last bytes; all others take the careful way, which the tests hold against the
-//! usual one.
+//! is told by a few bits of its [`Block`]s; all others take the careful way, which the tests hold against the usual one.
 
 use std::ops::Range;
 
-use memchr::{memchr_iter, memchr2};
-
-use super::{is_blank, parse::has_unbounded_timestamp};
+use super::{
+    blocks::{self, Block},
+    is_blank,
+    parse::has_unbounded_timestamp,
+};
 
 /// What a line of a chunk turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,45 +43,113 @@ pub enum Poison {
 /// Calls `each` for every line of `chunk`, in order. The chunk ends with a newline; what stands behind its last one is
 /// not looked at.
 pub fn scan(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(Scanned)) {
-    let plain = is_plain(chunk);
-    let mut start = 0;
-    for end in memchr_iter(b'\n', chunk) {
-        let line = &chunk[start..end];
-        each(if line.len() > max_line_bytes {
-            Scanned::Poison(start..end, Poison::TooLong)
-        } else {
-            let usual = if plain { usual_name(line) } else { None };
-            match usual.map_or_else(|| careful_name(line), Ok) {
-                Ok(name) => Scanned::Line(Line {
-                    span: start..end,
-                    name: start + name.start..start + name.end,
-                }),
-                Err(poison) => Scanned::Poison(start..end, poison),
+    let mut begun = Begun::default();
+    blocks::for_each(chunk, |block| {
+        let mut blanks = block.blanks;
+        begun.is_odd |= block.is_odd;
+        for (place, end) in newlines(&block) {
+            begun.find_name(&block, blanks, end);
+            let usual = begun.usual_name(&block, place);
+            let span = begun.start..end;
+            each(if span.len() > max_line_bytes {
+                Scanned::Poison(span, Poison::TooLong)
+            } else if let Some(name) = usual {
+                Scanned::Line(Line { span, name })
+            } else {
+                match careful_name(&chunk[span.clone()]) {
+                    Ok(name) => Scanned::Line(Line {
+                        name: span.start + name.start..span.start + name.end,
+                        span,
+                    }),
+                    Err(poison) => Scanned::Poison(span, poison),
+                }
+            });
+            begun = Begun::at(end + 1, &block);
+            blanks &= (u64::MAX << place) << 1;
+        }
+        begun.find_name(&block, blanks, usize::MAX);
+    });
+}
+
+/// Gives the number of lines in `chunk`, as [`scan`] does, and calls `each` for those only that are poison, with the number
+/// of lines before them.
+pub fn sift(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(u64, Range<usize>, Poison)) -> u64 {
+    let mut lines = 0;
+    let mut begun = Begun::default();
+    blocks::for_each(chunk, |block| {
+        begun.is_odd |= block.is_odd;
+        if block.newlines == 0 {
+            return;
+        }
+        // Lines are longer than a block only when they begin before it.
+        let first_bytes = block.begin + block.newlines.trailing_zeros() as usize - begun.start;
+        if !begun.is_odd && block.newlines == block.behind_number && first_bytes <= max_line_bytes {
+            lines += u64::from(block.newlines.count_ones());
+            let last = block.begin + block.newlines.ilog2() as usize;
+            begun = Begun::at(last + 1, &block);
+            return;
+        }
+        for (_, end) in newlines(&block) {
+            let span = begun.start..end;
+            let poison = if span.len() > max_line_bytes {
+                Some(Poison::TooLong)
+            } else {
+                careful_name(&chunk[span.clone()]).err()
+            };
+            if let Some(poison) = poison {
+                each(lines, span, poison);
             }
-        });
-        start = end + 1;
+            lines += 1;
+            begun = Begun::at(end + 1, &block);
+        }
+    });
+    lines
+}
+
+/// A line whose newline has not been reached.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begun {
+    start: usize,
+    /// Its first blank.
+    name_end: Option<usize>,
+    /// May it hold anything but plain ASCII?
+    is_odd: bool,
+}
+
+impl Begun {
+    /// The line that begins at `start`, in or right behind `block`.
+    fn at(start: usize, block: &Block) -> Self {
+        Self {
+            start,
+            name_end: None,
+            is_odd: block.is_odd,
+        }
+    }
+
+    /// Looks for the first blank, if it has not been found before, among `blanks` up to `end`.
+    fn find_name(&mut self, block: &Block, blanks: u64, end: usize) {
+        if self.name_end.is_none() && blanks != 0 {
+            let blank = block.begin + blanks.trailing_zeros() as usize;
+            self.name_end = (blank < end).then_some(blank);
+        }
+    }
+
+    /// The name, if the line is plain, begins with it, and ends with the newline at `place` behind a number: its timestamp
+    /// is finite, or it does not have three fields.
+    fn usual_name(&self, block: &Block, place: u32) -> Option<Range<usize>> {
+        let name_end = self.name_end.filter(|&end| end > self.start)?;
+        (!self.is_odd && block.behind_number >> place & 1 == 1).then_some(self.start..name_end)
     }
 }
 
-/// Is the chunk made of printable ASCII, blanks, carriage returns and newlines only?
-#[expect(
-    clippy::needless_bitwise_bool,
-    reason = "without a branch, so that it is done many bytes at a time"
-)]
-fn is_plain(chunk: &[u8]) -> bool {
-    let odd = |byte: u8| (byte >= 0x7f) | ((byte < 0x20) & (byte != b'\n') & (byte != b'\r'));
-    !chunk.iter().fold(false, |found, &byte| found | odd(byte))
-}
-
-/// The name of a plain line that begins with it and ends in a blank and digits: its timestamp is finite, or it does not
-/// have three fields.
-fn usual_name(line: &[u8]) -> Option<Range<usize>> {
-    let name_end = memchr2(b' ', b'\r', line).filter(|&end| end > 0)?;
-    let body = line.strip_suffix(b"\r").unwrap_or(line);
-    let digits = body.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    // 300 digits and more make an infinity.
-    let finite = (1..=18).contains(&digits) && body.len() > digits && body[body.len() - digits - 1] == b' ';
-    finite.then_some(0..name_end)
+/// The newlines of a block: their places in it, and in the chunk.
+fn newlines(block: &Block) -> impl Iterator<Item = (u32, usize)> + use<> {
+    let (begin, mut rest) = (block.begin, block.newlines);
+    std::iter::from_fn(move || {
+        let place = (rest != 0).then(|| rest.trailing_zeros())?;
+        rest &= rest - 1;
+        Some((place, begin + place as usize))
+    })
 }
 
 /// The name of any line.
@@ -156,16 +225,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_usual_way_agrees_with_the_careful_one(line in r"[ab. \r0-9nif-]{0,30}") {
-            if let Some(name) = usual_name(line.as_bytes()) {
-                prop_assert_eq!(careful_name(line.as_bytes()), Ok(name));
-            }
+        fn the_usual_way_agrees_with_the_careful_one(lines in proptest::collection::vec(r"[ab. \r0-9nifé-]{0,30}|[a-z.]{1,120} 1 [0-9]{10}\r?", 0..12)) {
+            let chunk = lines.iter().fold(String::new(), |chunk, line| chunk + line + "\n");
+            let mut start = 0;
+            let expected: Vec<_> = lines.iter().map(|line| {
+                let span = start..start + line.len();
+                start = span.end + 1;
+                if line.len() > 100 {
+                    return Scanned::Poison(span, Poison::TooLong);
+                }
+                match careful_name(line.as_bytes()) {
+                    Ok(name) => Scanned::Line(Line { name: span.start + name.start..span.start + name.end, span }),
+                    Err(poison) => Scanned::Poison(span, poison),
+                }
+            }).collect();
+            prop_assert_eq!(scanned(chunk.as_bytes()), expected);
+        }
+
+        #[test]
+        fn sifting_finds_what_scanning_finds(chunk in proptest::collection::vec(prop_oneof![
+            any::<u8>().prop_map(|byte| vec![byte]),
+            Just(b"a.b 1 1700000000\n".to_vec()),
+            Just(b"a 1 nan\r\n".to_vec()),
+            Just(vec![b'a'; 90]),
+        ], 0..60)) {
+            let chunk = chunk.concat();
+            let mut poison = Vec::new();
+            let lines = sift(&chunk, 100, |before, span, kind| poison.push((before, Scanned::Poison(span, kind))));
+            let scanned = scanned(&chunk);
+            prop_assert_eq!(lines, scanned.len() as u64);
+            let expected = (0..).zip(scanned).filter(|(_, scanned)| matches!(scanned, Scanned::Poison(..)));
+            prop_assert_eq!(poison, expected.collect::<Vec<_>>());
         }
 
         #[test]
         fn any_bytes_are_cut_at_their_newlines(chunk in proptest::collection::vec(any::<u8>(), 0..300)) {
             let count = scanned(&chunk).len();
-            prop_assert_eq!(count, memchr_iter(b'\n', &chunk).count());
+            prop_assert_eq!(count, memchr::memchr_iter(b'\n', &chunk).count());
         }
     }
 }
