@@ -1,22 +1,27 @@
 //! Lines on their way to one upstream.
 //!
-//! Bounded in bytes. Full, it drops its oldest chunks or lets whoever pushes wait, as configured. One task takes; any
-//! number push, and each one's chunks stay in order. What has been taken still counts as queued until it is delivered, so
-//! that the books balance whenever they are read.
+//! Bounded in bytes. Full, it drops its oldest chunks or lets whoever pushes wait, as configured. Any number push, and each
+//! one's chunks stay in order. What has been taken still counts as queued until it is delivered, so that the books balance
+//! whenever they are read.
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, MutexGuard},
+    io,
+    sync::{Arc, Mutex, MutexGuard, TryLockError},
 };
 
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::Notify;
+use tokio::{net::TcpStream, sync::Notify};
 
-use super::WhenFull;
+use super::{
+    WhenFull,
+    outlet::{Outlet, Turn},
+};
 use crate::{line::Chunk, metrics::ForwardMetrics};
 
 /// Bytes that a chunk takes beside its lines.
 const CHUNK_OVERHEAD_BYTES: usize = 64;
+const NOBODY_PANICS: &str = "nobody panics with the lock held";
 
 /// Why lines were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +36,11 @@ pub enum DropReason {
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
+    /// Where chunks leave. Locked before `state` where both are, and never across an await.
+    outlet: Mutex<Outlet>,
     bytes_max: usize,
     when_full: WhenFull,
+    /// Tells the task of the upstream that there is something for it to do.
     arrived: Notify,
     left: Notify,
     metrics: QueueMetrics,
@@ -76,6 +84,7 @@ impl Queue {
     pub fn new(upstream: &str, bytes_max: usize, when_full: WhenFull, metrics: &ForwardMetrics) -> Self {
         Self {
             state: Mutex::default(),
+            outlet: Mutex::default(),
             bytes_max,
             when_full,
             arrived: Notify::new(),
@@ -84,7 +93,7 @@ impl Queue {
         }
     }
 
-    /// Adds `chunk`. Waits for room if full and so configured.
+    /// Adds `chunk`, and writes it if the upstream takes it at once. Waits for room if full and so configured.
     pub async fn push(&self, chunk: Chunk) {
         loop {
             // Asked for before looking, so that no room made in between is missed.
@@ -104,36 +113,77 @@ impl Queue {
             }
             left.await;
         }
-        self.arrived.notify_one();
+        self.write_unless_somebody_does();
     }
 
-    /// Takes the oldest chunks, up to about `bytes_max` bytes, into `taken`. Waits until there is one; false when there
-    /// will be none, as the queue is closed and empty.
-    pub async fn take(&self, bytes_max: usize, taken: &mut VecDeque<Chunk>) -> bool {
+    fn write_unless_somebody_does(&self) {
         loop {
-            let arrived = self.arrived.notified();
-            {
-                let mut state = self.lock();
-                if !state.chunks.is_empty() {
-                    let mut bytes = 0;
-                    while bytes < bytes_max
-                        && let Some(chunk) = state.chunks.pop_front()
-                    {
-                        bytes += chunk.bytes.len();
-                        taken.push_back(chunk);
-                    }
-                    return true;
-                }
-                if state.closed {
-                    return false;
-                }
+            let mut outlet = match self.outlet.try_lock() {
+                Ok(outlet) => outlet,
+                // Whoever has it looks once more when it is free again, and finds what was pushed meanwhile.
+                Err(TryLockError::WouldBlock) => return,
+                Err(TryLockError::Poisoned(_)) => panic!("{NOBODY_PANICS}"),
+            };
+            let turn = outlet.write(self).unwrap_or_else(|error| {
+                outlet.set_broken(error);
+                Turn::Blocked
+            });
+            drop(outlet);
+            match turn {
+                Turn::Empty if self.lock().chunks.is_empty() => return,
+                Turn::Empty => {}
+                Turn::More | Turn::Blocked => return self.arrived.notify_one(),
+                Turn::Away => return,
             }
-            arrived.await;
         }
     }
 
+    /// Writes from now on to `stream`. For the task of the upstream, as all that follows up to [`Self::ended`].
+    pub(super) fn connect(&self, stream: Arc<TcpStream>) {
+        self.lock_outlet().connect(stream);
+    }
+
+    /// Writes no more. What has not been written wholly will be written again, from the beginning of a line.
+    pub(super) fn disconnect(&self) {
+        self.lock_outlet().disconnect(self);
+    }
+
+    /// Writes what waits, in a turn of bounded length.
+    ///
+    /// # Errors
+    /// When the connection has broken or is closed.
+    pub(super) fn write(&self) -> io::Result<Turn> {
+        self.lock_outlet().write(self)
+    }
+
+    /// Ends when there may be something to do.
+    pub(super) async fn arrived(&self) {
+        if self.lock().chunks.is_empty() {
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Is the queue closed and all of it delivered?
+    pub(super) fn is_at_end(&self) -> bool {
+        let state = self.lock();
+        state.closed && state.lines == 0
+    }
+
+    /// Takes the oldest chunks, up to about `bytes_max` bytes, into `taken`. False when there are none.
+    pub(super) fn take(&self, bytes_max: usize, taken: &mut VecDeque<Chunk>) -> bool {
+        let mut state = self.lock();
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(chunk) = state.chunks.pop_front()
+        {
+            bytes += chunk.bytes.len();
+            taken.push_back(chunk);
+        }
+        bytes > 0
+    }
+
     /// Counts lines as forwarded: `chunks` whole chunks, or parts of one, of `bytes` bytes together.
-    pub fn deliver(&self, chunks: usize, lines: u64, bytes: usize) {
+    pub(super) fn deliver(&self, chunks: usize, lines: u64, bytes: usize) {
         let mut state = self.lock();
         state.lines -= lines;
         state.bytes -= bytes + chunks * CHUNK_OVERHEAD_BYTES;
@@ -156,15 +206,12 @@ impl Queue {
         self.lock().closed
     }
 
-    /// Ends when the queue is closed and all of it delivered. For the one task that takes.
-    pub async fn ended(&self) {
+    /// Ends when the queue is closed and all of it delivered.
+    pub(super) async fn ended(&self) {
         loop {
             let arrived = self.arrived.notified();
-            {
-                let state = self.lock();
-                if state.closed && state.lines == 0 {
-                    return;
-                }
+            if self.is_at_end() {
+                return;
             }
             arrived.await;
         }
@@ -176,7 +223,9 @@ impl Queue {
     }
 
     /// Drops all that waits, what has been taken and not delivered included, and all that is pushed from now on.
-    pub fn abandon(&self, reason: DropReason) {
+    pub(super) fn abandon(&self, reason: DropReason) {
+        let mut outlet = self.lock_outlet();
+        outlet.clear();
         let mut state = self.lock();
         let dropped = state.lines;
         *state = State {
@@ -185,7 +234,7 @@ impl Queue {
             ..State::default()
         };
         self.metrics.update(&state, reason, dropped);
-        drop(state);
+        drop((state, outlet));
         self.left.notify_waiters();
         self.arrived.notify_one();
     }
@@ -202,7 +251,11 @@ impl Queue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics with the lock held")
+        self.state.lock().expect(NOBODY_PANICS)
+    }
+
+    fn lock_outlet(&self) -> MutexGuard<'_, Outlet> {
+        self.outlet.lock().expect(NOBODY_PANICS)
     }
 }
 
@@ -281,10 +334,9 @@ mod tests {
         }
     }
 
-    async fn take_all(queue: &Queue) -> String {
-        queue.close();
+    fn take_all(queue: &Queue) -> String {
         let mut taken = VecDeque::new();
-        while queue.take(1, &mut taken).await {}
+        while queue.take(1, &mut taken) {}
         taken
             .iter()
             .map(|chunk| std::str::from_utf8(&chunk.bytes).unwrap())
@@ -298,7 +350,7 @@ mod tests {
             queue.push(chunk(text)).await;
         }
         assert_eq!(queue.lines_queued(), 3);
-        assert_eq!(take_all(&queue).await, "a\nb\nc\n");
+        assert_eq!(take_all(&queue), "a\nb\nc\n");
         assert_eq!(queue.lines_queued(), 3);
         queue.deliver(3, 3, 6);
         assert_eq!((queue.lines_queued(), queue.lines_dropped()), (0, 0));
@@ -311,14 +363,14 @@ mod tests {
             queue.push(chunk(text)).await;
         }
         assert_eq!(queue.lines_dropped(), 2);
-        assert_eq!(take_all(&queue).await, "c\nd\n");
+        assert_eq!(take_all(&queue), "c\nd\n");
     }
 
     #[tokio::test]
     async fn a_chunk_larger_than_the_queue_still_passes() {
         let queue = queue(1, WhenFull::PauseSenders);
         queue.push(chunk("a line that is longer than two bytes\n")).await;
-        assert_eq!(take_all(&queue).await, "a line that is longer than two bytes\n");
+        assert_eq!(take_all(&queue), "a line that is longer than two bytes\n");
     }
 
     #[tokio::test]
@@ -333,10 +385,10 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(20)).await;
         assert!(!pushing.is_finished());
         let mut taken = VecDeque::new();
-        assert!(queue.take(1, &mut taken).await);
+        assert!(queue.take(1, &mut taken));
         queue.deliver(1, 1, 2);
         pushing.await.unwrap();
-        assert_eq!(take_all(&queue).await, "b\nc\n");
+        assert_eq!(take_all(&queue), "b\nc\n");
         assert_eq!(queue.lines_dropped(), 0);
     }
 
@@ -346,10 +398,10 @@ mod tests {
         queue.push(chunk("a\n")).await;
         queue.push(chunk("b\n")).await;
         let mut taken = VecDeque::new();
-        queue.take(1, &mut taken).await;
+        queue.take(1, &mut taken);
         queue.abandon(DropReason::Shutdown);
         queue.push(chunk("c\n")).await;
         assert_eq!((queue.lines_dropped(), queue.lines_queued()), (3, 0));
-        assert_eq!(take_all(&queue).await, "");
+        assert_eq!(take_all(&queue), "");
     }
 }

@@ -5,32 +5,23 @@
 //! so an end of its stream is how a closed connection is noticed before the next line is lost to it.
 
 use std::{
-    collections::VecDeque,
-    io::{self, IoSlice},
-    net::SocketAddr,
+    io,
+    net::{Shutdown, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpStream, lookup_host,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
-    },
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{DropReason, Queue, Settings};
-use crate::{line::Chunk, metrics::ForwardMetrics};
+use super::{DropReason, Queue, Settings, outlet::Turn};
+use crate::metrics::ForwardMetrics;
 
-/// Bytes taken from the queue at a time.
-const TAKE_BYTES: usize = 512 * 1024;
-/// Chunks handed to the kernel in one call.
-const SLICES_MAX: usize = 64;
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 /// A connection that has held so long was worth making: the next attempt comes soon.
 const STEADY: Duration = Duration::from_secs(1);
@@ -43,17 +34,6 @@ pub struct Upstream {
     settings: Settings,
     queue: Arc<Queue>,
     metrics: ForwardMetrics,
-    /// Chunks taken from the queue and not wholly written.
-    taken: VecDeque<Chunk>,
-    /// Bytes of the first of them that have been written.
-    written: usize,
-}
-
-/// A connection, and the address it leads to.
-struct Connection {
-    reader: OwnedReadHalf,
-    writer: OwnedWriteHalf,
-    peer: SocketAddr,
 }
 
 impl Upstream {
@@ -68,8 +48,6 @@ impl Upstream {
             queue: Arc::new(queue),
             settings,
             metrics: metrics.clone(),
-            taken: VecDeque::new(),
-            written: 0,
         }
     }
 
@@ -79,17 +57,17 @@ impl Upstream {
     }
 
     /// Feeds the upstream until its queue is closed and empty, or until `give_up`, which loses what is left.
-    pub async fn run(mut self, give_up: CancellationToken) {
+    pub async fn run(self, give_up: CancellationToken) {
         let finished = give_up.run_until_cancelled(self.feed()).await;
         self.metrics.connected.with_label_values(&[&self.settings.name]).set(0);
         if finished.is_none() {
             // What has been written of a chunk is not lost.
-            self.rewind();
+            self.queue.disconnect();
             self.queue.abandon(DropReason::Shutdown);
         }
     }
 
-    async fn feed(&mut self) {
+    async fn feed(&self) {
         let connected = self.metrics.connected.with_label_values(&[&self.settings.name]);
         let connects = self.metrics.connects.with_label_values(&[&self.settings.name]);
         let failures = self.metrics.failures.with_label_values(&[&self.settings.name]);
@@ -101,19 +79,21 @@ impl Upstream {
                 () = self.queue.ended() => return,
             };
             match connection {
-                Ok(mut connection) => {
-                    info!(upstream = self.settings.name, address = %connection.peer, "connected");
+                Ok((stream, peer)) => {
+                    info!(upstream = self.settings.name, address = %peer, "connected");
                     connects.inc();
                     connected.set(1);
                     failing = false;
                     let since = Instant::now();
-                    let ended = self.write_all(&mut connection).await;
+                    let stream = Arc::new(stream);
+                    self.queue.connect(Arc::clone(&stream));
+                    let ended = self.write_all(&stream).await;
+                    self.queue.disconnect();
                     connected.set(0);
                     let Err(error) = ended else {
                         return;
                     };
                     warn!(upstream = self.settings.name, %error, "the connection broke");
-                    self.rewind();
                     // A peer that takes connections and closes them again is as good as away.
                     if since.elapsed() > STEADY {
                         backoff = FIRST_BACKOFF;
@@ -135,7 +115,7 @@ impl Upstream {
         }
     }
 
-    async fn connect(&self) -> io::Result<Connection> {
+    async fn connect(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let Settings {
             address,
             connect_timeout,
@@ -157,8 +137,7 @@ impl Upstream {
                     let socket = SockRef::from(&stream);
                     socket.set_tcp_user_timeout(Some(*write_timeout))?;
                     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(*write_timeout))?;
-                    let (reader, writer) = stream.into_split();
-                    return Ok(Connection { reader, writer, peer });
+                    return Ok((stream, peer));
                 }
                 Err(error) => last = error,
             }
@@ -167,100 +146,153 @@ impl Upstream {
     }
 
     /// Writes until the queue is closed and empty.
-    async fn write_all(&mut self, connection: &mut Connection) -> io::Result<()> {
+    async fn write_all(&self, stream: &TcpStream) -> io::Result<()> {
         loop {
-            // carbon says nothing, so all there is to be read is the end.
-            connection.check_open()?;
-            if self.taken.is_empty() {
-                let open = tokio::select! {
-                    biased;
-                    readable = connection.reader.readable() => {
-                        readable?;
-                        continue;
+            match self.queue.write()? {
+                Turn::Empty | Turn::Away if self.queue.is_at_end() => return finish(stream).await,
+                Turn::Empty | Turn::Away => {
+                    tokio::select! {
+                        biased;
+                        readable = stream.readable() => readable?,
+                        () = self.queue.arrived() => {}
                     }
-                    open = self.queue.take(TAKE_BYTES, &mut self.taken) => open,
-                };
-                if !open {
-                    return connection.finish().await;
+                }
+                Turn::More => tokio::task::yield_now().await,
+                Turn::Blocked => {
+                    timeout(self.settings.write_timeout, stream.writable())
+                        .await
+                        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
                 }
             }
-            let write = write_some(&mut connection.writer, &self.taken, self.written);
-            let bytes = timeout(self.settings.write_timeout, write)
-                .await
-                .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
-            self.settle(bytes);
         }
     }
+}
 
-    /// Lets go of what has been written.
-    fn settle(&mut self, bytes: usize) {
-        self.written += bytes;
-        let (mut chunks, mut lines, mut settled) = (0, 0, 0);
-        while let Some(chunk) = self.taken.front()
-            && self.written >= chunk.bytes.len()
-        {
-            self.written -= chunk.bytes.len();
-            chunks += 1;
-            lines += chunk.lines;
-            settled += chunk.bytes.len();
-            self.taken.pop_front();
+/// Says that this was all, and gives the peer a moment to take it and close.
+async fn finish(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).shutdown(Shutdown::Write)?;
+    let closed = async {
+        let mut ignored = [0; 512];
+        while stream.readable().await.is_ok() {
+            match stream.try_read(&mut ignored) {
+                Ok(0) => return,
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
+                Ok(_) | Err(_) => {}
+            }
         }
-        if chunks > 0 {
-            self.queue.deliver(chunks, lines, settled);
-        }
-    }
+    };
+    // One that does not close has been sent everything all the same.
+    let _ = timeout(LAST_WAIT, closed).await;
+    Ok(())
+}
 
-    /// Goes back to the beginning of the line that was cut. Those before it count as forwarded.
-    fn rewind(&mut self) {
-        let Some(chunk) = self.taken.front_mut() else {
-            return;
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use bytes::Bytes;
+    use tokio::{io::AsyncReadExt, net::TcpListener};
+
+    use super::*;
+    use crate::{line::Chunk, metrics::Metrics};
+
+    const PUSHERS: usize = 4;
+    const CHUNKS: usize = 500;
+    /// Lines of a chunk: together more than the kernel takes at once.
+    const LINES: usize = 500;
+
+    /// Pushes numbered lines from several threads at once, and gives what each connection brought; the first one is
+    /// closed by the peer after `first_bytes`.
+    async fn push_all(first_bytes: Option<usize>) -> Vec<String> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let settings = Settings {
+            when_full: super::super::WhenFull::PauseSenders,
+            queue_bytes_max: 1 << 20,
+            ..Settings::new("test", address)
         };
-        let whole = memchr::memrchr(b'\n', &chunk.bytes[..self.written]).map_or(0, |end| end + 1);
-        let lines = memchr::memchr_iter(b'\n', &chunk.bytes[..whole]).count() as u64;
-        chunk.bytes = chunk.bytes.slice(whole..);
-        chunk.lines -= lines;
-        self.written = 0;
-        self.queue.deliver(0, lines, whole);
+        let upstream = Upstream::new(settings, &Metrics::new().forward);
+        let queue = upstream.queue();
+        let running = tokio::spawn(upstream.run(CancellationToken::new()));
+        let reading = tokio::spawn(async move {
+            let mut brought = Vec::new();
+            if let Some(bytes) = first_bytes {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut first = vec![0; bytes];
+                stream.read_exact(&mut first).await.unwrap();
+                brought.push(String::from_utf8(first).unwrap());
+            }
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut last = String::new();
+            stream.read_to_string(&mut last).await.unwrap();
+            brought.push(last);
+            brought
+        });
+        let pushing: Vec<_> = (0..PUSHERS)
+            .map(|pusher| {
+                let queue = Arc::clone(&queue);
+                tokio::spawn(async move {
+                    for chunk in 0..CHUNKS {
+                        let lines = (0..LINES).map(|line| format!("pusher{pusher} {} 1\n", chunk * LINES + line));
+                        let bytes = Bytes::from(lines.collect::<String>());
+                        queue
+                            .push(Chunk {
+                                bytes,
+                                lines: LINES as u64,
+                            })
+                            .await;
+                    }
+                })
+            })
+            .collect();
+        for pusher in pushing {
+            pusher.await.unwrap();
+        }
+        queue.close();
+        running.await.unwrap();
+        assert!(queue.is_at_end());
+        assert_eq!(queue.lines_dropped(), 0);
+        reading.await.unwrap()
     }
-}
 
-impl Connection {
-    /// Fails once the peer has closed; what it says otherwise is not listened to.
-    fn check_open(&self) -> io::Result<()> {
-        let mut ignored = [0; 512];
-        match self.reader.try_read(&mut ignored) {
-            Ok(0) => Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "closed by the upstream",
-            )),
-            Ok(_) => Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error),
+    /// The numbers of each pusher's lines, in the order in which they came.
+    fn numbers(text: &str) -> HashMap<&str, Vec<usize>> {
+        let mut numbers: HashMap<_, Vec<usize>> = HashMap::new();
+        for line in text.lines() {
+            let fields: Vec<_> = line.split(' ').collect();
+            assert!(fields.len() == 3 && fields[2] == "1", "{line:?} is a whole line");
+            numbers.entry(fields[0]).or_default().push(fields[1].parse().unwrap());
+        }
+        numbers
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn lines_of_many_come_out_whole_and_in_order() {
+        let brought = push_all(None).await;
+        let numbers = numbers(&brought[0]);
+        assert_eq!(numbers.len(), PUSHERS);
+        for (pusher, numbers) in numbers {
+            assert!(numbers.into_iter().eq(0..CHUNKS * LINES), "{pusher}");
         }
     }
 
-    /// Says that this was all, and gives the peer a moment to take it and close.
-    async fn finish(&mut self) -> io::Result<()> {
-        self.writer.shutdown().await?;
-        let mut ignored = [0; 512];
-        let closed = async { while !matches!(self.reader.read(&mut ignored).await, Ok(0) | Err(_)) {} };
-        // One that does not close has been sent everything all the same.
-        let _ = timeout(LAST_WAIT, closed).await;
-        Ok(())
-    }
-}
-
-/// One gathered write of what is left of `chunks` behind the first `written` bytes.
-async fn write_some(writer: &mut OwnedWriteHalf, chunks: &VecDeque<Chunk>, written: usize) -> io::Result<usize> {
-    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-    let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(chunks) {
-        let skipped = if count == 0 { written } else { 0 };
-        *slice = IoSlice::new(&chunk.bytes[skipped..]);
-        count += 1;
-    }
-    match writer.write_vectored(&slices[..count]).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        bytes => Ok(bytes),
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_break_loses_only_what_the_kernel_had_taken() {
+        let brought = push_all(Some(300_000)).await;
+        let whole = brought[0].rfind('\n').unwrap() + 1;
+        let (first, second) = (numbers(&brought[0][..whole]), numbers(&brought[1]));
+        assert_eq!(second.len(), PUSHERS);
+        for (pusher, numbers) in second {
+            let begun = numbers[0];
+            assert!(numbers.into_iter().eq(begun..CHUNKS * LINES), "{pusher}");
+            let before = first.get(pusher).map_or(0, Vec::len);
+            assert!(
+                first
+                    .get(pusher)
+                    .is_none_or(|numbers| numbers.iter().copied().eq(0..before)),
+                "{pusher}"
+            );
+            assert!(begun >= before.saturating_sub(1), "{pusher}: {begun} after {before}");
+        }
     }
 }
