@@ -287,7 +287,7 @@ mod tests {
                 anomalous: change == Change::Opened,
                 alert: change == Change::Opened,
                 reason: String::new(),
-                votes: Vec::new(),
+                ..Verdict::default()
             },
         }
     }

@@ -154,7 +154,12 @@ impl Default for Anomalies {
 /// What enumerations are called in files.
 mod names {
     use super::{LogFormat, LogLevel};
-    use crate::{analysis::WhenBehind, forward::WhenFull, intake::ForwardInvalid};
+    use crate::{
+        analysis::WhenBehind,
+        detect::{Severity, adaptive::Direction},
+        forward::WhenFull,
+        intake::ForwardInvalid,
+    };
 
     pub(super) const WHEN_FULL: [(&str, WhenFull); 2] = [
         ("drop-oldest", WhenFull::DropOldest),
@@ -162,6 +167,16 @@ mod names {
     ];
     pub(super) const FORWARD_INVALID: [(&str, ForwardInvalid); 2] =
         [("forward", ForwardInvalid::Forward), ("drop", ForwardInvalid::Drop)];
+    pub(super) const DIRECTION: [(&str, Direction); 3] = [
+        ("above", Direction::Above),
+        ("below", Direction::Below),
+        ("both", Direction::Both),
+    ];
+    pub(super) const SEVERITY: [(&str, Severity); 3] = [
+        ("info", Severity::Info),
+        ("warning", Severity::Warning),
+        ("critical", Severity::Critical),
+    ];
     pub(super) const WHEN_BEHIND: [(&str, WhenBehind); 2] = [("shed", WhenBehind::Shed), ("wait", WhenBehind::Wait)];
     pub(super) const LOG_LEVEL: [(&str, LogLevel); 5] = [
         ("error", LogLevel::Error),

@@ -4,17 +4,17 @@
 //! it, with what all series can share (tables, buffers); a [`State`] is what one series needs. To add a kind of detector
 //! is to add a variant to [`Kind`] and let the compiler find the places.
 
-#[expect(dead_code, reason = "the kind is made of it next")]
 pub mod adaptive;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod skyline;
 mod statistics;
 mod verdict;
+mod words;
 
 use std::sync::Arc;
 
-pub use verdict::{Finding, Observation, Outcome, Standing, Verdict, Vote};
+pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
 
 use crate::window::{Point, Window};
 
@@ -30,14 +30,17 @@ pub struct Definition {
 /// What a detector does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
+    /// What is usual for the series, by all that was seen of it.
+    Adaptive(adaptive::Settings),
     /// Skyline's nine algorithms and their vote.
     Skyline(skyline::Settings),
 }
 
 /// A detector at work, for any number of series.
 #[derive(Debug)]
-#[cfg_attr(test, expect(clippy::large_enum_variant, reason = "the one for tests is small"))]
 pub enum Engine {
+    /// What is usual for the series, by all that was seen of it.
+    Adaptive(adaptive::Engine),
     /// Skyline's nine algorithms and their vote.
     Skyline(skyline::Engine),
     /// A bound, and a defect, for tests.
@@ -48,6 +51,8 @@ pub enum Engine {
 /// What a detector remembers of one series.
 #[derive(Debug)]
 pub enum State {
+    /// Of kind `adaptive`.
+    Adaptive(Box<adaptive::State>),
     /// Of kind `skyline`.
     Skyline(skyline::State),
     /// Of the one for tests.
@@ -56,14 +61,13 @@ pub enum State {
 }
 
 /// Why an engine never meets the state of another kind.
-#[cfg(test)]
 const OWN_STATE: &str = "an engine is handed the states that it has made";
 
 impl Default for Definition {
     fn default() -> Self {
         Self {
             name: "default".into(),
-            kind: Kind::Skyline(skyline::Settings::default()),
+            kind: Kind::Adaptive(adaptive::Settings::default()),
         }
     }
 }
@@ -72,6 +76,7 @@ impl State {
     /// Reads a little of each cache line that judging a sample reads.
     pub(crate) fn touch(&self) -> u64 {
         match self {
+            Self::Adaptive(state) => state.touch(),
             Self::Skyline(state) => state.touch(),
             #[cfg(test)]
             Self::Scripted(_) => 0,
@@ -83,6 +88,7 @@ impl Engine {
     /// An engine that does what `kind` says.
     pub fn new(kind: &Kind) -> Self {
         match kind {
+            Kind::Adaptive(settings) => Self::Adaptive(adaptive::Engine::new(settings.clone())),
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
         }
     }
@@ -90,6 +96,7 @@ impl Engine {
     /// The state of a series of which nothing has been seen.
     pub fn new_state(&self) -> State {
         match self {
+            Self::Adaptive(_) => State::Adaptive(Box::default()),
             Self::Skyline(_) => State::Skyline(skyline::State::default()),
             #[cfg(test)]
             Self::Scripted => State::Scripted(scripted::State::default()),
@@ -99,6 +106,7 @@ impl Engine {
     /// Do its detectors read a window's running statistics? Then [`Self::expire`] is called as well.
     pub fn needs_statistics(&self) -> bool {
         match self {
+            Self::Adaptive(_) => false,
             Self::Skyline(_) => true,
             #[cfg(test)]
             Self::Scripted => false,
@@ -108,10 +116,10 @@ impl Engine {
     /// `point` is about to leave the window: the oldest there is.
     pub fn expire(&mut self, state: &mut State, point: Point) {
         match (self, state) {
+            (Self::Adaptive(_), State::Adaptive(_)) => {}
             (Self::Skyline(engine), State::Skyline(state)) => engine.expire(state, point),
             #[cfg(test)]
             (Self::Scripted, State::Scripted(_)) => {}
-            #[cfg(test)]
             _ => unreachable!("{OWN_STATE}"),
         }
     }
@@ -119,10 +127,12 @@ impl Engine {
     /// Judges the newest sample of `window`, once for each sample.
     pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
         match (self, state) {
+            (Self::Adaptive(engine), State::Adaptive(state)) => {
+                engine.observe(state, window.last().unwrap_or_default())
+            }
             (Self::Skyline(engine), State::Skyline(state)) => engine.observe(state, window),
             #[cfg(test)]
             (Self::Scripted, State::Scripted(state)) => scripted::observe(state, window),
-            #[cfg(test)]
             _ => unreachable!("{OWN_STATE}"),
         }
     }
@@ -130,20 +140,24 @@ impl Engine {
     /// The verdict that [`Self::observe`] has just come to, with all reasons.
     pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
         match (self, state) {
+            (Self::Adaptive(engine), State::Adaptive(state)) => {
+                engine.explain(state, window.last().unwrap_or_default(), observation)
+            }
             (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),
             #[cfg(test)]
             (Self::Scripted, State::Scripted(_)) => scripted::explain(window, observation),
-            #[cfg(test)]
             _ => unreachable!("{OWN_STATE}"),
         }
     }
 
     /// Why the series is judged or not.
-    pub fn standing(&self, window: &Window) -> Standing {
-        match self {
-            Self::Skyline(engine) => engine.standing(window),
+    pub fn standing(&self, state: &State, window: &Window) -> Standing {
+        match (self, state) {
+            (Self::Adaptive(engine), State::Adaptive(state)) => engine.standing(state),
+            (Self::Skyline(engine), State::Skyline(_)) => engine.standing(window),
             #[cfg(test)]
-            Self::Scripted => Standing::Analysed,
+            (Self::Scripted, State::Scripted(_)) => Standing::Analysed,
+            _ => unreachable!("{OWN_STATE}"),
         }
     }
 }

@@ -150,7 +150,7 @@ mod tests {
                 anomalous: true,
                 alert: true,
                 reason: String::new(),
-                votes: Vec::new(),
+                ..Verdict::default()
             },
         };
         Board::new(1, Metrics::new().anomaly).record(event).unwrap()

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    detect::{Outcome, Verdict, Vote},
+    detect::{Outcome, Severity, Verdict, Vote},
     shard::Event,
 };
 
@@ -17,6 +17,14 @@ pub struct VerdictReport<'a> {
     score: f64,
     anomalous: bool,
     alert: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expected: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper: Option<f64>,
     reason: &'a str,
     #[serde(skip_serializing_if = "Votes::is_empty")]
     votes: Votes<'a>,
@@ -51,6 +59,10 @@ impl<'a> VerdictReport<'a> {
             score: verdict.score,
             anomalous: verdict.anomalous,
             alert: verdict.alert,
+            severity: verdict.severity.map(Severity::name),
+            expected: verdict.expected,
+            lower: verdict.lower,
+            upper: verdict.upper,
             reason: &verdict.reason,
             votes: Votes(&verdict.votes),
         }
@@ -121,6 +133,10 @@ mod tests {
             score: 1.5,
             anomalous: true,
             alert: true,
+            severity: Some(Severity::Warning),
+            expected: Some(2.5),
+            lower: None,
+            upper: Some(6.0),
             reason: "3 of 3 algorithms, 2 needed".to_owned(),
             votes: vec![
                 vote("grubbs", Outcome::True, Some(4.25)),
@@ -133,7 +149,8 @@ mod tests {
             serde_json::to_string(&report).unwrap(),
             concat!(
                 r#"{"series":"servers.web1.load","timestamp":1700000000,"value":12.5,"detector":"classic","score":1.5,"#,
-                r#""anomalous":true,"alert":true,"reason":"3 of 3 algorithms, 2 needed","votes":{"#,
+                r#""anomalous":true,"alert":true,"severity":"warning","expected":2.5,"upper":6.0,"#,
+                r#""reason":"3 of 3 algorithms, 2 needed","votes":{"#,
                 r#""grubbs":{"vote":true,"statistic":4.25,"threshold":3.5,"mean":2.0},"#,
                 r#""median_absolute_deviation":{"vote":null,"threshold":3.5,"mean":2.0},"#,
                 r#""ks_test":{"vote":null,"failed":true,"statistic":0.25,"threshold":3.5,"mean":2.0}}}"#,

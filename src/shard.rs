@@ -245,7 +245,7 @@ impl Shard {
             &mut self.engines,
             &mut self.scratch,
             |judge, engine, window, seen| {
-                if seen.changed || every_sample {
+                if seen.changed || seen.alert || every_sample {
                     events.push(Event {
                         series: Arc::clone(name),
                         detector: Arc::clone(&detectors[judge.detector].name),
@@ -344,11 +344,8 @@ impl Shard {
                 verdict: Verdict {
                     timestamp: last.timestamp,
                     value: last.value,
-                    score: 0.0,
-                    anomalous: false,
-                    alert: false,
                     reason: reason.to_owned(),
-                    votes: Vec::new(),
+                    ..Verdict::default()
                 },
             });
         }
@@ -361,7 +358,8 @@ impl Shard {
             Analysis::Watched(watched) => {
                 let judged = watched.judges.iter().map(|judge| {
                     let name = Arc::clone(&self.settings.detectors[judge.detector].name);
-                    (name, self.engines[judge.detector].standing(&watched.window), judge.open)
+                    let standing = self.engines[judge.detector].standing(&judge.state, &watched.window);
+                    (name, standing, judge.open)
                 });
                 SeriesState::Watched {
                     samples: watched.window.len(),

@@ -113,29 +113,33 @@ fn anomalies(section: &mut Section<'_>) -> Anomalies {
     }
 }
 
-/// Is the section of the kind that there is? What else is in one of another kind is neither right nor wrong.
-fn is_kind(section: &mut Section<'_>, there_is: &str, planned: &[&str]) -> bool {
-    let expected = format!("expected kind = \"{there_is}\"");
+/// Which of the kinds that there are the section is of. What else is in one of another kind, or of none, is neither
+/// right nor wrong.
+fn kind(section: &mut Section<'_>, there_are: &[&'static str], planned: &[&str]) -> Option<&'static str> {
+    let shown: Vec<String> = there_are.iter().map(|kind| format!("kind = \"{kind}\"")).collect();
+    let expected = format!("expected {}", shown.join(" or "));
     let report = section.report();
     if !section.has("kind") {
         report.say(section.start(), format!("{} has no kind, {expected}", section.name()));
     }
-    let absent = !section.has("kind");
-    let is_kind = section.parsed("kind", absent, &expected, |kind| {
-        if kind == there_is {
-            Ok(true)
+    let kind = section.parsed("kind", None, &expected, |kind| {
+        if let Some(known) = there_are.iter().find(|known| **known == kind) {
+            Ok(Some(*known))
         } else if planned.contains(&kind) {
             Err(format!(
                 "which is planned, but this version does not have it, {expected}"
             ))
         } else {
-            Err(format!("{expected}{}", report.suggestion(kind, [there_is])))
+            Err(format!(
+                "{expected}{}",
+                report.suggestion(kind, there_are.iter().copied())
+            ))
         }
     });
-    if !is_kind {
+    if kind.is_none() {
         section.ignore_rest();
     }
-    is_kind
+    kind
 }
 
 /// Whole seconds, `least` or more.

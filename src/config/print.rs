@@ -4,7 +4,11 @@ use std::fmt::{self, Display, Write};
 
 use super::{Config, names, units};
 use crate::{
-    detect::{Definition, Kind, skyline},
+    detect::{
+        Definition, Kind,
+        adaptive::{self, Floor},
+        skyline,
+    },
     forward,
     glob::Glob,
     notify::{Channel, ChannelKind},
@@ -134,11 +138,37 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
     let name = key_part(&definition.name);
     header(out, &format!("[detector.{name}]"))?;
     match &definition.kind {
+        Kind::Adaptive(settings) => {
+            key(out, "kind", quote("adaptive"))?;
+            write_adaptive(out, &name, settings)
+        }
         Kind::Skyline(settings) => {
             key(out, "kind", quote("skyline"))?;
             write_skyline(out, &name, settings)
         }
     }
+}
+
+fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -> fmt::Result {
+    let adaptive::Settings {
+        sensitivity,
+        direction,
+        min_deviation,
+        silent_samples,
+        silent_for_s,
+        severity,
+    } = settings;
+    key(out, "sensitivity", float(*sensitivity))?;
+    key(out, "direction", quote(names::of(&names::DIRECTION, direction)))?;
+    match *min_deviation {
+        Floor::Absolute(floor) => key(out, "min_deviation", float(floor))?,
+        Floor::Relative(part) => key(out, "min_deviation", quote(units::show_percentage(part)))?,
+    }
+    key(out, "silent_samples", silent_samples)?;
+    key(out, "silent_for", seconds(*silent_for_s))?;
+    header(out, &format!("[detector.{name}.severity]"))?;
+    key(out, "level", quote(severity.level.name()))?;
+    key(out, "spike", quote(severity.spike.name()))
 }
 
 fn write_skyline(out: &mut String, name: &str, settings: &skyline::Settings) -> fmt::Result {

@@ -7,7 +7,11 @@ mod robustness;
 use std::path::Path;
 
 use super::{check, section::Section, source::RawConfig, *};
-use crate::detect::skyline::Algorithm;
+use crate::detect::{
+    Definition, Kind, Severity,
+    adaptive::{Direction, Floor},
+    skyline::{self, Algorithm},
+};
 
 /// The file that shows every key.
 const EXAMPLE: &str = include_str!("../../config/skyrelay.toml");
@@ -48,6 +52,11 @@ fn what_the_example_leaves_out_is_good_as_well() {
     assert_eq!(config.forwards, [forward]);
     assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
     assert_eq!(config.analysis.shards, 4);
+    let classic = Definition {
+        name: "classic".into(),
+        kind: Kind::Skyline(skyline::Settings::default()),
+    };
+    assert_eq!(config.shard.detectors, [Definition::default(), classic]);
     let rest = Config {
         forwards: Vec::new(),
         listen: listen::Settings {
@@ -57,6 +66,10 @@ fn what_the_example_leaves_out_is_good_as_well() {
         analysis: analysis::Settings {
             shards: Config::default().analysis.shards,
             ..config.analysis
+        },
+        shard: shard::Settings {
+            detectors: Config::default().shard.detectors,
+            ..config.shard
         },
         ..config
     };
@@ -71,19 +84,22 @@ fn the_example_has_every_key() {
     let known = raw.report.known_keys();
     assert!(known.len() > 60, "{}", known.len());
 
-    let example: toml::Table = text.parse().unwrap();
+    let example = toml::Value::Table(text.parse().unwrap());
     for (section, key) in known {
-        let steps = section.split('.').filter(|step| !step.is_empty());
-        let mut value = &toml::Value::Table(example.clone());
-        for step in steps {
-            value = match step {
-                "NAME" => value.as_table().and_then(|table| table.values().next()).unwrap(),
-                step => &value[step],
+        let mut values = vec![&example];
+        for step in section.split('.').filter(|step| !step.is_empty()) {
+            values = match step {
+                "NAME" => values
+                    .iter()
+                    .filter_map(|value| value.as_table())
+                    .flat_map(toml::Table::values)
+                    .collect(),
+                step => values.iter().filter_map(|value| value.get(step)).collect(),
             };
-            value = value.get(0).unwrap_or(value);
+            values = values.into_iter().map(|value| value.get(0).unwrap_or(value)).collect();
         }
         assert!(
-            value.get(key).is_some(),
+            values.iter().any(|value| value.get(key).is_some()),
             "[{section}] {key} is not in config/skyrelay.toml"
         );
     }
@@ -105,11 +121,28 @@ fn everything_may_be_different() {
     assert_eq!(config.shard.limits.max_age_s, Some(7 * 86_400));
     assert_eq!(config.shard.limits.max_ahead_s, None);
     let names: Vec<&str> = config.shard.detectors.iter().map(|detector| &*detector.name).collect();
-    assert_eq!(names, ["short", "a \"b\" c", "default"]);
-    let crate::detect::Kind::Skyline(short) = &config.shard.detectors[0].kind;
+    assert_eq!(names, ["short", "a \"b\" c", "falls", "parts", "default"]);
+    let Kind::Skyline(short) = &config.shard.detectors[0].kind else {
+        panic!("it is of kind skyline");
+    };
     assert_eq!(short.algorithms, [Algorithm::KsTest, Algorithm::Grubbs]);
     assert_eq!(short.ks_test.reference_s, 7200);
     assert!((short.grubbs.alpha - 0.01).abs() < 1e-9);
+    let Kind::Adaptive(falls) = &config.shard.detectors[2].kind else {
+        panic!("it is of kind adaptive");
+    };
+    assert!((falls.sensitivity - 1.5).abs() < 1e-9);
+    assert_eq!(falls.direction, Direction::Below);
+    assert_eq!(falls.min_deviation, Floor::Absolute(2.5));
+    assert_eq!((falls.silent_samples, falls.silent_for_s), (0, 7200));
+    assert_eq!(
+        (falls.severity.level, falls.severity.spike),
+        (Severity::Critical, Severity::Info)
+    );
+    let Kind::Adaptive(parts) = &config.shard.detectors[3].kind else {
+        panic!("it is of kind adaptive");
+    };
+    assert_eq!(parts.min_deviation, Floor::Relative(0.125));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
     assert!(config.shard.watches[1].detectors.is_empty());
     assert_eq!(config.notify.alerts[0].to, [1]);
@@ -230,6 +263,17 @@ stddev_from_moving_average = { sigmas = 1, com = 9.5 }
 least_squares = { sigmas = 4.0, min_residual = 0 }
 histogram_bins = { bins = 20, max_members = 0 }
 median_absolute_deviation.deviations = 5
+[detector.falls]
+kind = "adaptive"
+sensitivity = 1.5
+direction = "below"
+min_deviation = 2.5
+silent_samples = 0
+silent_for = "2h"
+severity = { level = "critical", spike = "info" }
+[detector.parts]
+kind = "adaptive"
+min_deviation = "12.5%"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

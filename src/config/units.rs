@@ -62,6 +62,19 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
     Ok(number.checked_mul(bytes).ok_or("expected a smaller size")?)
 }
 
+/// The part of a whole that `text` says: `10%` is 0.1.
+///
+/// # Errors
+/// What was expected, for the end of a message.
+pub(super) fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('%').map(str::trim_end);
+    let number = number.and_then(|number| number.parse::<f64>().ok());
+    number
+        .filter(|number| number.is_finite() && *number >= 0.0)
+        .map(|number| number / 100.0)
+        .ok_or_else(|| "expected a percentage, such as \"10%\"".to_owned())
+}
+
 /// A number, and the rest of `text` without the white space about it.
 fn split(text: &str) -> Option<(u64, &str)> {
     let text = text.trim();
@@ -87,6 +100,16 @@ pub(super) fn show_duration(duration: Duration) -> String {
         .filter(|_| millis > 0)
         .unwrap_or(("s", 1000));
     format!("{}{unit}", millis / factor)
+}
+
+/// `part` of a whole as a percentage that [`percentage`] reads back.
+pub(super) fn show_percentage(part: f64) -> String {
+    // Times 100 may round: then the nearest that reads back is beside it.
+    let number = part * 100.0;
+    let candidates = [number, number.next_up(), number.next_down()];
+    #[expect(clippy::float_cmp, reason = "what reads back is the same")]
+    let exact = candidates.into_iter().find(|number| number / 100.0 == part);
+    format!("{}%", exact.unwrap_or(number))
 }
 
 /// `bytes` in the largest binary unit that needs no fraction.
@@ -168,6 +191,16 @@ mod tests {
     }
 
     #[test]
+    fn percentages() {
+        assert_eq!(percentage("10%"), Ok(0.1));
+        assert_eq!(percentage(" 2.5 % "), Ok(0.025));
+        assert_eq!(show_percentage(0.1), "10%");
+        for text in ["10", "-1%", "%", "ten%", "inf%", "nan%"] {
+            refused(percentage(text), "such as \"10%\"");
+        }
+    }
+
+    #[test]
     fn the_largest_unit_is_shown() {
         let shown = |seconds| show_duration(Duration::from_secs(seconds));
         assert_eq!(
@@ -190,8 +223,14 @@ mod tests {
         }
 
         #[test]
+        fn a_percentage_that_is_shown_reads_back(number in 0.0..1e6) {
+            let part = number / 100.0;
+            prop_assert_eq!(percentage(&show_percentage(part)), Ok(part));
+        }
+
+        #[test]
         fn any_text_is_read_or_refused(text: String) {
-            let _ = (duration(&text), size(&text));
+            let _ = (duration(&text), size(&text), percentage(&text));
         }
     }
 }

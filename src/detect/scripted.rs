@@ -39,6 +39,6 @@ pub(super) fn explain(window: &Window, observation: Observation) -> Verdict {
         anomalous: observation.anomalous,
         alert: observation.alert,
         reason: "scripted".to_owned(),
-        votes: Vec::new(),
+        ..Verdict::default()
     }
 }

@@ -119,8 +119,7 @@ impl Engine {
         let standing = self.standing(window);
         let (score, reason) = match standing {
             Standing::Analysed => (ballot.score(), ballot.reason()),
-            Standing::Boring { samples } => (0.0, format!("boring: the last {samples} values are equal")),
-            Standing::TooShort { samples, needed } => (0.0, format!("too short: {samples} samples, {needed} needed")),
+            unjudged => (0.0, unjudged.to_string()),
         };
         Verdict {
             timestamp: last.timestamp,
@@ -130,6 +129,7 @@ impl Engine {
             alert: observation.alert,
             reason,
             votes,
+            ..Verdict::default()
         }
     }
 

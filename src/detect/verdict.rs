@@ -1,7 +1,11 @@
 //! What detectors say.
 
+use std::fmt::{self, Display};
+
+use super::words::duration;
+
 /// What a detector thinks of a series at one sample, with the reasons.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
     /// Time of the sample (seconds since 1970).
     pub timestamp: i64,
@@ -13,10 +17,29 @@ pub struct Verdict {
     pub anomalous: bool,
     /// Are people to be told at this sample?
     pub alert: bool,
+    /// How much the anomaly matters, for detectors that tell.
+    pub severity: Option<Severity>,
+    /// The value that was expected, for detectors that predict.
+    pub expected: Option<f64>,
+    /// The lowest value that would have been usual here; `None`: however low, or the detector cannot tell.
+    pub lower: Option<f64>,
+    /// The highest value that would have been usual here; `None`: however high, or the detector cannot tell.
+    pub upper: Option<f64>,
     /// What the detector went by, in words.
     pub reason: String,
     /// The votes it was made from, for detectors that vote.
     pub votes: Vec<Vote>,
+}
+
+/// How much an anomaly matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Worth a look.
+    Warning,
+    /// Worth getting up for.
+    Critical,
 }
 
 /// What a detector thinks of a series at one sample, in short.
@@ -75,6 +98,17 @@ pub enum Standing {
         /// Equal values at the end of the window.
         samples: usize,
     },
+    /// It is learnt, and nothing is told of it yet: neither before all samples that are needed nor before all the time.
+    WarmingUp {
+        /// Samples so far.
+        samples: u32,
+        /// Samples that are needed.
+        samples_needed: u32,
+        /// Time from the first to the last (seconds).
+        age_s: i64,
+        /// Time that is needed (seconds).
+        age_needed_s: i64,
+    },
     /// Its window holds too few samples yet.
     TooShort {
         /// Samples in the window.
@@ -82,6 +116,35 @@ pub enum Standing {
         /// Samples that are needed.
         needed: usize,
     },
+}
+
+impl Severity {
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Analysed => f.write_str("every sample is judged"),
+            Self::Boring { samples } => write!(f, "its last {samples} values are equal"),
+            Self::WarmingUp {
+                samples,
+                samples_needed,
+                ..
+            } if samples < samples_needed => write!(f, "warming up: {samples} of {samples_needed} samples"),
+            Self::WarmingUp {
+                age_s, age_needed_s, ..
+            } => write!(f, "warming up: {} of {}", duration(age_s), duration(age_needed_s)),
+            Self::TooShort { samples, needed } => write!(f, "{samples} of {needed} samples that are needed"),
+        }
+    }
 }
 
 impl Finding {
@@ -100,5 +163,22 @@ impl Finding {
             statistic,
             threshold,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warming_up_says_what_is_missing() {
+        let standing = |samples, age_s| Standing::WarmingUp {
+            samples,
+            samples_needed: 150,
+            age_s,
+            age_needed_s: 86_400,
+        };
+        assert_eq!(standing(37, 0).to_string(), "warming up: 37 of 150 samples");
+        assert_eq!(standing(151, 9000).to_string(), "warming up: 2h of 24h");
     }
 }

@@ -266,17 +266,16 @@ impl From<SeriesReport> for SeriesAnswer {
 
 impl From<(Arc<str>, Standing, bool)> for DetectorAnswer {
     fn from((detector, standing, anomalous): (Arc<str>, Standing, bool)) -> Self {
-        let (state, reason) = match standing {
-            Standing::Analysed => ("analysed", "every sample is judged".to_owned()),
-            Standing::Boring { samples } => ("boring", format!("its last {samples} values are equal")),
-            Standing::TooShort { samples, needed } => {
-                ("too_short", format!("{samples} of {needed} samples that are needed"))
-            }
+        let state = match standing {
+            Standing::Analysed => "analysed",
+            Standing::Boring { .. } => "boring",
+            Standing::WarmingUp { .. } => "warming_up",
+            Standing::TooShort { .. } => "too_short",
         };
         Self {
             detector,
             state,
-            reason,
+            reason: standing.to_string(),
             anomalous,
         }
     }

@@ -15,7 +15,7 @@ pub struct Event {
     pub series: Arc<str>,
     /// Name of the detector.
     pub detector: Arc<str>,
-    /// What it means for the anomaly; `None`: nothing has changed, and every sample is being told.
+    /// What it means for the anomaly; `None`: nothing has changed, and people are told again, or every sample is.
     pub change: Option<Change>,
     /// The verdict.
     pub verdict: Verdict,

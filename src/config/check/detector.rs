@@ -1,15 +1,18 @@
 //! Detectors, by name: `[detector.NAME]` and what is set of each algorithm.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
-use super::{SECOND, is_kind, seconds};
+use super::{SECOND, kind, seconds};
 use crate::{
     config::{
+        names,
         report::{Place, any_of},
         section::{Bounds, Section},
+        units,
     },
     detect::{
-        Definition, Kind,
+        Definition, Kind, Severity,
+        adaptive::{self, Floor, Severities},
         skyline::{self, Algorithm},
     },
 };
@@ -20,6 +23,14 @@ const ABOVE_ZERO: Bounds = Bounds {
 };
 const NOT_NEGATIVE: Bounds = Bounds {
     text: "a number, 0 or more",
+    hold: |number| number >= 0.0,
+};
+const SENSITIVITY: Bounds = Bounds {
+    text: "a number from 0.01 to 100",
+    hold: |number| (0.01..=100.0).contains(&number),
+};
+const DEVIATION: Bounds = Bounds {
+    text: "a number, 0 or more, or a percentage of what is expected, such as \"10%\"",
     hold: |number| number >= 0.0,
 };
 const INSIDE_ONE: Bounds = Bounds {
@@ -36,7 +47,7 @@ const FRACTION: Bounds = Bounds {
 };
 
 /// Kinds of detectors that later versions have.
-const PLANNED_KINDS: [&str; 5] = ["adaptive", "threshold", "trend", "absence", "expression"];
+const PLANNED_KINDS: [&str; 4] = ["threshold", "trend", "absence", "expression"];
 
 /// The name of the detector that exists even when it is not declared.
 const DEFAULT: &str = "default";
@@ -55,14 +66,14 @@ pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
     let mut declared = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
-        let settings = if is_kind(section, "skyline", &PLANNED_KINDS) {
-            skyline(section, span_s)
-        } else {
-            skyline::Settings::default()
+        let kind = match kind(section, &["adaptive", "skyline"], &PLANNED_KINDS) {
+            Some("adaptive") => Kind::Adaptive(adaptive(section)),
+            Some(_) => Kind::Skyline(skyline(section, span_s)),
+            None => Definition::default().kind,
         };
         Definition {
             name: name.value.into(),
-            kind: Kind::Skyline(settings),
+            kind,
         }
     });
     let mut by_name: HashMap<String, usize> = definitions
@@ -107,6 +118,32 @@ impl Detectors {
     /// The definitions, in the order to which places refer.
     pub(super) fn into_definitions(self) -> Vec<Definition> {
         self.definitions
+    }
+}
+
+fn adaptive(section: &mut Section<'_>) -> adaptive::Settings {
+    let default = adaptive::Settings::default();
+    adaptive::Settings {
+        sensitivity: section.number("sensitivity", default.sensitivity, &SENSITIVITY),
+        direction: section.choice("direction", default.direction, &names::DIRECTION),
+        min_deviation: section.number_or(
+            "min_deviation",
+            default.min_deviation,
+            &DEVIATION,
+            Floor::Absolute,
+            |text| units::percentage(text).map(Floor::Relative),
+        ),
+        silent_samples: section.count("silent_samples", default.silent_samples, 0..=1_000_000),
+        silent_for_s: seconds(section, "silent_for", default.silent_for_s, Duration::ZERO),
+        severity: section.section("severity", |section| severities(section, default.severity)),
+    }
+}
+
+fn severities(section: &mut Section<'_>, default: Severities) -> Severities {
+    let mut severity = |key, default: Severity| section.choice(key, default, &names::SEVERITY);
+    Severities {
+        level: severity("level", default.level),
+        spike: severity("spike", default.spike),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{detector::Detectors, is_kind};
+use super::{detector::Detectors, kind};
 use crate::{
     config::{
         report::{At, Place, Report, quoted},
@@ -156,7 +156,7 @@ fn channel(name: &At<&str>, section: &mut Section<'_>, paths: &mut Vec<At<String
         name: name.value.to_owned(),
         kind: ChannelKind::JsonLinesStdout,
     };
-    if !is_kind(section, "json-lines", &PLANNED_KINDS) {
+    if kind(section, &["json-lines"], &PLANNED_KINDS).is_none() {
         return channel;
     }
     let expected = "expected path = \"stdout\" or that of a file";

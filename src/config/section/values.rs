@@ -121,6 +121,31 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A number, or what `parse` makes of a text.
+    pub(in crate::config) fn number_or<T>(
+        &mut self,
+        key: &'static str,
+        default: T,
+        bounds: &Bounds,
+        number: impl FnOnce(f64) -> T,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> T {
+        let is_text = matches!(
+            self.get(key),
+            Some(Node {
+                value: Value::String(_),
+                ..
+            })
+        );
+        if is_text {
+            self.parsed(key, default, bounds.text, parse)
+        } else if self.has(key) {
+            number(self.number(key, 0.0, bounds))
+        } else {
+            default
+        }
+    }
+
     /// A time in `range`.
     pub(in crate::config) fn duration(
         &mut self,

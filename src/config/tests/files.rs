@@ -89,7 +89,9 @@ fn files_are_merged_in_the_order_of_their_names() {
         .map(|watch| watch.globs[0].as_str())
         .collect();
     assert_eq!(watched, ["a", "**"]);
-    let crate::detect::Kind::Skyline(skyline) = &config.shard.detectors[0].kind;
+    let crate::detect::Kind::Skyline(skyline) = &config.shard.detectors[0].kind else {
+        panic!("it is of kind skyline");
+    };
     assert!((skyline.grubbs.alpha - 0.25).abs() < 1e-9);
 }
 

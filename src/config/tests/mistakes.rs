@@ -67,7 +67,7 @@ fn what_later_versions_have() {
     says(
         "[detector.disk-full]\nkind = \"trend\"\nreaches = 95\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"disk-full\"]",
         "f.toml:2:8: detector.disk-full.kind is `trend`, which is planned, but this version does not have it, \
-         expected kind = \"skyline\"",
+         expected kind = \"adaptive\" or kind = \"skyline\"",
     );
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
@@ -192,11 +192,11 @@ fn votes_that_cannot_be() {
     );
     says(
         "[detector.d]\ngrubbs.alpha = 0.1",
-        "f.toml:1:1: detector.d has no kind, expected kind = \"skyline\"",
+        "f.toml:1:1: detector.d has no kind, expected kind = \"adaptive\" or kind = \"skyline\"",
     );
     says(
         "[detector.d]\nkind = \"skylime\"",
-        "f.toml:2:8: detector.d.kind is `skylime`, expected kind = \"skyline\"; did you mean `skyline`?",
+        "f.toml:2:8: detector.d.kind is `skylime`, expected kind = \"adaptive\" or kind = \"skyline\"; did you mean `skyline`?",
     );
 }
 

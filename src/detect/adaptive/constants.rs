@@ -94,3 +94,14 @@ pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
 pub(super) const BAR_SHARE: f64 = 0.4;
 /// What is left of the bar from one sample to the next: it halves in 10,000.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 10_000.0;
+
+/// Scores below this are calm: an anomaly that opened at 1 does not close at 0.99.
+pub(super) const CALM_SCORE: f64 = 0.7;
+/// Calm samples in a row after which an anomaly is over: as many as the long mean takes to forget it.
+pub(super) const CALM_SAMPLES: u8 = 24;
+/// Time without a sample that is not calm after which an anomaly is over, too (seconds).
+pub(super) const CALM_S: i64 = 3 * 3600;
+/// Age at which an anomaly is taken for a new usual (seconds): what lasts two days is there to stay.
+pub(super) const ACCEPT_S: i64 = 48 * 3600;
+/// Samples that it takes as well: what lasted two samples of a daily series is no level.
+pub(super) const ACCEPT_SAMPLES: u32 = 24;

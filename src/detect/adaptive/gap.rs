@@ -25,6 +25,11 @@ impl Default for Seen {
 }
 
 impl Seen {
+    /// Reads a little of it.
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(self.values[0].to_bits() ^ self.values[SEEN_VALUES / 2].to_bits())
+    }
+
     fn values(&self) -> &[f32] {
         &self.values[..usize::from(self.count)]
     }

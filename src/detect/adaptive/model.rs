@@ -204,8 +204,8 @@ impl Tuning {
 }
 
 impl Model {
-    /// That of a series whose first sample is at `first`.
-    pub(super) fn new(first: i64) -> Self {
+    /// That of a series of which nothing has been seen.
+    pub(super) fn new() -> Self {
         Self {
             last: i64::MIN,
             previous: 0.0,
@@ -217,7 +217,7 @@ impl Model {
             origin: 0.0,
             day_visit: Visit::default(),
             week_visit: Visit::default(),
-            policy: Policy::new(first),
+            policy: Policy::new(0),
             count: 0,
             mean_proof: Proof::default(),
             day_proof: Proof::default(),
@@ -246,20 +246,19 @@ impl Model {
         if self.count == 0 {
             self.origin = value;
             self.previous = value;
+            self.policy = Policy::new(time.timestamp);
         }
         self.count = self.count.saturating_add(1);
         let forecast = self.forecast(time.local, value);
         *basis = self.basis(&forecast);
         let scores = basis.measure(tuning, &self.seen, value);
-        let alerts = self.policy.decide(
-            tuning.silence,
-            Scored {
-                timestamp: time.timestamp,
-                count: self.count,
-                level: scores.level,
-                spike: scores.spike,
-            },
-        );
+        let sample = Scored {
+            timestamp: time.timestamp,
+            count: self.count,
+            level: scores.level,
+            spike: scores.spike,
+        };
+        let alerts = self.policy.decide(tuning.silence, sample);
         self.learn(time, value, &forecast, &scores, basis);
         Some((scores, alerts))
     }
@@ -269,19 +268,53 @@ impl Model {
         self.count
     }
 
+    /// Mean of the last residuals.
+    pub(super) fn residual(&self) -> f64 {
+        self.residual_sum / f64::from(LONG_RESIDUALS)
+    }
+
     /// Values seen, for [`Basis::band`].
     pub(super) fn seen(&self) -> &Seen {
         &self.seen
     }
 
-    /// Time of the first sample.
-    pub(super) fn first(&self) -> i64 {
-        self.policy.first()
+    /// Time from the first sample to the last (seconds).
+    pub(super) fn age_s(&self) -> i64 {
+        if self.count == 0 {
+            0
+        } else {
+            self.last - self.policy.first()
+        }
+    }
+
+    /// What a spike has to reach to be told.
+    pub(super) fn bar(&self) -> f64 {
+        self.policy.bar().max(1.0)
+    }
+
+    /// Takes what the last residuals say for usual from now on: the series has come to a new level, and stays there.
+    pub(super) fn accept(&mut self) {
+        let shift = self.residual();
+        self.overall.mean += shift;
+        self.day.shift(shift);
+        if let Some(week) = &mut self.week {
+            week.shift(shift);
+        }
+        for residual in &mut self.residuals {
+            *residual = single(f64::from(*residual) - shift);
+        }
+        self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
     }
 
     /// Memory in use, this struct included (bytes).
     pub(super) fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val)
+    }
+
+    /// Reads a little of what judging a sample reads.
+    pub(super) fn touch(&self) -> u64 {
+        let week = self.week.as_deref().map_or(0, Profile::touch);
+        self.last.unsigned_abs() ^ self.origin.to_bits() ^ u64::from(self.count) ^ self.seen.touch() ^ week
     }
 
     fn forecast(&self, local: i64, value: f64) -> Forecast {
@@ -390,10 +423,17 @@ impl Model {
     }
 }
 
+impl Scores {
+    /// The higher of the two channels.
+    pub(super) fn highest(&self) -> f64 {
+        self.level.max(self.spike)
+    }
+}
+
 impl Basis {
     /// One for an engine that has seen nothing yet.
     pub(super) fn new() -> Self {
-        Model::new(0).basis(&Forecast {
+        Model::new().basis(&Forecast {
             mean: 0.0,
             day: None,
             week: None,
@@ -402,8 +442,19 @@ impl Basis {
         })
     }
 
-    /// How far from usual `value` is in the place of the sample. `seen` holds what was seen before it.
-    fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
+    /// The same, had the samples before been what was expected of them.
+    pub(super) fn after_usual_samples(&self) -> Self {
+        let before = |yardstick: &Yardstick, most: u32| yardstick.moments.mean * f64::from(self.count.min(most) - 1);
+        Self {
+            short_sum: before(&self.short, SHORT_RESIDUALS),
+            long_sum: before(&self.long, LONG_RESIDUALS),
+            previous: self.expected,
+            ..*self
+        }
+    }
+
+    /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
+    pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
         let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
         if self.count <= YOUNG_SAMPLES {
             return Scores {
@@ -445,8 +496,13 @@ impl Basis {
         }
     }
 
+    /// The step to `value` from the sample before.
+    pub(super) fn step_to(&self, value: f64) -> f64 {
+        value - self.previous
+    }
+
     /// The means of the last 3 and 24 residuals, were `value` the sample's.
-    fn means(&self, value: f64) -> (f64, f64) {
+    pub(super) fn means(&self, value: f64) -> (f64, f64) {
         let residual = value - self.expected;
         let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.count.min(most));
         (

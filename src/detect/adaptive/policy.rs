@@ -69,6 +69,11 @@ impl Policy {
         self.first
     }
 
+    /// What a spike has to reach to be told, besides 1.
+    pub(super) fn bar(&self) -> f64 {
+        f64::from(self.bar)
+    }
+
     /// Is the series too young, at `timestamp` with `count` samples, for anything to be told?
     pub(super) fn is_silent(&self, silence: Silence, timestamp: i64, count: u32) -> bool {
         count <= silence.samples || timestamp - self.first < silence.lasts_s

@@ -49,6 +49,11 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
     const PERIOD_S: i64 = SLOTS as i64 * SLOT_S;
 
+    /// Reads a little of it.
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(self.means[0].to_bits())
+    }
+
     /// What is usual at `local`; `None` while neither of the two slots about it has been visited `least` times.
     #[expect(
         clippy::cast_sign_loss,

@@ -19,7 +19,7 @@ struct Bench {
 impl Bench {
     fn new(step_s: i64) -> Self {
         Self {
-            model: Model::new(0),
+            model: Model::new(),
             basis: Basis::new(),
             tuning: Tuning::new(1.0, Direction::Both, Floor::Absolute(0.0), ALL),
             timestamp: 0,

@@ -1,0 +1,206 @@
+//! How long an anomaly lasts.
+//!
+//! * It opens with an alert, of either channel, and with nothing else.
+//! * It is over when the series is *back*: after 24 calm samples in a row, or at the first calm sample three hours after the
+//!   last that was not. Calm is a sample whose scores are below 0.7.
+//! * If it was calm for so long while the residuals stayed more than half as far from zero as they have been, it has
+//!   *settled* rather than come back.
+//! * It is over as well when it is *usual*: after two days and 24 samples. Then what the series has come to is taken for
+//!   normal.
+//!
+//! So a series that hovers at the boundary opens one anomaly in 25 samples at most, or in three hours if that is shorter:
+//! what has just opened has to be calm for so long before anything can open again. Whether an anomaly is open makes no
+//! difference to what is told.
+
+use super::{
+    constants::{ACCEPT_S, ACCEPT_SAMPLES, CALM_S, CALM_SAMPLES, CALM_SCORE},
+    policy::{Alerts, Scored},
+    single::single,
+};
+
+/// The anomaly of a series, if one is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Lasting {
+    open: bool,
+    /// The channels that have told of it, or of the last.
+    told: Alerts,
+    /// Calm samples at its end.
+    calm: u8,
+    /// Samples since it opened.
+    samples: u32,
+    /// When it opened.
+    opened: i64,
+    /// Time of the last sample that was not calm.
+    troubled: i64,
+    /// The furthest that the mean of the last residuals has been from zero.
+    furthest: f32,
+}
+
+/// What a sample means for the anomaly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Nothing: it is open, or none is.
+    None,
+    /// It has opened.
+    Opened,
+    /// It is over: the series is back.
+    Back,
+    /// It is over: the series is calm, somewhere else.
+    Settled,
+    /// It is over: it has lasted so long that it is usual.
+    Usual,
+}
+
+impl Lasting {
+    /// Is one open?
+    pub(super) fn is_open(self) -> bool {
+        self.open
+    }
+
+    /// How long it has lasted at `time`, or the last has (seconds).
+    pub(super) fn open_s(self, time: i64) -> i64 {
+        time - self.opened
+    }
+
+    /// The channels that have told of it, or of the last.
+    pub(super) fn told(self) -> Alerts {
+        self.told
+    }
+
+    /// Takes in a sample, with what is told of it and the mean of the last residuals. Once for each, in their order.
+    pub(super) fn follow(&mut self, sample: Scored, alerts: Alerts, residual: f64) -> Turn {
+        let time = sample.timestamp;
+        let apart = single(residual.abs());
+        if !self.open {
+            if !(alerts.level || alerts.spike) {
+                return Turn::None;
+            }
+            *self = Self {
+                open: true,
+                told: alerts,
+                calm: 0,
+                samples: 0,
+                opened: time,
+                troubled: time,
+                furthest: apart,
+            };
+            return Turn::Opened;
+        }
+        self.samples = self.samples.saturating_add(1);
+        self.furthest = self.furthest.max(apart);
+        self.told.level |= alerts.level;
+        self.told.spike |= alerts.spike;
+        if sample.level < CALM_SCORE && sample.spike < CALM_SCORE {
+            self.calm += 1;
+            if self.calm >= CALM_SAMPLES || time - self.troubled >= CALM_S {
+                self.open = false;
+                let is_back = apart <= self.furthest / 2.0;
+                return if is_back { Turn::Back } else { Turn::Settled };
+            }
+        } else {
+            self.calm = 0;
+            self.troubled = time;
+        }
+        if time - self.opened >= ACCEPT_S && self.samples >= ACCEPT_SAMPLES {
+            self.open = false;
+            return Turn::Usual;
+        }
+        Turn::None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::detect::adaptive::policy::{Policy, Silence};
+
+    const NONE: Silence = Silence { samples: 0, lasts_s: 0 };
+
+    /// What turns at which sample, at one in `step_s` seconds.
+    fn turns(step_s: i64, scores: impl IntoIterator<Item = (f64, f64)>) -> Vec<(usize, Turn)> {
+        let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
+        let mut turns = Vec::new();
+        for (place, (level, spike)) in scores.into_iter().enumerate() {
+            let sample = Scored {
+                timestamp: step_s * i64::try_from(place).unwrap(),
+                count: 1000,
+                level,
+                spike,
+            };
+            let alerts = policy.decide(NONE, sample);
+            let turn = lasting.follow(sample, alerts, level);
+            turns.extend((turn != Turn::None).then_some((place, turn)));
+        }
+        turns
+    }
+
+    fn level(levels: impl IntoIterator<Item = f64>) -> impl Iterator<Item = (f64, f64)> {
+        levels.into_iter().map(|level| (level, 0.0))
+    }
+
+    #[test]
+    fn it_closes_when_all_has_been_calm_for_a_while() {
+        let scores = [0.0, 1.0, 0.9, 0.3, 0.8].into_iter().chain([0.4; 100]);
+        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (28, Turn::Back)]);
+        let hourly = [0.0, 1.0, 0.5, 0.8].into_iter().chain([0.4; 10]);
+        assert_eq!(turns(3600, level(hourly)), [(1, Turn::Opened), (6, Turn::Back)]);
+    }
+
+    #[test]
+    fn what_calms_down_without_coming_back_has_settled() {
+        let scores = [0.0, 1.0].into_iter().chain([0.6; 100]);
+        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (25, Turn::Settled)]);
+    }
+
+    #[test]
+    fn what_lasts_two_days_is_usual() {
+        let scores = [0.0, 1.2].into_iter().chain(std::iter::repeat_n(0.9, 4000));
+        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (2881, Turn::Usual)]);
+        let daily = [0.0, 1.2].into_iter().chain([0.9; 30]);
+        assert_eq!(turns(86_400, level(daily)), [(1, Turn::Opened), (25, Turn::Usual)]);
+    }
+
+    #[test]
+    fn a_gap_does_not_close_it_but_a_calm_sample_after_one_does() {
+        let mut lasting = Lasting::default();
+        let mut follow = |timestamp, level, alert| {
+            let sample = Scored {
+                timestamp,
+                count: 1000,
+                level,
+                spike: 0.0,
+            };
+            let alerts = Alerts {
+                level: alert,
+                spike: false,
+            };
+            lasting.follow(sample, alerts, level)
+        };
+        assert_eq!(follow(0, 1.0, true), Turn::Opened);
+        assert_eq!(follow(604_800, 1.0, false), Turn::None);
+        assert_eq!(follow(1_209_600, 0.0, false), Turn::Back);
+    }
+
+    proptest! {
+        #[test]
+        fn a_series_at_the_boundary_does_not_flap(
+            step_s in 1_i64..7200,
+            scores in proptest::collection::vec((0.6..1.2, 0.6..1.2), 1..2000),
+        ) {
+            let turns = turns(step_s, scores);
+            let opened: Vec<usize> =
+                turns.iter().filter(|(_, turn)| *turn == Turn::Opened).map(|(place, _)| *place).collect();
+            for pair in opened.windows(2) {
+                let samples = pair[1] - pair[0];
+                let apart_s = step_s * i64::try_from(samples).unwrap();
+                prop_assert!(samples > usize::from(CALM_SAMPLES) || apart_s >= CALM_S);
+            }
+            // Each that opens closes before the next.
+            for pair in turns.windows(2) {
+                prop_assert!((pair[0].1 == Turn::Opened) != (pair[1].1 == Turn::Opened));
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! What can be set of the adaptive detector.
+
+use super::{Direction, Floor};
+use crate::detect::Severity;
+
+/// Settings of the adaptive detector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// How easily it is alarmed (above 0): 1 is usual, 1.5 tells about five times as much, 0.7 a fifth.
+    pub sensitivity: f64,
+    /// Deviations in which direction count.
+    pub direction: Direction,
+    /// Distance from the expected value up to which nothing is told (0 or more).
+    pub min_deviation: Floor,
+    /// Samples at first of which nothing is told (0 or more).
+    pub silent_samples: u32,
+    /// Time at first of which nothing is told (seconds, 0 or more).
+    pub silent_for_s: i64,
+    /// How much each channel matters.
+    pub severity: Severities,
+}
+
+/// How much each channel matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Severities {
+    /// A level that is not usual.
+    pub level: Severity,
+    /// A step that is not usual.
+    pub spike: Severity,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            sensitivity: 1.0,
+            direction: Direction::Both,
+            min_deviation: Floor::Absolute(0.0),
+            silent_samples: 150,
+            silent_for_s: 24 * 3600,
+            severity: Severities::default(),
+        }
+    }
+}
+
+impl Default for Severities {
+    fn default() -> Self {
+        Self {
+            level: Severity::Warning,
+            spike: Severity::Warning,
+        }
+    }
+}

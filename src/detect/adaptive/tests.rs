@@ -1,0 +1,251 @@
+//! What the detector tells of series, from the first sample to the end of an anomaly.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A detector, one series, and the time of its next sample.
+struct Bench {
+    engine: Engine,
+    state: State,
+    timestamp: i64,
+    step_s: i64,
+}
+
+impl Bench {
+    fn new(settings: Settings, step_s: i64) -> Self {
+        Self {
+            engine: Engine::new(settings),
+            state: State::default(),
+            timestamp: 0,
+            step_s,
+        }
+    }
+
+    fn observe(&mut self, value: f64) -> Observation {
+        let timestamp = self.timestamp;
+        self.timestamp += self.step_s;
+        self.engine.observe(&mut self.state, Point { timestamp, value })
+    }
+
+    fn judge(&mut self, value: f64) -> Verdict {
+        let observation = self.observe(value);
+        let timestamp = self.timestamp - self.step_s;
+        self.engine
+            .explain(&self.state, Point { timestamp, value }, observation)
+    }
+
+    /// Shows `value` for `lasts_s` seconds; gives the verdicts that change something or tell.
+    fn show(&mut self, lasts_s: i64, value: impl Fn(i64) -> f64) -> Vec<Verdict> {
+        let end = self.timestamp + lasts_s;
+        let mut told = Vec::new();
+        while self.timestamp < end {
+            let before = self.state.lasting.is_open();
+            let verdict = self.judge(value(self.timestamp));
+            if verdict.alert || verdict.anomalous != before {
+                told.push(verdict);
+            }
+        }
+        told
+    }
+}
+
+const DAY_S: i64 = 86_400;
+
+/// A day's wave from 50 to 150, and noise of up to 5.
+fn wave(timestamp: i64) -> f64 {
+    let day = f64::from(i32::try_from(timestamp % DAY_S).unwrap()) / 86_400.0;
+    100.0 + 50.0 * (std::f64::consts::TAU * day).sin() + noise(timestamp)
+}
+
+fn noise(timestamp: i64) -> f64 {
+    let mixed = timestamp.unsigned_abs().wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    f64::from(u16::try_from(mixed >> 48).unwrap()) / 6553.6 - 5.0
+}
+
+/// Ten days of it, at a sample in five minutes.
+fn known(settings: Settings) -> Bench {
+    let mut bench = Bench::new(settings, 300);
+    let told = bench.show(10 * DAY_S, wave);
+    assert!(told.len() <= 2, "{told:?}");
+    bench
+}
+
+#[test]
+fn an_outage_is_told_and_over_when_it_is_over() {
+    let mut bench = known(Settings::default());
+    let began = bench.timestamp;
+    let told = bench.show(3600, |_| 2.0);
+    let opened = &told[0];
+    assert_eq!((opened.timestamp, opened.alert, opened.anomalous), (began, true, true));
+    assert_eq!(opened.severity, Some(Severity::Warning));
+    assert!(opened.score > 1.0);
+    let (expected, lower) = (opened.expected.unwrap(), opened.lower.unwrap());
+    assert!((90.0..110.0).contains(&expected), "{opened:?}");
+    assert!(
+        lower > 2.0 && lower < expected && opened.upper.unwrap() > expected,
+        "{opened:?}"
+    );
+    for words in [
+        "a step down by",
+        "deviations",
+        "is expected by the time of the day",
+        "from 2881 samples in 10 days",
+    ] {
+        assert!(opened.reason.contains(words), "{:?} is not in {}", words, opened.reason);
+    }
+    assert!(bench.state.lasting.is_open());
+    let told = bench.show(DAY_S, wave);
+    let closed = told.last().unwrap();
+    assert!(!closed.anomalous && !bench.state.lasting.is_open());
+    assert!(closed.reason.starts_with("back to usual: "), "{}", closed.reason);
+    assert!(closed.timestamp <= began + 8 * 3600, "{closed:?}");
+    assert_eq!(told.iter().filter(|verdict| !verdict.anomalous).count(), 1);
+}
+
+#[test]
+fn a_new_level_opens_one_anomaly_and_settles() {
+    let mut bench = known(Settings::default());
+    let began = bench.timestamp;
+    let shifted = |timestamp| wave(timestamp) + 60.0;
+    let told = bench.show(20 * DAY_S, shifted);
+    let turns: Vec<&Verdict> = told
+        .iter()
+        .scan(false, |open, verdict| {
+            let turns = verdict.anomalous != *open;
+            *open = verdict.anomalous;
+            Some(turns.then_some(verdict))
+        })
+        .flatten()
+        .collect();
+    assert_eq!(turns.len(), 2, "{told:#?}");
+    assert!(turns[0].timestamp < began + 3600);
+    assert!(turns[1].timestamp <= turns[0].timestamp + 2 * DAY_S);
+    assert!(
+        turns[1].reason.starts_with("settled, though not where it was: "),
+        "{}",
+        turns[1].reason
+    );
+    assert!(told.iter().all(|verdict| verdict.timestamp <= turns[1].timestamp));
+    let verdict = bench.judge(shifted(bench.timestamp));
+    assert!((verdict.expected.unwrap() - verdict.value).abs() < 20.0, "{verdict:?}");
+}
+
+#[test]
+fn a_level_that_lasts_two_days_is_usual() {
+    let mut bench = Bench::new(Settings::default(), 3600);
+    bench.show(100 * DAY_S, noise);
+    let began = bench.timestamp;
+    // Each day further away, so that it never settles.
+    let away = |timestamp: i64| {
+        let days = f64::from(i32::try_from((timestamp - began) / DAY_S).unwrap());
+        noise(timestamp) + 1000.0 * 2.0_f64.powf(days.min(3.0))
+    };
+    let told = bench.show(3 * DAY_S, away);
+    let closed = told.iter().find(|verdict| !verdict.anomalous).unwrap();
+    assert_eq!(closed.timestamp, told[0].timestamp + 2 * DAY_S);
+    assert!(
+        closed.reason.starts_with("usual by now, after 2 days: "),
+        "{}",
+        closed.reason
+    );
+    let verdict = bench.judge(away(bench.timestamp));
+    assert!((verdict.expected.unwrap() - 4000.0).abs() < 2000.0, "{verdict:?}");
+}
+
+#[test]
+fn it_says_how_far_it_is_from_knowing_enough() {
+    let mut bench = Bench::new(Settings::default(), 60);
+    for _ in 0..37 {
+        bench.observe(1.0);
+    }
+    assert_eq!(
+        bench.engine.standing(&bench.state).to_string(),
+        "warming up: 37 of 150 samples"
+    );
+    let verdict = bench.judge(100.0);
+    assert_eq!(verdict.reason, "warming up: 38 of 150 samples");
+    assert!(!verdict.alert && !verdict.anomalous);
+    bench.show(7200, |_| 1.0);
+    assert_eq!(bench.engine.standing(&bench.state).to_string(), "warming up: 2h of 24h");
+    bench.show(DAY_S, |_| 1.0);
+    assert_eq!(bench.engine.standing(&bench.state), Standing::Analysed);
+}
+
+#[test]
+fn a_channel_has_its_own_severity() {
+    let settings = Settings {
+        severity: Severities {
+            level: Severity::Critical,
+            spike: Severity::Info,
+        },
+        ..Settings::default()
+    };
+    let mut bench = known(settings);
+    let spike = bench.judge(wave(bench.timestamp) + 55.0);
+    assert_eq!((spike.alert, spike.severity), (true, Some(Severity::Info)), "{spike:?}");
+    let told = bench.show(DAY_S, |timestamp| wave(timestamp) + 55.0);
+    assert_eq!(told[0].severity, Some(Severity::Critical), "{told:?}");
+}
+
+#[test]
+fn only_the_wanted_direction_is_told() {
+    let told = |direction, change: f64| {
+        let settings = Settings {
+            direction,
+            ..Settings::default()
+        };
+        let mut bench = known(settings);
+        let verdict = bench.judge(wave(bench.timestamp) + change);
+        let ends = (verdict.lower.is_some(), verdict.upper.is_some());
+        (verdict.alert, ends)
+    };
+    assert_eq!(told(Direction::Above, 90.0), (true, (false, true)));
+    assert_eq!(told(Direction::Above, -90.0), (false, (false, true)));
+    assert_eq!(told(Direction::Below, -90.0), (true, (true, false)));
+    assert_eq!(told(Direction::Both, -90.0), (true, (true, true)));
+}
+
+#[test]
+fn what_was_copied_goes_on_bit_for_bit() {
+    let mut bench = known(Settings::default());
+    let mut copy = Bench {
+        engine: Engine::new(Settings::default()),
+        state: bench.state.clone(),
+        ..bench
+    };
+    for _ in 0..2000 {
+        let value = wave(bench.timestamp) + if bench.timestamp % 7200 == 0 { 80.0 } else { 0.0 };
+        assert_eq!(bench.judge(value), copy.judge(value));
+    }
+    assert_eq!(bench.state, copy.state);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn an_end_of_the_band_is_where_the_score_reaches_one(seed in 0_i64..1_000_000, change in -100.0..100.0) {
+        let value = |timestamp| wave(timestamp) + noise(timestamp ^ seed);
+        let mut bench = Bench::new(Settings::default(), 600);
+        bench.show(8 * DAY_S, value);
+        let now = value(bench.timestamp) + change;
+        let before = bench.state.clone();
+        let timestamp = bench.timestamp;
+        let verdict = bench.judge(now);
+        let (lower, upper) = (verdict.lower.unwrap(), verdict.upper.unwrap());
+        let expected = verdict.expected.unwrap();
+        let mut score = |value: f64| {
+            bench.state = before.clone();
+            bench.timestamp = timestamp;
+            bench.judge(value).score
+        };
+        if score(expected) < 1.0 {
+            let little = (upper - lower) * 1e-6;
+            for (end, outward) in [(lower, -little), (upper, little)] {
+                prop_assert!(score(end + outward) >= 1.0, "{verdict:?}");
+                prop_assert!(score(end - outward) < 1.0, "{verdict:?}");
+            }
+        }
+        prop_assert!(lower < expected && expected < upper);
+    }
+}
