@@ -15,8 +15,8 @@
 //!
 //! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with
 //!    value = key / 10^d; or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
-//!    minute); or a fraction with a denominator of its own (means of so many things); or, failing these, the double's
-//!    bits mapped to an integer of the same order. Values a few ulps from a decimal (51.846000000000004) keep that
+//!    minute); or a number of single precision, printed and read back; or a fraction with a denominator of its own (means of
+//!    so many things, [`fractions`]); or, failing these, the double's bits mapped to an integer of the same order. Values a few ulps from a decimal (51.846000000000004) keep that
 //!    distance beside their key. What all keys of the block share, key = multiple * key' + offset, is taken out.
 //! 2. A block with few distinct keys may have a **dictionary** ([`distinct`]); its entries' numbers then are the keys.
 //! 3. A **forecast** ([`predict`]) of the key, or of its step from the one before, leaves a residual e:
@@ -44,19 +44,20 @@
 //! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
 //! or jitter            k (1), last timestamp less where the stride puts it (number)
 //! base, previous       numbers; the key before the first, less base, when differences are forecast
-//! divisor              2 bytes: D, or with fractions k of denominators;
-//! center               4 bytes, fractions alone: keys are numerators less denominator * center
+//! divisor              2 bytes: D, or with fractions s / 64 of denominators (8), way of expecting (3), they wander
+//! center               4 bytes, fractions alone: the value expected first
 //! multiple, offset     width - 1 (1), two numbers of that width
 //! dictionary           entries - 1 (1), width - 1 | by frequency << 7 (1), the entries
-//! stream               for each sample: step (jitter) · run (runs) · residual or escape · denominator · ulps
+//! stream               for each sample: step (jitter) · run (runs) · residual or escape · step of denominator · ulps
 //! ```
 //!
-//! Transform codes: d; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant, 32 + n decimals);
-//! 192 + digits for fractions.
+//! Transform codes: d; 63 for single precision; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
+//! 31 single precision, 32 + n decimals); 192 + digits for fractions.
 
 mod bits;
 mod digits;
 mod distinct;
+mod fractions;
 mod keys;
 mod layout;
 mod plan;

@@ -52,6 +52,19 @@ impl<'a> BitWriter<'a> {
         self.put(z & low_bits(k), k);
     }
 
+    /// Rice code of any `z`: where its quotient is too long, an escape, the width less one, and all bits.
+    #[inline]
+    pub(super) fn rice_or_escape(&mut self, z: u64, k: u32) {
+        if z >> k < u64::from(QUOTIENT_MAX) {
+            self.rice(z, k);
+        } else {
+            let width = bit_length(z).max(1);
+            self.ones(QUOTIENT_MAX);
+            self.put(u64::from(width - 1) << 1, 7);
+            self.put(z, width);
+        }
+    }
+
     /// Writes what is pending, up to a whole byte.
     pub(super) fn finish(self) {
         let bytes = self.filled.div_ceil(8) as usize;
@@ -141,6 +154,11 @@ pub(super) fn width(x: i64) -> usize {
     } else {
         (bit_length(zigzag(x)) as usize).div_ceil(8)
     }
+}
+
+/// Bits of a Rice code, or of an escape with the number and its width.
+pub(super) fn escaped_bits(z: u64, k: u32) -> u64 {
+    rice_bits(z, k, 7 + u64::from(bit_length(z)))
 }
 
 /// Bits of a Rice code, or of an escape with that many bits behind the ones.

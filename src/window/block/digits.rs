@@ -21,7 +21,12 @@ pub(super) enum Digits {
     Significant(u8),
     /// That many decimals, as `%.6f` does.
     Decimals(u8),
+    /// After the digits that tell it from other numbers of single precision, as [`single`] does.
+    Single,
 }
+
+/// Code of [`Digits::Single`].
+const SINGLE: u8 = 31;
 
 impl Digits {
     pub(super) fn code(self) -> u8 {
@@ -29,6 +34,7 @@ impl Digits {
             Self::All => 0,
             Self::Significant(digits) => digits,
             Self::Decimals(decimals) => 32 + decimals,
+            Self::Single => SINGLE,
         }
     }
 
@@ -37,6 +43,7 @@ impl Digits {
             0 => Some(Self::All),
             1..=17 => Some(Self::Significant(code)),
             32..=54 => Some(Self::Decimals(code - 32)),
+            SINGLE => Some(Self::Single),
             _ => None,
         }
     }
@@ -44,7 +51,7 @@ impl Digits {
     /// Decimals that are left of `x`; None when it is not cut.
     fn decimals(self, x: f64) -> Option<usize> {
         let decimals = match self {
-            Self::All => return None,
+            Self::All | Self::Single => return None,
             Self::Significant(digits) => i32::from(digits) - 1 - magnitude(x),
             Self::Decimals(decimals) => i32::from(decimals),
         };
@@ -55,26 +62,58 @@ impl Digits {
     pub(super) fn quotient(self, numerator: i64, denominator: u32) -> f64 {
         let denominator = denominator.max(1);
         let x = numerator as f64 / f64::from(denominator);
+        if self == Self::Single {
+            return single(x as f32);
+        }
         let Some(decimals) = self.decimals(x) else { return x };
-        let ten = TENS[decimals];
-        // Products of doubles go wrong near ties, so integers wherever they hold.
-        let scaled = 10_u64
-            .checked_pow(decimals as u32)
-            .and_then(|ten| ten.checked_mul(numerator.unsigned_abs()));
-        let rounded = match scaled {
-            Some(scaled) => (scaled.saturating_add(u64::from(denominator / 2)) / u64::from(denominator)) as f64,
-            None => nearest(x.abs(), ten) as f64,
-        };
-        if numerator < 0 { -rounded / ten } else { rounded / ten }
+        let rounded = rounded(x.abs(), decimals) as f64 / TENS[decimals];
+        if numerator < 0 { -rounded } else { rounded }
     }
 
     /// How far from `x` a number may be that was cut to it.
     pub(super) fn reach(self, x: f64) -> f64 {
         match self.decimals(x) {
             Some(decimals) => 0.501 / TENS[decimals],
+            None if self == Self::Single => x.abs() * f64::from(f32::EPSILON),
             None => x.abs() * f64::EPSILON,
         }
     }
+}
+
+/// x * 10^decimals, rounded as it is when a number is printed: the product of doubles goes wrong near ties.
+fn rounded(x: f64, decimals: usize) -> u128 {
+    let bits = x.to_bits();
+    let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+    // At most 53 bits by 74.
+    let product = u128::from(mantissa) * 10_u128.pow(decimals as u32);
+    let exponent = (bits >> 52) as i32 - 1075;
+    match exponent {
+        0.. => (x * TENS[decimals]) as u128,
+        -127..0 => {
+            let down = exponent.unsigned_abs();
+            (product + (1 << (down - 1))) >> down
+        }
+        _ => 0,
+    }
+}
+
+/// A number of single precision, printed with seven significant digits if these tell it from all others, else with nine, and
+/// read back. Beyond some powers of ten it is left as it is.
+pub(super) fn single(x: f32) -> f64 {
+    let wide = f64::from(x);
+    let exponent = magnitude(wide);
+    for digits in [7, 9] {
+        let ten = usize::try_from(digits - 1 - exponent)
+            .ok()
+            .and_then(|ten| TENS.get(ten));
+        if let Some(&ten) = ten {
+            let printed = nearest(wide, ten) as f64 / ten;
+            if digits == 9 || (printed as f32).to_bits() == x.to_bits() {
+                return printed;
+            }
+        }
+    }
+    wide
 }
 
 /// The exponent of the leading decimal digit.

@@ -7,8 +7,10 @@
     reason = "parameters fit their fields by construction; keys are compared bit by bit with what they stand for"
 )]
 
-use super::digits::{Digits, TENS, nearest};
-use super::ratios::{Fraction, Probes};
+use super::bits::bit_length;
+use super::digits::{Digits, TENS, nearest, single};
+use super::fractions::Fraction;
+use super::ratios::Probes;
 
 /// Most decimals looked for.
 pub(super) const DECIMALS_MAX: usize = 18;
@@ -20,6 +22,8 @@ const NOISE_DECIMALS: usize = 13;
 pub(super) const EXCEPTION: i8 = i8::MAX;
 /// Furthest neighbour of a decimal that is still written as one (ulps).
 const ULPS_MAX: i64 = 6;
+/// Code of [`Transform::Single`].
+const SINGLE: u8 = 63;
 /// Bits that an exception takes, about.
 const EXCEPTION_BITS: f64 = 86.0;
 const BITS_PER_DECIMAL: f64 = std::f64::consts::LOG2_10;
@@ -31,6 +35,8 @@ pub(super) enum Transform {
     Quotient(f64),
     /// The double's bits, mapped so that they order as the numbers do, without that many zeros at the low end.
     Ordered(u32),
+    /// The bits of a number of single precision, in order, printed and read back.
+    Single,
     /// key / divisor, printed with that many digits and read back.
     Printed(u32, Digits),
     /// A fraction whose denominator comes with each sample, printed with that many digits and read back.
@@ -41,16 +47,12 @@ impl Transform {
     /// `divisor` counts for [`Transform::Printed`], its lowest byte and `center` for [`Transform::Fraction`].
     pub(super) fn from_code(code: u8, divisor: u16, center: u32) -> Option<Self> {
         match code {
+            SINGLE => Some(Self::Single),
             0..64 => TENS.get(usize::from(code)).copied().map(Self::Quotient),
             64..128 => Some(Self::Ordered(u32::from(code) - 64)),
             128..192 => Digits::from_code(code - 128).map(|digits| Self::Printed(u32::from(divisor), digits)),
-            192.. => Digits::from_code(code - 192).map(|digits| {
-                Self::Fraction(Fraction {
-                    digits,
-                    center: f32::from_bits(center),
-                    k: u32::from(divisor) & 31,
-                })
-            }),
+            192.. => Digits::from_code(code - 192)
+                .map(|digits| Self::Fraction(Fraction::from_parameters(digits, divisor, center))),
         }
     }
 
@@ -63,8 +65,12 @@ impl Transform {
                 0,
             ),
             Self::Ordered(shift) => (64 + shift as u8, 0, 0),
+            Self::Single => (SINGLE, 0, 0),
             Self::Printed(divisor, digits) => (128 + digits.code(), divisor as u16, 0),
-            Self::Fraction(Fraction { digits, center, k }) => (192 + digits.code(), k as u16, center.to_bits()),
+            Self::Fraction(fraction) => {
+                let (divisor, center) = fraction.parameters();
+                (192 + fraction.digits.code(), divisor, center)
+            }
         }
     }
 
@@ -73,8 +79,9 @@ impl Transform {
         match self {
             Self::Quotient(divisor) => key as f64 / divisor,
             Self::Ordered(shift) => from_ordered(key, shift),
+            Self::Single => single(f32::from_bits(flip_below_zero_32(key as i32).cast_unsigned())),
             Self::Printed(divisor, digits) => digits.quotient(key, divisor),
-            Self::Fraction(fraction) => fraction.value(key, 1),
+            Self::Fraction(fraction) => fraction.digits.quotient(key, 1),
         }
     }
 
@@ -86,6 +93,7 @@ impl Transform {
             Self::Quotient(divisor) => nearest(value, divisor),
             Self::Printed(divisor, _) => nearest(value, f64::from(divisor)),
             Self::Ordered(shift) => to_ordered(value, shift),
+            Self::Single => i64::from(flip_below_zero_32((value as f32).to_bits().cast_signed())),
             Self::Fraction(_) => 0,
         }
     }
@@ -105,6 +113,12 @@ fn from_ordered(key: i64, zeros: u32) -> f64 {
 #[inline]
 fn flip_below_zero(bits: i64) -> i64 {
     bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+/// As [`flip_below_zero`], for the bits of single precision.
+#[inline]
+fn flip_below_zero_32(bits: i32) -> i32 {
+    bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
 }
 
 /// The value's key with that many decimals, if it has one.
@@ -160,13 +174,24 @@ pub(super) fn find(values: &[f64], keys: &mut Vec<i64>, ulps: &mut Vec<i8>) -> T
             best = noisy;
         }
     }
-    if best.0 > n * (width + 4.0 * BITS_PER_DECIMAL)
-        && let Some((printed, divisor)) = Probes::take(values).printed()
-    {
-        let exceptions = adjusted(values, printed, keys, ulps);
-        let estimate = n * (width + f64::from(divisor).log2()) + f64::from(exceptions) * EXCEPTION_BITS;
-        if estimate < best.0 {
-            best = (estimate, printed);
+    if best.0 > n * (width + 4.0 * BITS_PER_DECIMAL) {
+        let probes = Probes::take(values);
+        let printed = probes
+            .printed()
+            .map(|(printed, divisor)| (printed, width + f64::from(divisor).log2()));
+        let single = probes.are_single().then(|| {
+            let range = Transform::Single.key(high).abs_diff(Transform::Single.key(low));
+            // And a bit or two of noise.
+            (Transform::Single, f64::from(bit_length(range)) + 2.0)
+        });
+        for (transform, bits) in printed.into_iter().chain(single) {
+            if n * bits < best.0 {
+                let exceptions = adjusted(values, transform, keys, ulps);
+                let estimate = n * bits + f64::from(exceptions) * EXCEPTION_BITS;
+                if estimate < best.0 {
+                    best = (estimate, transform);
+                }
+            }
         }
     }
     let exceptions = adjusted(values, best.1, keys, ulps);
@@ -217,21 +242,30 @@ fn adjusted(values: &[f64], transform: Transform, keys: &mut Vec<i64>, ulps: &mu
     let mut last = 0;
     for &value in values {
         let key = transform.key(value);
-        let off = value
-            .to_bits()
-            .cast_signed()
-            .wrapping_sub(transform.value(key).to_bits().cast_signed());
-        let ulp = if (-ULPS_MAX..=ULPS_MAX).contains(&off) {
-            last = key;
-            off as i8
-        } else {
+        let ulp = ulps_off(value, transform.value(key));
+        if ulp == EXCEPTION {
             exceptions += 1;
-            EXCEPTION
-        };
+        } else {
+            last = key;
+        }
         keys.push(last);
         ulps.push(ulp);
     }
     exceptions
+}
+
+/// How far `value` is above what stands for it (ulps); [`EXCEPTION`] when that is too far.
+#[inline]
+pub(super) fn ulps_off(value: f64, stand_in: f64) -> i8 {
+    let off = value
+        .to_bits()
+        .cast_signed()
+        .wrapping_sub(stand_in.to_bits().cast_signed());
+    if (-ULPS_MAX..=ULPS_MAX).contains(&off) {
+        off as i8
+    } else {
+        EXCEPTION
+    }
 }
 
 /// Takes out what all keys have in common: every key is then `multiple` times what is left, plus the offset returned
@@ -258,7 +292,7 @@ pub(super) fn reduce(keys: &mut [i64]) -> (i64, i64) {
     (multiple, offset)
 }
 
-fn gcd(mut a: u64, mut b: u64) -> u64 {
+pub(super) fn gcd(mut a: u64, mut b: u64) -> u64 {
     while b != 0 {
         (a, b) = (b, a % b);
     }

@@ -6,6 +6,7 @@
 )]
 
 use super::bits::{field, rice, unzigzag, word, zigzag};
+use super::fractions::{Fraction, Likely};
 use super::keys::Transform;
 use super::predict::Predictor;
 use super::{HEADER, RUN_MAX};
@@ -207,10 +208,14 @@ impl Layout {
     }
 
     pub(super) fn start(&self) -> State {
+        let (level, previous) = match self.fraction() {
+            Some(fraction) => fraction.start().pack(),
+            None => (0, self.previous),
+        };
         State {
             timestamp: self.first_timestamp,
-            level: 0,
-            previous: self.previous,
+            level,
+            previous,
             bit: self.stream as u32 * 8,
             run: 0,
             index: 0,
@@ -264,6 +269,9 @@ impl Layout {
             }
         }
         state.index += 1;
+        if !PLAIN && let Some(fraction) = self.fraction() {
+            return (state.timestamp, self.step_fraction(fraction, bytes, state));
+        }
         let coded = if PLAIN {
             true
         } else if self.runs {
@@ -284,10 +292,7 @@ impl Layout {
         let mut exception = None;
         let mut residual = 0;
         if coded {
-            let (mut z, mut next) = rice(bytes, state.bit, rice_k(state.scale));
-            if z.is_none() {
-                (z, next) = escape(bytes, next);
-            }
+            let (z, mut next) = rice_or_escape(bytes, state.bit, rice_k(state.scale));
             if let Some(z) = z {
                 state.scale = rescale(state.scale, z);
                 residual = unzigzag(if !PLAIN && self.runs { z.wrapping_add(1) } else { z });
@@ -310,26 +315,43 @@ impl Layout {
             key = key.wrapping_mul(self.multiple).wrapping_add(self.offset);
         }
         let mut value = value_of(key);
-        if !PLAIN
-            && self.fraction
-            && exception.is_none()
-            && let Transform::Fraction(fraction) = self.transform()
-        {
-            let (mut denominator, mut next) = rice(bytes, state.bit, fraction.k);
-            if denominator.is_none() {
-                (denominator, next) = (Some(field(bytes, next, 24)), next + 24);
-            }
-            value = fraction.value(key, (denominator.unwrap_or(0) as u32).wrapping_add(1));
-            state.bit = next;
-        }
         if let Some(exception) = exception {
             value = exception;
         } else if !PLAIN && self.noise {
-            let (ulps, next) = rice(bytes, state.bit, 0);
-            value = f64::from_bits(value.to_bits().wrapping_add_signed(unzigzag(ulps.unwrap_or(0))));
-            state.bit = next;
+            value = off_by_ulps(value, bytes, state);
         }
         (state.timestamp, value)
+    }
+
+    /// The value of the next sample, where values are fractions.
+    fn step_fraction(&self, fraction: Fraction, bytes: &[u8], state: &mut State) -> f64 {
+        let mut likely = Likely::unpack((state.level, state.previous));
+        let (residual, next) = rice_or_escape(bytes, state.bit, rice_k(state.scale));
+        let Some(residual) = residual else {
+            state.bit = next + 64;
+            return f64::from_bits(field(bytes, next, 64));
+        };
+        state.scale = rescale(state.scale, residual);
+        let (step, next) = rice_or_escape(bytes, next, likely.k());
+        state.bit = next;
+        let step = step.unwrap_or(0);
+        let denominator = fraction.denominator(likely, step);
+        let numerator = likely.numerator(denominator).wrapping_add(unzigzag(residual));
+        let mut value = fraction.digits.quotient(numerator, denominator);
+        if self.noise {
+            value = off_by_ulps(value, bytes, state);
+        }
+        fraction.learn(&mut likely, value, step, denominator);
+        (state.level, state.previous) = likely.pack();
+        value
+    }
+
+    #[inline]
+    fn fraction(&self) -> Option<Fraction> {
+        match self.transform() {
+            Transform::Fraction(fraction) if self.fraction => Some(fraction),
+            _ => None,
+        }
     }
 
     /// How far this step is from the stride, and where the stream goes on.
@@ -347,6 +369,23 @@ impl Layout {
     pub(super) fn transform(&self) -> Transform {
         Transform::from_code(self.transform, self.divisor, self.center).unwrap_or(Transform::Ordered(0))
     }
+}
+
+/// A number written in full or as a Rice code; None where a whole value follows. And what comes next.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as `rice`")]
+fn rice_or_escape(bytes: &[u8], bit: u32, k: u32) -> (Option<u64>, u32) {
+    match rice(bytes, bit, k) {
+        (None, next) => escape(bytes, next),
+        found => found,
+    }
+}
+
+/// A value as far off as the stream says.
+fn off_by_ulps(value: f64, bytes: &[u8], state: &mut State) -> f64 {
+    let (ulps, next) = rice(bytes, state.bit, 0);
+    state.bit = next;
+    f64::from_bits(value.to_bits().wrapping_add_signed(unzigzag(ulps.unwrap_or(0))))
 }
 
 /// Behind the ones of an escape: a residual with its width, or nothing when a whole value follows. And what comes next.

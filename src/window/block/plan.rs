@@ -6,7 +6,7 @@
     reason = "means of i64 are i64, and estimates may round"
 )]
 
-use super::bits::{QUOTIENT_MAX, bit_length, rice_bits, width, zigzag};
+use super::bits::{QUOTIENT_MAX, bit_length, escaped_bits, rice_bits, width, zigzag};
 use super::keys::EXCEPTION;
 use super::layout::{rescale, rice_k};
 use super::predict::{self, BANK, Predictor};
@@ -84,6 +84,15 @@ impl Plan {
         plan
     }
 
+    /// For residuals of another forecast.
+    pub(super) fn plain(ulps: &[i8], residuals: &[i64]) -> Self {
+        let mut plan = Self::default();
+        let (scale, bits) = plain_bits(ulps, residuals);
+        plan.scale = scale;
+        plan.bits = bits + noise_bits(ulps);
+        plan
+    }
+
     /// What the forecast leaves over; 0 for exceptions.
     pub(super) fn residuals(&self, keys: &[i64], ulps: &[i8], residuals: &mut Vec<i64>) {
         let predictor = Predictor::new(self.index, self.base, self.unit);
@@ -107,11 +116,7 @@ impl Plan {
 
     /// Chooses how residuals are coded, and counts the bits.
     fn code(&mut self, ulps: &[i8], residuals: &[i64]) {
-        self.bits = 8 * (width(self.base) + width(self.previous)) as u64;
-        if ulps.iter().any(|&ulp| ulp != 0 && ulp != EXCEPTION) {
-            let adjusted = ulps.iter().filter(|&&ulp| ulp != EXCEPTION);
-            self.bits += adjusted.map(|&ulp| zigzag(i64::from(ulp)) + 1).sum::<u64>();
-        }
+        self.bits = 8 * (width(self.base) + width(self.previous)) as u64 + noise_bits(ulps);
         let exceptions = ulps.contains(&EXCEPTION);
         let exception = |i: usize| exceptions && ulps[i] == EXCEPTION;
         let zeros = residuals.iter().filter(|&&residual| residual == 0).count();
@@ -119,18 +124,7 @@ impl Plan {
             self.flat = true;
             return;
         }
-        let start = start_scale(residuals.iter().map(|&residual| zigzag(residual)));
-        let mut scale = start * 64;
-        let mut bits = 0;
-        for (i, &residual) in residuals.iter().enumerate() {
-            if exception(i) {
-                bits += EXCEPTION_BITS;
-            } else {
-                let z = zigzag(residual);
-                bits += rice_bits(z, rice_k(scale), 7 + u64::from(bit_length(z)));
-                scale = rescale(scale, z);
-            }
-        }
+        let (start, mut bits) = plain_bits(ulps, residuals);
         self.scale = start;
         if zeros * 5 > residuals.len() * 2 {
             let mean = zeros / (residuals.len() - zeros + 1);
@@ -155,7 +149,7 @@ impl Plan {
                     with_runs += EXCEPTION_BITS;
                 } else {
                     let z = zigzag(residual) - 1;
-                    with_runs += rice_bits(z, rice_k(scale), 7 + u64::from(bit_length(z)));
+                    with_runs += escaped_bits(z, rice_k(scale));
                     scale = rescale(scale, z);
                 }
             }
@@ -171,8 +165,34 @@ impl Plan {
     }
 }
 
+/// Bits of the adjustments, if there are any.
+fn noise_bits(ulps: &[i8]) -> u64 {
+    if ulps.iter().all(|&ulp| ulp == 0 || ulp == EXCEPTION) {
+        return 0;
+    }
+    let adjusted = ulps.iter().filter(|&&ulp| ulp != EXCEPTION);
+    adjusted.map(|&ulp| zigzag(i64::from(ulp)) + 1).sum()
+}
+
+/// Bit length to start from and bits of all, each coded by itself.
+fn plain_bits(ulps: &[i8], residuals: &[i64]) -> (u32, u64) {
+    let start = start_scale(residuals.iter().map(|&residual| zigzag(residual)));
+    let mut scale = start * 64;
+    let mut bits = 0;
+    for (i, &residual) in residuals.iter().enumerate() {
+        if ulps.get(i) == Some(&EXCEPTION) {
+            bits += EXCEPTION_BITS;
+        } else {
+            let z = zigzag(residual);
+            bits += escaped_bits(z, rice_k(scale));
+            scale = rescale(scale, z);
+        }
+    }
+    (start, bits)
+}
+
 /// Mean bit length of the first few, in quarters.
-fn start_scale(numbers: impl Iterator<Item = u64>) -> u32 {
+pub(super) fn start_scale(numbers: impl Iterator<Item = u64>) -> u32 {
     let (sum, count) = numbers
         .take(24)
         .fold((0, 0), |(sum, count), z| (sum + bit_length(z), count + 1));

@@ -1,4 +1,4 @@
-//! Values that are ratios of integers: rates per interval, means of so many things.
+//! Values that are ratios of integers: whether they are, with what divisor, and how they were printed.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -9,62 +9,14 @@
     reason = "whatever is found here is compared bit by bit with the value it stands for"
 )]
 
-use super::digits::{Digits, TENS, magnitude, nearest};
-use super::keys::{DECIMALS_MAX, EXCEPTION, Transform, decimal};
-
-/// Fractions about one number: the means of so many things each.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Fraction {
-    pub(super) digits: Digits,
-    /// Keys are numerators less denominator times center.
-    pub(super) center: f32,
-    /// Low bits in the Rice code of a denominator less one.
-    pub(super) k: u32,
-}
-
-impl Fraction {
-    fn expected(self, denominator: u32) -> i64 {
-        (f64::from(self.center) * f64::from(denominator)) as i64
-    }
-
-    pub(super) fn value(self, key: i64, denominator: u32) -> f64 {
-        self.digits
-            .quotient(key.wrapping_add(self.expected(denominator)), denominator)
-    }
-
-    /// The value as a fraction in lowest terms, if it is one with a denominator small enough to be no accident.
-    fn of(self, value: f64) -> Option<(i64, u32)> {
-        let x = value.abs();
-        let reach = self.digits.reach(x);
-        // Continued fraction: each turn gives the best approximation yet.
-        let (mut before, mut now) = ((1.0, 0.0), (x.floor(), 1.0));
-        let mut rest = x - x.floor();
-        while now.1 <= DENOMINATOR_MAX && now.0 < 1e15 {
-            if (now.0 / now.1 - x).abs() <= reach {
-                // By way of the integer, which has no -0.
-                let numerator = now.0.copysign(value) as i64;
-                if self.digits.quotient(numerator, now.1 as u32).to_bits() == value.to_bits() {
-                    return Some((numerator, now.1 as u32));
-                }
-            }
-            if rest == 0.0 {
-                return None;
-            }
-            let whole = (1.0 / rest).floor();
-            rest = 1.0 / rest - whole;
-            (before, now) = (now, (whole * now.0 + before.0, whole * now.1 + before.1));
-        }
-        None
-    }
-}
+use super::digits::{Digits, TENS, magnitude, nearest, single};
+use super::fractions::Fraction;
+use super::keys::{DECIMALS_MAX, EXCEPTION, Transform, decimal, ulps_off};
 
 /// Samples looked at for a common divisor.
 const PROBES: usize = 12;
 /// Divisors beyond the small ones.
 const DIVISORS: [u16; 8] = [300, 360, 600, 900, 1024, 1440, 3600, 7200];
-
-/// Largest denominator of a fraction.
-const DENOMINATOR_MAX: f64 = 262_144.0;
 
 /// A few values with many digits.
 pub(super) struct Probes {
@@ -122,6 +74,12 @@ impl Probes {
         }
     }
 
+    /// Were they all numbers of single precision once, and not all short?
+    pub(super) fn are_single(&self) -> bool {
+        let is_single = |&(value, _): &(f64, f64)| ulps_off(value, single(value as f32)) != EXCEPTION;
+        self.len >= 4 && self.significant > 7 && self.values().iter().all(is_single)
+    }
+
     /// Are they all k / divisor, printed with so many digits and read back?
     pub(super) fn printed(&self) -> Option<(Transform, u32)> {
         if self.len < 4 {
@@ -150,7 +108,7 @@ impl Probes {
     }
 
     /// Are most of them fractions of small integers?
-    fn fraction(&self) -> Option<Fraction> {
+    pub(super) fn fraction(&self) -> Option<Fraction> {
         if self.len < 4 {
             return None;
         }
@@ -160,48 +118,12 @@ impl Probes {
                 .filter(|probe| fraction.of(probe.0).is_some())
                 .count()
         };
-        let best = self
-            .digits()
-            .map(|digits| Fraction {
-                digits,
-                center: 0.0,
-                k: 0,
-            })
-            .into_iter()
-            .max_by_key(hits)?;
+        let digits = if self.are_single() {
+            [Digits::Single; 3]
+        } else {
+            self.digits()
+        };
+        let best = digits.map(Fraction::new).into_iter().max_by_key(hits)?;
         (hits(&best) * 4 >= self.len * 3).then_some(best)
     }
-}
-
-/// As [`find`](super::keys::find), for values that are fractions of integers, if most are.
-pub(super) fn find_fractions(
-    values: &[f64],
-    keys: &mut Vec<i64>,
-    ulps: &mut Vec<i8>,
-    denominators: &mut Vec<u32>,
-) -> Option<Fraction> {
-    let mut fraction = Probes::take(values).fraction()?;
-    keys.clear();
-    ulps.clear();
-    denominators.clear();
-    let mut mean = 0.0;
-    let mut lengths = 0;
-    for &value in values {
-        mean += value / values.len() as f64;
-        let found = fraction.of(value);
-        let (numerator, denominator) = found.unwrap_or((0, 1));
-        lengths += denominator.ilog2();
-        ulps.push(if found.is_some() { 0 } else { EXCEPTION });
-        keys.push(numerator);
-        denominators.push(denominator);
-    }
-    if !ulps.contains(&EXCEPTION) {
-        ulps.clear();
-    }
-    fraction.center = mean as f32;
-    fraction.k = (lengths / values.len() as u32).saturating_sub(1).min(31);
-    for (key, &denominator) in keys.iter_mut().zip(&*denominators) {
-        *key = key.wrapping_sub(fraction.expected(denominator));
-    }
-    Some(fraction)
 }

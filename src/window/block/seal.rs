@@ -6,12 +6,12 @@
     reason = "a block has at most 1,024 samples, and a number at most 8 bytes"
 )]
 
-use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, rice_bits, width, zigzag};
+use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, width, zigzag};
 use super::distinct::Distinct;
+use super::fractions::{self, Fraction};
 use super::keys::{self, EXCEPTION, Transform};
 use super::layout::{rescale, rice_k};
 use super::plan::Plan;
-use super::ratios::{self, Fraction};
 use super::{BLOCK_LEN, HEADER, RUN_MAX};
 
 /// Most gaps kept as a list.
@@ -86,6 +86,8 @@ impl Scratch {
                 self.denominators.clear();
             }
             plan.residuals(&self.symbols, &[], &mut self.residuals);
+        } else if let Transform::Fraction(fraction) = transform {
+            fraction.residuals(values, &self.keys, &self.ulps, &self.denominators, &mut self.residuals);
         } else {
             plan.residuals(&self.keys, &self.ulps, &mut self.residuals);
         }
@@ -130,7 +132,7 @@ impl Scratch {
             }
         }
         self.out[..HEADER].copy_from_slice(&header.to_le_bytes());
-        self.put_stream(timestamps, values, &plan, jitter, noise, u32::from(divisor));
+        self.put_stream(timestamps, values, &plan, jitter, noise, transform);
         Box::from(&self.out[..])
     }
 
@@ -140,16 +142,11 @@ impl Scratch {
             other_keys,
             other_ulps,
             denominators,
-            distances,
             residuals,
             ..
         } = self;
-        let fraction = ratios::find_fractions(values, other_keys, other_ulps, denominators)?;
-        let mut plan = Plan::choose(other_keys, other_ulps, distances, residuals);
-        plan.bits += denominators
-            .iter()
-            .map(|&q| rice_bits(u64::from(q) - 1, fraction.k, 24))
-            .sum::<u64>();
+        let mut fraction = fractions::find(values, other_keys, other_ulps, denominators)?;
+        let plan = fractions::choose(&mut fraction, values, other_keys, other_ulps, denominators, residuals);
         Some((fraction, plan))
     }
 
@@ -255,7 +252,7 @@ impl Scratch {
         plan: &Plan,
         jitter: Option<(i64, u32)>,
         noise: bool,
-        denominator_k: u32,
+        transform: Transform,
     ) {
         let Self {
             denominators,
@@ -268,6 +265,10 @@ impl Scratch {
         let mut writer = BitWriter::new(out);
         let mut scale = plan.scale * 64;
         let mut run = 0;
+        let mut fractions = match transform {
+            Transform::Fraction(fraction) => Some((fraction, fraction.start())),
+            _ => None,
+        };
         for (i, (&value, &residual)) in values.iter().zip(residuals.iter()).enumerate() {
             if let Some((stride, k)) = jitter
                 && i > 0
@@ -305,25 +306,13 @@ impl Scratch {
             }
             if coded {
                 let z = zigzag(residual) - u64::from(plan.runs);
-                let k = rice_k(scale);
-                if z >> k < u64::from(QUOTIENT_MAX) {
-                    writer.rice(z, k);
-                } else {
-                    let width = bit_length(z).max(1);
-                    writer.ones(QUOTIENT_MAX);
-                    writer.put(u64::from(width - 1) << 1, 7);
-                    writer.put(z, width);
-                }
+                writer.rice_or_escape(z, rice_k(scale));
                 scale = rescale(scale, z);
             }
-            if let Some(&denominator) = denominators.get(i) {
-                let z = u64::from(denominator) - 1;
-                if z >> denominator_k < u64::from(QUOTIENT_MAX) {
-                    writer.rice(z, denominator_k);
-                } else {
-                    writer.ones(QUOTIENT_MAX);
-                    writer.put(z, 24);
-                }
+            if let Some((fraction, likely)) = &mut fractions {
+                let step = fraction.step(*likely, denominators[i]);
+                writer.rice_or_escape(step, likely.k());
+                fraction.learn(likely, value, step, denominators[i]);
             }
             if noise {
                 writer.rice(zigzag(i64::from(ulps[i])), 0);

@@ -136,13 +136,48 @@ fn means_of_a_few_things_take_two_small_numbers() {
             (500.0 * n + sum) / n
         })
         .collect();
-    assert!(bytes(&means) < 512 * 20 / 8);
+    assert!(bytes(&means) < 512 * 22 / 8);
     // As %.15g prints, near enough.
     let printed: Vec<f64> = means
         .iter()
         .map(|mean| format!("{mean:.14e}").parse().unwrap())
         .collect();
-    assert!(bytes(&printed) < 512 * 20 / 8);
+    assert!(bytes(&printed) < 512 * 22 / 8);
+}
+
+/// As .NET prints a number of single precision: with seven digits if they come back as the same number, else with nine.
+fn printed_single(x: f32) -> f64 {
+    let seven = format!("{x:.6e}");
+    let is_enough = seven.parse::<f32>() == Ok(x);
+    let printed = if is_enough { seven } else { format!("{x:.8e}") };
+    printed.parse().unwrap()
+}
+
+#[test]
+fn printed_single_precision_takes_what_its_bits_carry() {
+    let values: Vec<f64> = noise(512, 1 << 20)
+        .map(|x| printed_single(f32::from_bits(0x3b80_0000 + x as u32)))
+        .collect();
+    assert!(bytes(&values) < 512 * 23 / 8);
+    // Shares of small counts take the two counts, and printing them costs nothing.
+    let shares: Vec<f64> = numbers(512, 16)
+        .zip(noise(512, 30))
+        .map(|(k, n)| printed_single(k as f32 / (100 + n) as f32))
+        .collect();
+    assert!(bytes(&shares) < 512 * 16 / 8);
+}
+
+#[test]
+fn means_of_many_things_take_how_both_numbers_wander() {
+    // Some 200,000 things, a few thousand more or less each time, and a mean that goes up and down by a hundredth.
+    let means: Vec<f64> = noise(512, 4096)
+        .zip(noise(1024, 4096).skip(512))
+        .map(|(n, off)| {
+            let n = 200_000 + n;
+            ((20 * n + off) as f64 / n as f64 * 1e13).round() / 1e13
+        })
+        .collect();
+    assert!(bytes(&means) < 512 * 30 / 8);
 }
 
 #[test]
@@ -274,7 +309,7 @@ fn bytes_that_are_no_block() {
     refused(&good[..good.len() - 1], BlockError::Length);
     refused(&[good, &[0]].concat(), BlockError::Length);
     let mut unknown = good.to_vec();
-    unknown[2] = 63;
+    unknown[2] = 62;
     refused(&unknown, BlockError::Header);
     let infinite = Block::seal(&[7], &[f64::INFINITY], &mut Scratch::default());
     refused(infinite.as_bytes(), BlockError::Sample);
@@ -331,6 +366,18 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
                 .prop_map(f64::from)
                 .boxed()
         ),
+        Just(
+            any::<f32>()
+                .prop_filter("finite", |x| x.is_finite())
+                .prop_map(printed_single)
+                .boxed()
+        ),
+        (1_u32..300_000, 0_i32..5000, 0.0..1.0_f32).prop_map(|(n, most, spread)| {
+            let above = 1 + (n as f32 * spread) as u32;
+            (-most..=most, n..n + above)
+                .prop_map(|(k, n)| printed_single(k as f32 / n as f32))
+                .boxed()
+        }),
         Just(any_finite().boxed()),
     ]
     .boxed()

@@ -1,0 +1,333 @@
+//! Values that are fractions, each with a denominator of its own: means of so many things.
+//!
+//! The numerator is coded as its distance from what the values so far make likely over its denominator. Small denominators
+//! are coded as they are; large ones wander, and are coded as the distance from the one before. Fractions in lowest terms
+//! have lost what their numbers had in common, so they are then brought to terms like those of the one before.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "whatever is found here is compared bit by bit with the value it stands for, and forecasts may round"
+)]
+
+use super::bits::{escaped_bits, unzigzag, zigzag};
+use super::digits::{Digits, nearest};
+use super::keys::{EXCEPTION, gcd, ulps_off};
+use super::layout::{rescale, rice_k};
+use super::plan::{self, Plan};
+use super::ratios::Probes;
+
+/// Largest denominator of a fraction.
+const DENOMINATOR_MAX: f64 = 4_194_304.0;
+
+/// How the fractions of a block are coded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fraction {
+    pub(super) digits: Digits,
+    /// About the mean of the values.
+    center: f32,
+    /// How the expected value follows the values: a place in [`WAYS`].
+    way: u8,
+    /// Are denominators steps from the one before?
+    wanders: bool,
+    /// Bit length of denominators' steps to start from, in quarters.
+    scale: u8,
+}
+
+/// The share of its distance from a value by which the expected value follows, and of the last step by which it runs ahead.
+const WAYS: [(f64, f64); 8] = [
+    (0.0, 0.0),
+    (0.25, 0.0),
+    (0.5, 0.0),
+    (0.75, 0.0),
+    (1.0, 0.0),
+    (1.0, 0.3),
+    (1.0, 0.6),
+    (1.0, 0.9),
+];
+/// Fractions in a row that may be brought to terms like those before. More of them are in lowest terms, by then.
+const MULTIPLES_MAX: u32 = 3;
+
+/// What the fractions so far make likely.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Likely {
+    value: f32,
+    /// The last one there was.
+    last: f32,
+    denominator: u32,
+    /// As that of residuals.
+    scale: u32,
+}
+
+impl Likely {
+    /// As two numbers, which is what a cursor has room for.
+    pub(super) fn pack(self) -> (i64, i64) {
+        let rest = u64::from(self.denominator) | u64::from(self.scale) << 32;
+        let values = u64::from(self.value.to_bits()) | u64::from(self.last.to_bits()) << 32;
+        (values.cast_signed(), rest.cast_signed())
+    }
+
+    pub(super) fn unpack((values, rest): (i64, i64)) -> Self {
+        Self {
+            value: f32::from_bits(values as u32),
+            last: f32::from_bits((values >> 32) as u32),
+            denominator: rest as u32,
+            scale: (rest >> 32) as u32,
+        }
+    }
+
+    /// Low bits in the Rice code of the denominator's step.
+    pub(super) fn k(self) -> u32 {
+        rice_k(self.scale)
+    }
+
+    /// The numerator that goes with a denominator.
+    pub(super) fn numerator(self, denominator: u32) -> i64 {
+        nearest(f64::from(self.value), f64::from(denominator))
+    }
+}
+
+impl Fraction {
+    /// With those digits, before anything else is known.
+    pub(super) fn new(digits: Digits) -> Self {
+        Self {
+            digits,
+            center: 0.0,
+            way: 0,
+            wanders: false,
+            scale: 0,
+        }
+    }
+
+    /// The opposite of [`Self::parameters`].
+    pub(super) fn from_parameters(digits: Digits, parameters: u16, center: u32) -> Self {
+        Self {
+            digits,
+            center: f32::from_bits(center),
+            way: (parameters >> 8 & 7) as u8,
+            wanders: parameters >> 11 & 1 != 0,
+            scale: parameters as u8,
+        }
+    }
+
+    /// What the header says of them beside the digits.
+    pub(super) fn parameters(self) -> (u16, u32) {
+        let parameters = u16::from(self.scale) | u16::from(self.way) << 8 | u16::from(self.wanders) << 11;
+        (parameters, self.center.to_bits())
+    }
+
+    pub(super) fn start(self) -> Likely {
+        Likely {
+            value: self.center,
+            last: self.center,
+            denominator: 0,
+            scale: u32::from(self.scale) * 64,
+        }
+    }
+
+    /// What is written of a denominator.
+    pub(super) fn step(self, likely: Likely, denominator: u32) -> u64 {
+        if self.wanders {
+            zigzag(i64::from(denominator) - i64::from(likely.denominator))
+        } else {
+            u64::from(denominator) - 1
+        }
+    }
+
+    /// The opposite of [`Self::step`].
+    pub(super) fn denominator(self, likely: Likely, step: u64) -> u32 {
+        let denominator = if self.wanders {
+            i64::from(likely.denominator).wrapping_add(unzigzag(step)) as u32
+        } else {
+            (step as u32).wrapping_add(1)
+        };
+        denominator.max(1)
+    }
+
+    /// Goes on from a value that came with that step and denominator. A zero tells of nothing to count, not of a mean.
+    pub(super) fn learn(self, likely: &mut Likely, value: f64, step: u64, denominator: u32) {
+        likely.scale = rescale(likely.scale, step);
+        likely.denominator = denominator;
+        if value != 0.0 {
+            let (gain, ahead) = WAYS[usize::from(self.way)];
+            let (expected, last) = (f64::from(likely.value), f64::from(likely.last));
+            likely.value = (expected + gain * (value - expected) + ahead * (value - last)) as f32;
+            likely.last = value as f32;
+        }
+    }
+
+    /// What is left of the numerators; 0 for exceptions. Returns the bits that denominators take.
+    pub(super) fn residuals(
+        self,
+        values: &[f64],
+        numerators: &[i64],
+        ulps: &[i8],
+        denominators: &[u32],
+        residuals: &mut Vec<i64>,
+    ) -> u64 {
+        residuals.clear();
+        let mut likely = self.start();
+        let mut bits = 0;
+        for (i, (&value, (&numerator, &denominator))) in
+            values.iter().zip(numerators.iter().zip(denominators)).enumerate()
+        {
+            if ulps.get(i) == Some(&EXCEPTION) {
+                residuals.push(0);
+                continue;
+            }
+            let step = self.step(likely, denominator);
+            bits += escaped_bits(step, likely.k());
+            residuals.push(numerator.wrapping_sub(likely.numerator(denominator)));
+            self.learn(&mut likely, value, step, denominator);
+        }
+        bits
+    }
+
+    /// The value as a fraction in lowest terms, if it is one with a denominator small enough to be no accident, and how far
+    /// off it is.
+    pub(super) fn of(self, value: f64) -> Option<(i64, u32, i8)> {
+        let x = value.abs();
+        let reach = self.digits.reach(x);
+        // Continued fraction: each turn gives the best approximation yet.
+        let (mut before, mut now) = ((1.0, 0.0), (x.floor(), 1.0));
+        let mut rest = x - x.floor();
+        while now.1 <= DENOMINATOR_MAX && now.0 < 1e15 {
+            if (now.0 / now.1 - x).abs() <= reach {
+                // By way of the integer, which has no -0.
+                let numerator = now.0.copysign(value) as i64;
+                let ulps = ulps_off(value, self.digits.quotient(numerator, now.1 as u32));
+                if ulps == 0 || ulps != EXCEPTION && self.digits == Digits::Single {
+                    return Some((numerator, now.1 as u32, ulps));
+                }
+            }
+            if rest == 0.0 {
+                return None;
+            }
+            let whole = (1.0 / rest).floor();
+            rest = 1.0 / rest - whole;
+            (before, now) = (now, (whole * now.0 + before.0, whole * now.1 + before.1));
+        }
+        None
+    }
+}
+
+/// As [`find`](super::keys::find), for values that are fractions of integers, if most are: keys are the numerators.
+pub(super) fn find(
+    values: &[f64],
+    keys: &mut Vec<i64>,
+    ulps: &mut Vec<i8>,
+    denominators: &mut Vec<u32>,
+) -> Option<Fraction> {
+    let mut fraction = Probes::take(values).fraction()?;
+    keys.clear();
+    ulps.clear();
+    denominators.clear();
+    let mut mean = 0.0;
+    for &value in values {
+        mean += value / values.len() as f64;
+        let (numerator, denominator, ulp) = fraction.of(value).unwrap_or((0, 1, EXCEPTION));
+        keys.push(numerator);
+        denominators.push(denominator);
+        ulps.push(ulp);
+    }
+    if ulps.iter().all(|&ulp| ulp == 0) {
+        ulps.clear();
+    }
+    fraction.center = mean as f32;
+    Some(fraction)
+}
+
+/// The multiple of `denominator` that is nearest `before`.
+fn extended(denominator: u32, before: u32) -> u32 {
+    denominator * ((before + denominator / 2) / denominator).max(1)
+}
+
+/// Brings fractions in lowest terms to terms like those of the one before, but no more than that many in a row.
+fn extend(numerators: &mut [i64], denominators: &mut [u32], multiples_max: u32) {
+    let mut before = 1;
+    let mut multiples = 0;
+    for (numerator, denominator) in numerators.iter_mut().zip(denominators) {
+        let multiple = extended(*denominator, before) / *denominator;
+        let fits = multiple > 1 && numerator.unsigned_abs() <= (1 << 53) / u64::from(multiple);
+        if fits && *numerator == 0 {
+            *denominator = before;
+        } else if fits && multiples < multiples_max {
+            multiples += 1;
+            *numerator *= i64::from(multiple);
+            *denominator *= multiple;
+        } else {
+            multiples = 0;
+        }
+        before = *denominator;
+    }
+}
+
+/// Sets how the rest is coded, and says what all takes then. Takes fractions in lowest terms, and may extend them.
+pub(super) fn choose(
+    fraction: &mut Fraction,
+    values: &[f64],
+    numerators: &mut [i64],
+    ulps: &[i8],
+    denominators: &mut [u32],
+    residuals: &mut Vec<i64>,
+) -> Plan {
+    let plan = choose_way(fraction, values, numerators, ulps, denominators, residuals);
+    let mut wandering = Fraction {
+        wanders: true,
+        ..*fraction
+    };
+    // Counts that stay the same are seldom in lowest terms.
+    let (mut before, mut same) = (1, 0);
+    for &denominator in &*denominators {
+        let next = extended(denominator, before);
+        same += usize::from(next == before);
+        before = next;
+    }
+    let multiples_max = if same * 2 < values.len() {
+        MULTIPLES_MAX
+    } else {
+        u32::MAX
+    };
+    extend(numerators, denominators, multiples_max);
+    let other = choose_way(&mut wandering, values, numerators, ulps, denominators, residuals);
+    if other.bits < plan.bits {
+        *fraction = wandering;
+        return other;
+    }
+    for (numerator, denominator) in numerators.iter_mut().zip(denominators) {
+        let common = gcd(numerator.unsigned_abs(), u64::from(*denominator));
+        *denominator /= common as u32;
+        *numerator /= common as i64;
+    }
+    plan
+}
+
+fn choose_way(
+    fraction: &mut Fraction,
+    values: &[f64],
+    numerators: &[i64],
+    ulps: &[i8],
+    denominators: &[u32],
+    residuals: &mut Vec<i64>,
+) -> Plan {
+    let mut likely = fraction.start();
+    let steps = denominators.iter().map(|&denominator| {
+        let step = fraction.step(likely, denominator);
+        likely.denominator = denominator;
+        step
+    });
+    // The first step of a wanderer is none.
+    fraction.scale = plan::start_scale(steps.skip(1)) as u8;
+    let plans = (0..WAYS.len() as u8).map(|way| {
+        let fraction = Fraction { way, ..*fraction };
+        let steps_bits = fraction.residuals(values, numerators, ulps, denominators, residuals);
+        let mut plan = Plan::plain(ulps, residuals);
+        plan.bits += steps_bits;
+        (plan, fraction)
+    });
+    let (plan, best) = plans.min_by_key(|(plan, _)| plan.bits).expect("there are ways");
+    *fraction = best;
+    plan
+}
