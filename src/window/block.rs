@@ -76,6 +76,8 @@ pub(crate) const BLOCK_LEN: usize = 1024;
 
 /// Bytes of the header that are always there.
 const HEADER: usize = 8;
+/// Bits of the first word that hold the length less one.
+const LEN_BITS: u64 = 1023;
 /// Longest run that is written as such: a whole block less one.
 const RUN_MAX: u32 = 1023;
 const _: () = assert!(RUN_MAX as usize + 1 == BLOCK_LEN);
@@ -133,14 +135,20 @@ impl Block {
     ///
     /// When there are no samples, too many, or not as many timestamps as values.
     pub(crate) fn seal(timestamps: &[i64], values: &[f64], scratch: &mut Scratch) -> Self {
-        Self {
-            bytes: scratch.seal(timestamps, values),
-        }
+        let (bytes, _) = scratch.seal(timestamps, values, false);
+        Self { bytes }
+    }
+
+    /// The same for long: looks longer for fewer bytes, and takes so many of the first samples that the block fills an
+    /// allocation, as none of its bytes lies idle then. Returns how many: nearly all.
+    pub(crate) fn seal_for_long(timestamps: &[i64], values: &[f64], scratch: &mut Scratch) -> (Self, usize) {
+        let (bytes, len) = scratch.seal(timestamps, values, true);
+        (Self { bytes }, len)
     }
 
     /// Samples in the block.
     pub(crate) fn len(&self) -> usize {
-        (word(&self.bytes, 0) & 1023) as usize + 1
+        (word(&self.bytes, 0) & LEN_BITS) as usize + 1
     }
 
     /// Timestamp of the first sample (seconds).
@@ -197,7 +205,6 @@ impl Block {
     }
 
     /// The block as stored.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -256,7 +263,7 @@ impl Cursor {
     /// The sample here, and on to the next one; None behind the last.
     pub(crate) fn next(&mut self, block: &Block) -> Option<(i64, f64)> {
         let header = word(&block.bytes, 0);
-        if u64::from(self.index) > header & 1023 {
+        if u64::from(self.index) > header & LEN_BITS {
             return None;
         }
         Some(if header & SPECIAL == 0 {

@@ -13,8 +13,28 @@ pub(crate) struct Edge {
     sequence: u32,
     /// The sample to come, once it has been read.
     next: Option<Point>,
-    /// Number of the block that the cursor is in, and the cursor behind `next`.
-    decoding: Option<(u32, Cursor)>,
+    /// Where `next` was read.
+    decoding: Option<Place>,
+}
+
+/// A place in a sealed block.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Number of the block.
+    number: u32,
+    lifetime: Option<u32>,
+    cursor: Cursor,
+}
+
+impl Place {
+    /// Before the first sample of a block.
+    fn before(samples: &Samples, number: u32) -> Self {
+        Self {
+            number,
+            lifetime: samples.lifetime(number),
+            cursor: samples.block(number).cursor(),
+        }
+    }
 }
 
 impl Edge {
@@ -53,32 +73,30 @@ impl Edge {
             self.decoding = None;
             return samples.open.get(place as usize);
         }
-        let (number, cursor) = match &mut self.decoding {
-            Some(decoding) => decoding,
-            None => self.decoding.insert(locate(samples, self.sequence)),
+        let place = match &mut self.decoding {
+            Some(place) if samples.is_good(place.lifetime) => place,
+            decoding => decoding.insert(locate(samples, self.sequence)),
         };
         loop {
-            let block = &samples.sealed[(*number - samples.sealed_dropped) as usize];
-            if let Some((timestamp, value)) = cursor.next(block) {
+            if let Some((timestamp, value)) = place.cursor.next(samples.block(place.number)) {
                 return Some(Point { timestamp, value });
             }
-            *number += 1;
-            *cursor = samples.sealed[(*number - samples.sealed_dropped) as usize].cursor();
+            *place = Place::before(samples, place.number + 1);
         }
     }
 }
 
-/// Number of the sealed block that holds the sample `sequence`, and a cursor in front of it.
-fn locate(samples: &Samples, sequence: u32) -> (u32, Cursor) {
+/// The place in front of the sample `sequence`, which is sealed.
+fn locate(samples: &Samples, sequence: u32) -> Place {
     let mut begins = samples.sealed_begins;
     for (number, block) in (samples.sealed_dropped..).zip(&samples.sealed) {
         let end = begins + sequence_count(block.len());
         if sequence < end {
-            let mut cursor = block.cursor();
+            let mut place = Place::before(samples, number);
             for _ in begins..sequence {
-                cursor.next(block);
+                place.cursor.next(block);
             }
-            return (number, cursor);
+            return place;
         }
         begins = end;
     }

@@ -4,15 +4,28 @@
 //! block is young enough, and who reads says from when on.
 //!
 //! * The open block holds the newest sample at least, once there is one.
+//! * It is short, as values in the clear take most. Sealed, it makes a young block; young blocks are sealed anew as one when
+//!   they are enough to fill an allocation, as longer blocks take less.
 //! * To add a sample reads neither a sealed block nor the list of them, unless one is full or gone.
 
 use std::collections::VecDeque;
 
-use super::{OutOfOrder, Point, Scratch, block::Block, open::Open};
+use super::{
+    OutOfOrder, Point, Scratch,
+    block::{BLOCK_LEN, Block},
+    open::Open,
+};
 
-/// Samples that wait uncompressed. Longer blocks would compress a little better, and cost more than that while open.
-const OPEN_LEN_MAX: usize = 256;
-const _: () = assert!(OPEN_LEN_MAX <= super::block::BLOCK_LEN, "what waits fits a block");
+/// Samples that wait uncompressed.
+const OPEN_LEN_MAX: usize = 64;
+/// Bytes that are enough for one block: a longer one would hold on to too many samples when its first are too old.
+const YOUNG_BYTES_MAX: usize = 960;
+/// Samples that are enough for one block: there is room for two more open ones.
+const YOUNG_LEN_MAX: usize = BLOCK_LEN - 2 * OPEN_LEN_MAX;
+const _: () = assert!(
+    BLOCK_LEN / 4 + OPEN_LEN_MAX < YOUNG_LEN_MAX,
+    "what is cut off is not enough"
+);
 
 /// Samples in order of time, each with a sequence number that stays the same as long as it is here.
 #[derive(Debug)]
@@ -21,6 +34,10 @@ pub(super) struct Samples {
     /// Timestamp of the last sample of the first sealed block; the end of time while there is none.
     first_block_ends: i64,
     pub(super) sealed: VecDeque<Block>,
+    /// How many of the last blocks are young.
+    young: u32,
+    /// How often young blocks have been sealed anew.
+    renewals: u32,
     /// Sequence number of the first sample of the open block.
     pub(super) open_begins: u32,
     /// Sequence number of the first sample of the first sealed block.
@@ -35,6 +52,8 @@ impl Default for Samples {
             open: Open::default(),
             first_block_ends: i64::MAX,
             sealed: VecDeque::new(),
+            young: 0,
+            renewals: 0,
             open_begins: 0,
             sealed_begins: 0,
             sealed_dropped: 0,
@@ -71,6 +90,7 @@ impl Samples {
             if let Some(block) = self.sealed.pop_front() {
                 self.sealed_begins += sequence_count(block.len());
                 self.sealed_dropped += 1;
+                self.young = self.young.min(sequence_count(self.sealed.len()));
             }
             self.first_block_ends = self.sealed.front().map_or(i64::MAX, Block::last_timestamp);
         }
@@ -122,25 +142,70 @@ impl Samples {
         self.first_block_ends.unsigned_abs() ^ self.open.touch()
     }
 
+    /// The sealed block of that number.
+    pub(super) fn block(&self, number: u32) -> &Block {
+        &self.sealed[(number - self.sealed_dropped) as usize]
+    }
+
+    /// What a place in the block of that number is good for: until young blocks are renewed, or for good.
+    pub(super) fn lifetime(&self, number: u32) -> Option<u32> {
+        let old = self.sealed_dropped + sequence_count(self.sealed.len()) - self.young;
+        (number >= old).then_some(self.renewals)
+    }
+
+    /// Is a place still good that had this [`Self::lifetime`]?
+    pub(super) fn is_good(&self, lifetime: Option<u32>) -> bool {
+        lifetime.is_none_or(|renewals| renewals == self.renewals)
+    }
+
     /// Compresses what is young enough of the open block and begins another.
     fn seal(&mut self, horizon: i64, scratch: &mut Scratch) {
         let open = std::mem::take(&mut self.open);
-        scratch.timestamps.clear();
-        scratch.values.clear();
-        for point in open.points_from(0).filter(|point| point.timestamp > horizon) {
-            scratch.timestamps.push(point.timestamp);
-            scratch.values.push(point.value);
-        }
-        let gone = open.len() - scratch.values.len();
-        if let Some(&last) = scratch.timestamps.last() {
-            if self.sealed.is_empty() {
-                self.sealed_begins = self.open_begins + sequence_count(gone);
-                self.first_block_ends = last;
+        scratch.clear();
+        let was_empty = self.sealed.is_empty();
+        if self.is_young_enough() {
+            let old = self.sealed.len() - self.young as usize;
+            for block in self.sealed.drain(old..) {
+                block.decode(|timestamp, value| scratch.push(Point { timestamp, value }));
             }
-            self.sealed
-                .push_back(Block::seal(&scratch.timestamps, &scratch.values, &mut scratch.block));
+            self.young = 0;
+            self.renewals = self.renewals.wrapping_add(1);
+        }
+        let renewed = scratch.values.len();
+        open.points_from(0)
+            .filter(|point| point.timestamp > horizon)
+            .for_each(|point| scratch.push(point));
+        let gone = open.len() + renewed - scratch.values.len();
+        if was_empty {
+            self.sealed_begins = self.open_begins + sequence_count(gone);
         }
         self.open_begins += sequence_count(open.len());
+        let Scratch {
+            timestamps,
+            values,
+            block: buffers,
+        } = scratch;
+        let mut sealed = 0;
+        if renewed > 0 {
+            let (block, len) = Block::seal_for_long(timestamps, values, buffers);
+            self.sealed.push_back(block);
+            sealed = len;
+        }
+        if sealed < values.len() {
+            self.sealed
+                .push_back(Block::seal(&timestamps[sealed..], &values[sealed..], buffers));
+            self.young += 1;
+        }
+        self.first_block_ends = self.sealed.front().map_or(i64::MAX, Block::last_timestamp);
+    }
+
+    /// Would young blocks, with another one, be enough to be sealed as one?
+    fn is_young_enough(&self) -> bool {
+        let young = self.sealed.iter().rev().take(self.young as usize);
+        let (len, bytes) = young.fold((0, 0), |(len, bytes), block| {
+            (len + block.len(), bytes + block.as_bytes().len())
+        });
+        len > YOUNG_LEN_MAX || bytes > YOUNG_BYTES_MAX
     }
 }
 

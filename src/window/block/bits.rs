@@ -65,6 +65,11 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// Bits written, those before this writer included.
+    pub(super) fn bits(&self) -> u32 {
+        self.out.len() as u32 * 8 + self.filled
+    }
+
     /// Writes what is pending, up to a whole byte.
     pub(super) fn finish(self) {
         let bytes = self.filled.div_ceil(8) as usize;

@@ -47,6 +47,8 @@ const WAYS: [(f64, f64); 8] = [
     (1.0, 0.6),
     (1.0, 0.9),
 ];
+/// Square of a denominator, times how far off its fraction may be, from which it may be there by chance.
+const ACCIDENT: f64 = 0.25;
 /// Fractions in a row that may be brought to terms like those before. More of them are in lowest terms, by then.
 const MULTIPLES_MAX: u32 = 3;
 
@@ -185,8 +187,38 @@ impl Fraction {
         bits
     }
 
-    /// The value as a fraction in lowest terms, if it is one with a denominator small enough to be no accident, and how far
-    /// off it is.
+    /// Sets the scale of steps to start from, and says what all takes.
+    fn plan(
+        &mut self,
+        values: &[f64],
+        numerators: &[i64],
+        ulps: &[i8],
+        denominators: &[u32],
+        residuals: &mut Vec<i64>,
+    ) -> Plan {
+        let mut likely = self.start();
+        let steps = denominators.iter().map(|&denominator| {
+            let step = self.step(likely, denominator);
+            likely.denominator = denominator;
+            step
+        });
+        // The first step of a wanderer is none.
+        self.scale = plan::start_scale(steps.skip(1)) as u8;
+        let steps_bits = self.residuals(values, numerators, ulps, denominators, residuals);
+        let mut plan = Plan::plain(ulps, residuals);
+        plan.bits += steps_bits;
+        plan
+    }
+
+    /// Is the value a fraction whose denominator is smaller than that of fractions which are near by chance?
+    pub(super) fn is_no_accident(self, value: f64) -> bool {
+        self.of(value).is_some_and(|(_, denominator, _)| {
+            let denominator = f64::from(denominator);
+            denominator * denominator * self.digits.reach(value) < ACCIDENT
+        })
+    }
+
+    /// The value as a fraction in lowest terms, if there is one that is near enough, and how far off it is.
     pub(super) fn of(self, value: f64) -> Option<(i64, u32, i8)> {
         let x = value.abs();
         let reach = self.digits.reach(x);
@@ -291,7 +323,7 @@ pub(super) fn choose(
         u32::MAX
     };
     extend(numerators, denominators, multiples_max);
-    let other = choose_way(&mut wandering, values, numerators, ulps, denominators, residuals);
+    let other = wandering.plan(values, numerators, ulps, denominators, residuals);
     if other.bits < plan.bits {
         *fraction = wandering;
         return other;
@@ -304,6 +336,7 @@ pub(super) fn choose(
     plan
 }
 
+/// Sets in which way the expected value follows the values.
 fn choose_way(
     fraction: &mut Fraction,
     values: &[f64],
@@ -312,19 +345,9 @@ fn choose_way(
     denominators: &[u32],
     residuals: &mut Vec<i64>,
 ) -> Plan {
-    let mut likely = fraction.start();
-    let steps = denominators.iter().map(|&denominator| {
-        let step = fraction.step(likely, denominator);
-        likely.denominator = denominator;
-        step
-    });
-    // The first step of a wanderer is none.
-    fraction.scale = plan::start_scale(steps.skip(1)) as u8;
     let plans = (0..WAYS.len() as u8).map(|way| {
-        let fraction = Fraction { way, ..*fraction };
-        let steps_bits = fraction.residuals(values, numerators, ulps, denominators, residuals);
-        let mut plan = Plan::plain(ulps, residuals);
-        plan.bits += steps_bits;
+        let mut fraction = Fraction { way, ..*fraction };
+        let plan = fraction.plan(values, numerators, ulps, denominators, residuals);
         (plan, fraction)
     });
     let (plan, best) = plans.min_by_key(|(plan, _)| plan.bits).expect("there are ways");

@@ -107,9 +107,12 @@ fn signed(bytes: &[u8], at: &mut usize, width: usize) -> i64 {
     }
 }
 
+/// Header bits that say how times are irregular, if they are.
+pub(super) const IRREGULAR: u64 = 3 << 11;
+
 /// Header bits that make a block special: without them times are regular, and values are coded each, exactly and as
 /// themselves.
-pub(super) const SPECIAL: u64 = 3 << 11 | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 28 | 7 << 61;
+pub(super) const SPECIAL: u64 = IRREGULAR | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 28 | 7 << 61;
 
 impl Layout {
     pub(super) fn read(bytes: &[u8]) -> Self {

@@ -115,7 +115,7 @@ impl Probes {
         let hits = |fraction: &Fraction| {
             self.values()
                 .iter()
-                .filter(|probe| fraction.of(probe.0).is_some())
+                .filter(|probe| fraction.is_no_accident(probe.0))
                 .count()
         };
         let digits = if self.are_single() {
@@ -124,6 +124,6 @@ impl Probes {
             self.digits()
         };
         let best = digits.map(Fraction::new).into_iter().max_by_key(hits)?;
-        (hits(&best) * 4 >= self.len * 3).then_some(best)
+        (hits(&best) * 2 >= self.len).then_some(best)
     }
 }

@@ -6,13 +6,13 @@
     reason = "a block has at most 1,024 samples, and a number at most 8 bytes"
 )]
 
-use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, width, zigzag};
+use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, low_bits, width, word, zigzag};
 use super::distinct::Distinct;
 use super::fractions::{self, Fraction};
 use super::keys::{self, EXCEPTION, Transform};
-use super::layout::{rescale, rice_k};
+use super::layout::{IRREGULAR, rescale, rice_k};
 use super::plan::Plan;
-use super::{BLOCK_LEN, HEADER, RUN_MAX};
+use super::{BLOCK_LEN, HEADER, LEN_BITS, RUN_MAX};
 
 /// Most gaps kept as a list.
 const GAPS_MAX: usize = 12;
@@ -34,6 +34,8 @@ pub(crate) struct Scratch {
     other_ulps: Vec<i8>,
     symbols: Vec<i64>,
     distinct: Distinct,
+    /// Bits up to the end of each sample.
+    ends: Vec<u32>,
     out: Vec<u8>,
 }
 
@@ -53,7 +55,8 @@ fn put_signed(out: &mut Vec<u8>, x: i64, width: usize) {
 }
 
 impl Scratch {
-    pub(super) fn seal(&mut self, timestamps: &[i64], values: &[f64]) -> Box<[u8]> {
+    /// Seals all samples, or when it is `for_long`, as many as fill an allocation. Returns how many.
+    pub(super) fn seal(&mut self, timestamps: &[i64], values: &[f64], for_long: bool) -> (Box<[u8]>, usize) {
         assert!(
             (1..=BLOCK_LEN).contains(&values.len()) && timestamps.len() == values.len(),
             "a block has 1 to {BLOCK_LEN} samples"
@@ -67,7 +70,8 @@ impl Scratch {
         let (mut multiple, mut offset) = keys::reduce(&mut self.keys);
         let mut plan = Plan::choose(&self.keys, &self.ulps, &mut self.distances, &mut self.residuals);
         self.denominators.clear();
-        if plan.bits > FRACTION_BITS_MIN * values.len() as u64
+        if for_long
+            && plan.bits > FRACTION_BITS_MIN * values.len() as u64
             && let Some((fraction, other)) = self.fractions(values)
         {
             if other.bits < plan.bits {
@@ -133,7 +137,31 @@ impl Scratch {
         }
         self.out[..HEADER].copy_from_slice(&header.to_le_bytes());
         self.put_stream(timestamps, values, &plan, jitter, noise, transform);
-        Box::from(&self.out[..])
+        let is_regular = header & IRREGULAR == 0;
+        let len = if for_long && is_regular {
+            self.cut()
+        } else {
+            values.len()
+        };
+        (Box::from(&self.out[..]), len)
+    }
+
+    /// Cuts what does not fill an allocation, unless it is a quarter. Returns how many samples stay.
+    fn cut(&mut self) -> usize {
+        let bytes = allocation_below(self.out.len());
+        let len = self.ends.partition_point(|&end| end as usize <= 8 * bytes);
+        // The samples of a run end together.
+        if len * 4 < self.ends.len() * 3 {
+            return self.ends.len();
+        }
+        let end = self.ends[len - 1];
+        self.out.truncate((end as usize).div_ceil(8));
+        if let Some(last) = self.out.last_mut().filter(|_| !end.is_multiple_of(8)) {
+            *last &= low_bits(end % 8) as u8;
+        }
+        let word = (word(&self.out, 0) & !LEN_BITS) | (len as u64 - 1);
+        self.out[..HEADER].copy_from_slice(&word.to_le_bytes());
+        len
     }
 
     /// A plan for values as fractions, with their keys in `other_keys`.
@@ -258,9 +286,11 @@ impl Scratch {
             denominators,
             ulps,
             residuals,
+            ends,
             out,
             ..
         } = self;
+        ends.clear();
         let exception = |i: usize| ulps.get(i) == Some(&EXCEPTION);
         let mut writer = BitWriter::new(out);
         let mut scale = plan.scale * 64;
@@ -302,6 +332,7 @@ impl Scratch {
             if coded && exception(i) {
                 writer.ones(QUOTIENT_MAX + 1);
                 writer.put(value.to_bits(), 64);
+                ends.push(writer.bits());
                 continue;
             }
             if coded {
@@ -317,9 +348,16 @@ impl Scratch {
             if noise {
                 writer.rice(zigzag(i64::from(ulps[i])), 0);
             }
+            ends.push(writer.bits());
         }
         writer.finish();
     }
+}
+
+/// The largest allocation of no more than so many bytes: allocators have four sizes to a doubling.
+fn allocation_below(bytes: usize) -> usize {
+    let step = 1 << (bytes | 4).ilog2().saturating_sub(2);
+    bytes / step * step
 }
 
 /// The usual step, or the mean step where none is usual.

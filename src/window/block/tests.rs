@@ -29,6 +29,12 @@ fn round_trip(timestamps: &[i64], values: &[f64]) -> Block {
         (timestamps[0], timestamps[timestamps.len() - 1])
     );
     assert_eq!(Block::from_bytes(block.as_bytes().into()), Ok(block.clone()));
+    let (fitting, len) = Block::seal_for_long(timestamps, values, &mut Scratch::default());
+    assert!(len * 4 >= values.len() * 3, "{len} of {}", values.len());
+    same(&stepped(&fitting), &expected[..len]);
+    assert_eq!(fitting.len(), len);
+    assert_eq!(fitting.last_timestamp(), timestamps[len - 1]);
+    assert_eq!(Block::from_bytes(fitting.as_bytes().into()), Ok(fitting));
     block
 }
 
@@ -53,10 +59,13 @@ fn every_10_s(values: &[f64]) -> Vec<i64> {
         .collect()
 }
 
-/// Bytes without the handle.
+/// Bytes without the handle, for so many values.
 #[track_caller]
 fn bytes(values: &[f64]) -> usize {
-    round_trip(&every_10_s(values), values).as_bytes().len()
+    let timestamps = every_10_s(values);
+    round_trip(&timestamps, values);
+    let (block, len) = Block::seal_for_long(&timestamps, values, &mut Scratch::default());
+    block.as_bytes().len() * values.len() / len
 }
 
 /// Numbers below `below`, the same in each run.
@@ -279,6 +288,18 @@ fn ends_of_time() {
 }
 
 #[test]
+fn a_fitting_block_fills_an_allocation() {
+    for below in [3, 1000, 1 << 30] {
+        let values: Vec<f64> = numbers(500, below).collect();
+        let (block, len) = Block::seal_for_long(&every_10_s(&values), &values, &mut Scratch::default());
+        let bytes = block.as_bytes().len();
+        let allocated = bytes.next_multiple_of(bytes.next_power_of_two() / 8);
+        assert!(allocated - bytes <= bytes / 50, "{bytes} of {allocated} bytes");
+        assert!(len >= 400, "{len} of 500 samples");
+    }
+}
+
+#[test]
 fn a_scratch_leaves_nothing_behind() {
     let mut scratch = Scratch::default();
     let shapes = [
@@ -372,8 +393,8 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
                 .prop_map(printed_single)
                 .boxed()
         ),
-        (1_u32..300_000, 0_i32..5000, 0.0..1.0_f32).prop_map(|(n, most, spread)| {
-            let above = 1 + (n as f32 * spread) as u32;
+        (1_u32..300_000, 0_i32..5000, 1_u32..1000).prop_map(|(n, most, share)| {
+            let above = 1 + n / share;
             (-most..=most, n..n + above)
                 .prop_map(|(k, n)| printed_single(k as f32 / n as f32))
                 .boxed()
