@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     line::Timestamp,
-    shard::{self, Batch, Event, Shard, Tally, Verbosity},
+    shard::{self, Batch, Census, Event, Shard, Tally, Verbosity},
 };
 
 /// Bytes of a batch that weigh as much as one line.
@@ -67,6 +67,8 @@ pub trait Sink: Send + 'static {
     fn events(&mut self, events: &mut Vec<Event>);
     /// What became of the lines since the last call.
     fn tally(&mut self, tally: &Tally);
+    /// Which series have begun and ended, told ahead of their events.
+    fn census(&mut self, census: Census);
 }
 
 /// The analysis has stopped.
@@ -226,6 +228,9 @@ fn drive(mut shard: Shard, mut inbox: mpsc::UnboundedReceiver<Message>, mut sink
             Message::Ask(question) => question(&mut shard),
             // What has slipped in behind it is judged all the same; what comes later is given back.
             Message::Stop => inbox.close(),
+        }
+        if let Some(census) = shard.take_census() {
+            sink.census(census);
         }
         if !events.is_empty() {
             sink.events(&mut events);

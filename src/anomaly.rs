@@ -1,26 +1,34 @@
-//! Anomalies: what is open now, since when, and what was before.
+//! Anomalies: what is open now, since when, and what was before; which belong together, and how much they matter.
 //!
 //! An anomaly is one detector's on one series, from the verdict that opened it to the one that closed it. The board is
-//! written by one task and read by many; closed anomalies are kept up to a bound, the newest.
+//! written by one task and read by many; closed anomalies are kept up to a bound, the newest. What many series have at once
+//! becomes one of the [`groups`].
+
+pub mod groups;
+mod report;
+mod subtrees;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use dashmap::DashMap;
-use serde::Serialize;
+use dashmap::{DashMap, Entry};
+use groups::{Counters, GroupReport, GroupSummary, Groups, Opening, Tag};
+pub use report::{AnomalyReport, NoticeReport};
+pub use subtrees::SubtreeReport;
+use subtrees::Subtrees;
 
 use crate::{
     detect::Verdict,
     glob::Glob,
-    line::Timestamp,
     metrics::AnomalyMetrics,
-    report::VerdictReport,
-    shard::{Change, Event},
+    shard::{Census, Change, Event},
 };
 
 /// One anomaly.
@@ -36,6 +44,10 @@ pub struct Anomaly {
     pub opened: Verdict,
     /// The verdict that closed it; `None` while it is open.
     pub closed: Option<Verdict>,
+    /// How much it matters by itself: its score, and how rarely the series has one.
+    pub rank: f64,
+    /// The group it belongs to, which it may come to later.
+    pub group: Tag,
 }
 
 /// An anomaly has opened or closed: what people are told.
@@ -45,6 +57,8 @@ pub struct Notice {
     pub change: Change,
     /// The anomaly, as it is now.
     pub anomaly: Arc<Anomaly>,
+    /// Its group, as it is now.
+    pub group: Option<GroupSummary>,
 }
 
 /// What is open, and what was.
@@ -56,7 +70,17 @@ pub struct Board {
     closed: Mutex<VecDeque<Arc<Anomaly>>>,
     closed_max: usize,
     last_id: AtomicU64,
+    together: Mutex<Together>,
     metrics: AnomalyMetrics,
+}
+
+/// What many series have in common.
+#[derive(Debug)]
+struct Together {
+    groups: Groups,
+    subtrees: Subtrees,
+    /// What the metrics know of already.
+    counted: Counters,
 }
 
 /// Anomalies that were asked for.
@@ -90,52 +114,94 @@ pub enum Which {
 
 impl Board {
     /// An empty board that remembers `closed_max` closed anomalies.
-    pub fn new(closed_max: usize, metrics: AnomalyMetrics) -> Self {
+    pub fn new(closed_max: usize, groups: groups::Settings, metrics: AnomalyMetrics) -> Self {
         Self {
             open: DashMap::new(),
             closed: Mutex::default(),
             closed_max,
             last_id: AtomicU64::new(0),
+            together: Mutex::new(Together {
+                groups: Groups::new(groups),
+                subtrees: Subtrees::default(),
+                counted: Counters::default(),
+            }),
             metrics,
         }
+    }
+
+    /// Takes in which series have begun and ended.
+    pub fn count(&self, census: &Census) {
+        self.together().subtrees.count(census);
     }
 
     /// Takes in what a shard has found. Gives what people are to be told.
     pub fn record(&self, event: Event) -> Option<Notice> {
         let change = event.change?;
+        let mut together = self.together();
         let anomaly = match change {
-            Change::Opened => self.open(event),
-            Change::Closed => self.close(event)?,
+            Change::Opened => self.open(event, &mut together),
+            Change::Closed => self.close(event, &mut together)?,
         };
-        Some(Notice { change, anomaly })
+        together.tell(&self.metrics);
+        let group = anomaly.group.group().and_then(|id| together.groups.summary(id));
+        Some(Notice { change, anomaly, group })
     }
 
-    fn open(&self, event: Event) -> Arc<Anomaly> {
+    fn open(&self, event: Event, together: &mut Together) -> Arc<Anomaly> {
+        let group = Tag::default();
+        let opening = Opening {
+            series: Arc::clone(&event.series),
+            at: event.verdict.timestamp,
+            score: event.verdict.score,
+            severity: event.verdict.severity,
+            tag: group.clone(),
+        };
+        let rank = together.groups.open(opening, &together.subtrees);
         let anomaly = Arc::new(Anomaly {
             id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
             series: event.series,
             detector: event.detector,
             opened: event.verdict,
             closed: None,
+            rank,
+            group,
         });
         self.metrics.opened.with_label_values(&[&*anomaly.detector]).inc();
-        let mut of_series = self.open.entry(Arc::clone(&anomaly.series)).or_default();
-        if let Some(before) = of_series.iter_mut().find(|open| open.detector == anomaly.detector) {
-            *before = Arc::clone(&anomaly);
-        } else {
-            of_series.push(Arc::clone(&anomaly));
-            self.metrics.open.inc();
+        let at = anomaly.opened.timestamp;
+        match self.open.entry(Arc::clone(&anomaly.series)) {
+            Entry::Vacant(series) => {
+                series.insert(vec![Arc::clone(&anomaly)]);
+                self.metrics.open.inc();
+                together.subtrees.opened(&anomaly.series, at, true);
+            }
+            Entry::Occupied(mut series) => {
+                let of_series = series.get_mut();
+                if let Some(before) = of_series.iter_mut().find(|open| open.detector == anomaly.detector) {
+                    *before = Arc::clone(&anomaly);
+                } else {
+                    of_series.push(Arc::clone(&anomaly));
+                    self.metrics.open.inc();
+                }
+                together.subtrees.opened(&anomaly.series, at, false);
+            }
         }
         anomaly
     }
 
     /// Closes what is open of the event's series and detector, if anything is.
-    fn close(&self, event: Event) -> Option<Arc<Anomaly>> {
+    fn close(&self, event: Event, together: &mut Together) -> Option<Arc<Anomaly>> {
         let mut of_series = self.open.get_mut(&event.series)?;
         let place = of_series.iter().position(|open| open.detector == event.detector)?;
         let open = of_series.swap_remove(place);
+        let is_last = of_series.is_empty();
         drop(of_series);
-        self.open.remove_if(&event.series, |_, of_series| of_series.is_empty());
+        if is_last {
+            self.open.remove_if(&event.series, |_, of_series| of_series.is_empty());
+            together.subtrees.recovered(&event.series);
+        }
+        if let Some(group) = open.group.group() {
+            together.groups.close(&event.series, event.verdict.timestamp, group);
+        }
         let anomaly = Arc::new(Anomaly {
             closed: Some(event.verdict),
             ..Arc::unwrap_or_clone(open)
@@ -144,6 +210,22 @@ impl Board {
         self.metrics.closed.with_label_values(&[&*anomaly.detector]).inc();
         self.remember(Arc::clone(&anomaly));
         Some(anomaly)
+    }
+
+    /// Groups in the given state, the highest rank first, `limit` at most, each with up to `members` members; and how
+    /// many there are.
+    pub fn groups(&self, which: Which, limit: usize, members: usize) -> (Vec<GroupReport>, usize) {
+        let (open, over) = (which != Which::Closed, which != Which::Open);
+        self.together().groups.report(open, over, limit, members)
+    }
+
+    /// Subtrees whose globs match, those with the most anomalies of late first, `limit` at most; and how many match.
+    pub fn subtrees(&self, matches: impl Fn(&str) -> bool, limit: usize) -> (Vec<SubtreeReport>, usize) {
+        self.together().subtrees.report(matches, limit)
+    }
+
+    fn together(&self) -> MutexGuard<'_, Together> {
+        self.together.lock().expect("nobody panics with the lock held")
     }
 
     /// Anomalies of series that match, the newest first, `limit` at most.
@@ -184,6 +266,33 @@ impl Board {
     }
 }
 
+impl Together {
+    /// Brings the metrics up to date.
+    fn tell(&mut self, metrics: &AnomalyMetrics) {
+        let now = self.groups.counters();
+        let before = std::mem::replace(&mut self.counted, now);
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.groups.open.set(gauge(now.open));
+        metrics.groups.places.set(gauge(now.places));
+        metrics
+            .series_anomalous
+            .set(i64::try_from(self.subtrees.anomalous()).unwrap_or(i64::MAX));
+        for (counter, now, before) in [
+            (&metrics.groups.opened, now.opened, before.opened),
+            (&metrics.groups.merged, now.merged, before.merged),
+            (&metrics.groups.given_up, now.given_up, before.given_up),
+            (&metrics.groups.members_unlisted, now.unlisted, before.unlisted),
+            (
+                &metrics.groups.places_evicted,
+                now.places_evicted,
+                before.places_evicted,
+            ),
+        ] {
+            counter.inc_by(now - before);
+        }
+    }
+}
+
 impl Newest {
     fn new(limit: usize) -> Self {
         Self {
@@ -211,186 +320,5 @@ impl From<Newest> for Selection {
             anomalies: newest.kept.into_values().rev().collect(),
             total: newest.total,
         }
-    }
-}
-
-impl Anomaly {
-    /// The verdict it was opened with or, once it is over, closed with.
-    pub fn latest(&self) -> &Verdict {
-        self.closed.as_ref().unwrap_or(&self.opened)
-    }
-
-    /// The form of the API: the verdict that opened it, and how long it has lasted.
-    pub fn report(&self) -> AnomalyReport<'_> {
-        AnomalyReport {
-            id: self.id,
-            state: if self.closed.is_some() { "closed" } else { "open" },
-            opened_at: self.opened.timestamp,
-            closed_at: self.closed.as_ref().map(|verdict| verdict.timestamp),
-            verdict: VerdictReport::new(&self.series, &self.detector, &self.opened),
-        }
-    }
-}
-
-impl Notice {
-    /// The form of the log: the verdict that opened or closed the anomaly.
-    pub fn report(&self) -> NoticeReport<'_> {
-        let Self { change, anomaly } = self;
-        NoticeReport {
-            event: match change {
-                Change::Opened => "open",
-                Change::Closed => "close",
-            },
-            id: anomaly.id,
-            opened_at: anomaly.opened.timestamp,
-            verdict: VerdictReport::new(&anomaly.series, &anomaly.detector, anomaly.latest()),
-        }
-    }
-}
-
-/// An anomaly as the API shows it.
-#[derive(Serialize)]
-pub struct AnomalyReport<'a> {
-    id: u64,
-    state: &'static str,
-    opened_at: Timestamp,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    closed_at: Option<Timestamp>,
-    #[serde(flatten)]
-    verdict: VerdictReport<'a>,
-}
-
-/// A notice as the log shows it.
-#[derive(Serialize)]
-pub struct NoticeReport<'a> {
-    event: &'static str,
-    id: u64,
-    opened_at: Timestamp,
-    #[serde(flatten)]
-    verdict: VerdictReport<'a>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metrics::Metrics;
-
-    fn event(series: &str, change: Change, timestamp: Timestamp) -> Event {
-        Event {
-            series: series.into(),
-            detector: "default".into(),
-            change: Some(change),
-            verdict: Verdict {
-                timestamp,
-                value: 1.0,
-                score: 1.0,
-                anomalous: change == Change::Opened,
-                alert: change == Change::Opened,
-                reason: String::new(),
-                ..Verdict::default()
-            },
-        }
-    }
-
-    fn ids(board: &Board, which: Which) -> Vec<u64> {
-        let selection = board.select(which, &Glob::everything(), 10);
-        selection.anomalies.iter().map(|anomaly| anomaly.id).collect()
-    }
-
-    #[test]
-    fn an_anomaly_lasts_from_open_to_close() {
-        let metrics = Metrics::new();
-        let board = Board::new(10, metrics.anomaly.clone());
-        board.record(event("a", Change::Opened, 10)).unwrap();
-        board.record(event("b", Change::Opened, 20)).unwrap();
-        assert_eq!(ids(&board, Which::Open), [2, 1]);
-        let notice = board.record(event("a", Change::Closed, 30)).unwrap();
-        assert_eq!(
-            (notice.anomaly.opened.timestamp, notice.anomaly.latest().timestamp),
-            (10, 30)
-        );
-        assert_eq!(
-            (ids(&board, Which::Open), ids(&board, Which::Closed)),
-            (vec![2], vec![1])
-        );
-        assert_eq!(ids(&board, Which::All), [2, 1]);
-        assert_eq!(metrics.anomaly.open.get(), 1);
-        assert!(board.record(event("a", Change::Closed, 40)).is_none());
-    }
-
-    #[test]
-    fn the_past_is_bounded_and_answers_too() {
-        let board = Board::new(2, Metrics::new().anomaly);
-        for timestamp in 0..5 {
-            board.record(event("a", Change::Opened, timestamp));
-            board.record(event("a", Change::Closed, timestamp));
-        }
-        assert_eq!(ids(&board, Which::Closed), [5, 4]);
-        let selection = board.select(Which::All, &Glob::everything(), 1);
-        assert_eq!((selection.anomalies.len(), selection.total), (1, 2));
-    }
-
-    #[test]
-    fn of_many_that_are_open_the_newest_come_and_all_are_counted() {
-        let metrics = Metrics::new();
-        let board = Board::new(10, metrics.anomaly.clone());
-        for number in 1..=10_000 {
-            board.record(event(&format!("{}.{number}", number % 10), Change::Opened, number));
-        }
-        board.record(event("5.9995", Change::Closed, 10_001)).unwrap();
-        let select = |which, pattern, limit| {
-            let selection = board.select(which, &Glob::new(pattern).unwrap(), limit);
-            let ids: Vec<u64> = selection.anomalies.iter().map(|anomaly| anomaly.id).collect();
-            (ids, selection.total)
-        };
-        let newest = |count: u64| (10_000 - count..=10_000).rev().filter(|&id| id != 9995).collect();
-        assert_eq!(select(Which::Open, "**", 100), (newest(100), 9999));
-        assert_eq!(select(Which::All, "5.*", 3), (vec![9995, 9985, 9975], 1000));
-        assert_eq!(select(Which::Open, "5.*", 2), (vec![9985, 9975], 999));
-        assert_eq!(select(Which::Closed, "**", 2), (vec![9995], 1));
-        assert_eq!(select(Which::Open, "**", 0), (vec![], 9999));
-        assert_eq!(select(Which::Open, "**", 20_000).0.len(), 9999);
-        assert_eq!(metrics.anomaly.open.get(), 9999);
-    }
-
-    #[test]
-    fn a_series_has_an_anomaly_for_each_detector_and_its_past() {
-        let metrics = Metrics::new();
-        let board = Board::new(10, metrics.anomaly.clone());
-        let by = |detector: &str, change, timestamp| Event {
-            detector: detector.into(),
-            ..event("a", change, timestamp)
-        };
-        board.record(by("one", Change::Opened, 1)).unwrap();
-        board.record(by("two", Change::Opened, 2)).unwrap();
-        board.record(event("b", Change::Opened, 3)).unwrap();
-        board.record(by("one", Change::Closed, 4)).unwrap();
-        board.record(by("one", Change::Opened, 5)).unwrap();
-        let ids = |series, limit| -> Vec<u64> {
-            let of_series = board.of_series(series, limit);
-            of_series.iter().map(|anomaly| anomaly.id).collect()
-        };
-        assert_eq!(
-            (ids("a", 10), ids("b", 10), ids("c", 10)),
-            (vec![4, 2, 1], vec![3], vec![])
-        );
-        assert_eq!(ids("a", 1), [4]);
-        assert_eq!(metrics.anomaly.open.get(), 3);
-        assert!(board.record(by("three", Change::Closed, 6)).is_none());
-        for detector in ["one", "two"] {
-            board.record(by(detector, Change::Closed, 7)).unwrap();
-        }
-        assert_eq!((ids("a", 10), metrics.anomaly.open.get()), (vec![4, 2, 1], 1));
-        assert!(board.open.get("a").is_none(), "nothing is kept for a series at rest");
-    }
-
-    #[test]
-    fn the_log_shows_the_verdict_and_the_event() {
-        let board = Board::new(2, Metrics::new().anomaly);
-        let notice = board.record(event("a", Change::Opened, 7)).unwrap();
-        assert_eq!(
-            serde_json::to_string(&notice.report()).unwrap(),
-            r#"{"event":"open","id":1,"opened_at":7,"series":"a","timestamp":7,"value":1.0,"detector":"default","score":1.0,"anomalous":true,"alert":true,"reason":""}"#
-        );
     }
 }

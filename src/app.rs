@@ -28,7 +28,7 @@ use crate::{
     listen::{BindError, Listeners, UdpSockets},
     metrics::{AnalysisMetrics, Metrics},
     notify::Notifier,
-    shard::{Event, Tally},
+    shard::{Census, Event, Tally},
 };
 
 /// Events on their way from the shards to the board. When it is full, shards wait for the board.
@@ -66,9 +66,15 @@ pub struct App {
     http: Option<tokio::net::TcpListener>,
 }
 
+/// What a shard tells the board.
+enum Found {
+    Event(Event),
+    Census(Census),
+}
+
 /// The sink of one shard.
 struct ToBoard {
-    events: mpsc::Sender<Event>,
+    found: mpsc::Sender<Found>,
     metrics: AnalysisMetrics,
 }
 
@@ -173,9 +179,9 @@ impl App {
             warn!("there is no [[forward]]: lines are analysed and go nowhere");
         }
 
-        let (events, found) = mpsc::channel(QUEUE_EVENTS);
+        let (to_board, found) = mpsc::channel(QUEUE_EVENTS);
         let sink = || ToBoard {
-            events: events.clone(),
+            found: to_board.clone(),
             metrics: metrics.analysis.clone(),
         };
         let watching = config.shard.watches_anything();
@@ -187,7 +193,11 @@ impl App {
         let analysis = Arc::new(analysis);
         let notifier = Notifier::start(&config.notify, &metrics.anomaly)
             .map_err(|error| AppError::System("a thread for notifications", error))?;
-        let board = Arc::new(Board::new(config.anomalies.history, metrics.anomaly.clone()));
+        let board = Arc::new(Board::new(
+            config.anomalies.history,
+            config.groups,
+            metrics.anomaly.clone(),
+        ));
         let keeping = tokio::spawn(keep(found, Arc::clone(&board), notifier));
 
         let mut sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
@@ -283,8 +293,12 @@ impl Sink for ToBoard {
     fn events(&mut self, events: &mut Vec<Event>) {
         for event in events.drain(..) {
             // Without a board the relay is at its end, and nobody is told any more.
-            let _ = self.events.blocking_send(event);
+            let _ = self.found.blocking_send(Found::Event(event));
         }
+    }
+
+    fn census(&mut self, census: Census) {
+        let _ = self.found.blocking_send(Found::Census(census));
     }
 
     fn tally(&mut self, tally: &Tally) {
@@ -293,10 +307,15 @@ impl Sink for ToBoard {
 }
 
 /// Keeps the board until no shard is left, and then waits for the channels.
-async fn keep(mut found: mpsc::Receiver<Event>, board: Arc<Board>, notifier: Notifier) {
-    while let Some(event) = found.recv().await {
-        if let Some(notice) = board.record(event) {
-            notifier.tell(notice);
+async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, notifier: Notifier) {
+    while let Some(found) = found.recv().await {
+        match found {
+            Found::Census(census) => board.count(&census),
+            Found::Event(event) => {
+                if let Some(notice) = board.record(event) {
+                    notifier.tell(notice);
+                }
+            }
         }
     }
     let told = tokio::task::spawn_blocking(|| notifier.stop(Duration::from_secs(5))).await;

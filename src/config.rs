@@ -28,7 +28,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::error::{ConfigError, Position, Problem};
 use self::source::RawConfig;
-use crate::{analysis, forward, intake::ForwardInvalid, listen, notify, shard};
+use crate::{analysis, anomaly::groups, forward, intake::ForwardInvalid, listen, notify, shard};
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +51,8 @@ pub struct Config {
     pub log: Log,
     /// What is kept of anomalies.
     pub anomalies: Anomalies,
+    /// When anomalies belong together.
+    pub groups: groups::Settings,
     /// Longest time between the request to stop and the end of the process (0 to 1 hour): lines that are not
     /// forwarded by then are lost, and counted.
     pub shutdown_deadline: Duration,
@@ -131,6 +133,7 @@ impl Default for Config {
             http: Some(SocketAddr::from(([127, 0, 0, 1], 2080))),
             log: Log::default(),
             anomalies: Anomalies::default(),
+            groups: groups::Settings::default(),
             shutdown_deadline: Duration::from_secs(10),
         }
     }

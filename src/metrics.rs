@@ -104,6 +104,10 @@ pub struct ForwardMetrics {
 pub struct AnomalyMetrics {
     /// Anomalies open now.
     pub open: IntGauge,
+    /// Series with an open anomaly.
+    pub series_anomalous: IntGauge,
+    /// What belongs together.
+    pub groups: GroupMetrics,
     /// Anomalies opened, by detector.
     pub opened: IntCounterVec,
     /// Anomalies closed, by detector.
@@ -112,6 +116,25 @@ pub struct AnomalyMetrics {
     pub notified: IntCounterVec,
     /// Notifications lost because a channel could not take them.
     pub notifications_dropped: IntCounterVec,
+}
+
+/// Anomalies that belong together.
+#[derive(Clone, Debug)]
+pub struct GroupMetrics {
+    /// Groups with an open member.
+    pub open: IntGauge,
+    /// Groups opened.
+    pub opened: IntCounter,
+    /// Groups that became part of another.
+    pub merged: IntCounter,
+    /// Groups given up because there were too many at a time.
+    pub given_up: IntCounter,
+    /// Members that are counted and not listed.
+    pub members_unlisted: IntCounter,
+    /// Places whose counts are kept.
+    pub places: IntGauge,
+    /// Places forgotten to make room.
+    pub places_evicted: IntCounter,
 }
 
 /// Declares metrics in a registry.
@@ -308,6 +331,8 @@ impl AnomalyMetrics {
     fn declare(declare: &Declare) -> Self {
         Self {
             open: declare.gauge("anomalies_open", "Anomalies that are open."),
+            series_anomalous: declare.gauge("series_anomalous", "Series with an open anomaly."),
+            groups: GroupMetrics::declare(declare),
             opened: declare.counters(
                 "anomalies_opened_total",
                 "Anomalies that opened, by detector.",
@@ -323,6 +348,32 @@ impl AnomalyMetrics {
                 "notifications_dropped_total",
                 "Notifications lost because a channel could not take them.",
                 &["channel"],
+            ),
+        }
+    }
+}
+
+impl GroupMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            open: declare.gauge("groups_open", "Groups of anomalies that have an open member."),
+            opened: declare.counter("groups_opened_total", "Groups of anomalies that opened."),
+            merged: declare.counter("groups_merged_total", "Groups that became part of another."),
+            given_up: declare.counter(
+                "groups_given_up_total",
+                "Groups that were closed early because there were too many at a time.",
+            ),
+            members_unlisted: declare.counter(
+                "group_members_unlisted_total",
+                "Members of groups that are counted and not listed, because there are too many.",
+            ),
+            places: declare.gauge(
+                "group_places",
+                "Places in the tree of names whose anomalies are counted.",
+            ),
+            places_evicted: declare.counter(
+                "group_places_evicted_total",
+                "Places that were forgotten to make room for others.",
             ),
         }
     }

@@ -153,7 +153,8 @@ mod tests {
                 ..Verdict::default()
             },
         };
-        Board::new(1, Metrics::new().anomaly).record(event).unwrap()
+        let groups = crate::anomaly::groups::Settings::default();
+        Board::new(1, groups, Metrics::new().anomaly).record(event).unwrap()
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! * What a line costs is mostly the cache lines it touches: a probe of the table, the series, its window.
 
 mod batch;
+mod census;
 mod event;
 mod series;
 mod settings;
@@ -26,6 +27,7 @@ use std::{
 };
 
 pub use batch::{Batch, LineRef};
+pub use census::{Census, subtrees};
 pub use event::{Change, Event, SeriesReport, SeriesState};
 use series::{Analysis, Series, Watched};
 pub use settings::{Limits, Settings, Watch};
@@ -73,6 +75,8 @@ pub struct Shard {
     scratch: Scratch,
     /// Slot at which the next sweep for silent series goes on.
     sweep_slot: usize,
+    /// Series begun and ended since somebody asked.
+    census: Census,
 }
 
 impl Shard {
@@ -91,6 +95,7 @@ impl Shard {
             ordered_windows: 0,
             scratch: Scratch::default(),
             sweep_slot: 0,
+            census: Census::default(),
         }
     }
 
@@ -152,6 +157,7 @@ impl Shard {
                 && let Some(series) = self.table.remove(self.sweep_slot)
             {
                 self.series_count.fetch_sub(1, Ordering::Relaxed);
+                self.census.end(&series.name);
                 self.close_all(&series, "the series has fallen silent", events);
             }
         }
@@ -160,6 +166,11 @@ impl Shard {
     /// Slots to sweep, so that callers can spread a sweep over time.
     pub fn slot_count(&self) -> usize {
         self.table.slot_count()
+    }
+
+    /// Which series have begun and ended since the last call; `None`: nothing has changed.
+    pub fn take_census(&mut self) -> Option<Census> {
+        (!self.census.is_empty()).then(|| std::mem::take(&mut self.census))
     }
 
     /// Series in this shard.
@@ -290,6 +301,7 @@ impl Shard {
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
             .map_err(|_| Unanalysed::OverMaxSeries)?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
+        self.census.begin(name);
         let watch = self.settings.watches.iter().find(|watch| watch.matches(name));
         let analysis = match watch {
             Some(watch) if !watch.detectors.is_empty() => Analysis::Watched(Box::new(Watched::new(

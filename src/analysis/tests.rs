@@ -30,6 +30,7 @@ struct Bench {
 struct Told {
     tally: Tally,
     events: Vec<Event>,
+    series: i64,
 }
 
 struct Gated {
@@ -46,6 +47,10 @@ impl Sink for Gated {
         self.told.lock().unwrap().tally.add(tally);
         // Open for good once the sender is gone.
         let _ = self.gate.recv();
+    }
+
+    fn census(&mut self, census: Census) {
+        self.told.lock().unwrap().series += census.series;
     }
 }
 

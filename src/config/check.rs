@@ -6,9 +6,14 @@ mod routes;
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use super::{Anomalies, Config, ConfigError, Log, names, section::Section, source::RawConfig};
+use super::{
+    Anomalies, Config, ConfigError, Log, names,
+    section::{Bounds, Section},
+    source::RawConfig,
+};
 use crate::{
     analysis,
+    anomaly::groups,
     shard::{self, Limits},
 };
 
@@ -71,6 +76,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         http,
         log: top.section("log", log),
         anomalies: top.section("anomalies", anomalies),
+        groups: top.section("groups", groups_settings),
         shutdown_deadline,
     }
 }
@@ -110,6 +116,23 @@ fn anomalies(section: &mut Section<'_>) -> Anomalies {
     let default = Anomalies::default();
     Anomalies {
         history: section.count("history", default.history, 0..=1_000_000),
+    }
+}
+
+fn groups_settings(section: &mut Section<'_>) -> groups::Settings {
+    const CHANCES: Bounds = Bounds {
+        text: "a number above 0 and at most 100",
+        hold: |number| number > 0.0 && number <= 100.0,
+    };
+    const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
+    let default = groups::Settings::default();
+    let window = section.duration("window", from_seconds(default.window_s), MINUTE..=LONGEST_WINDOW);
+    check_whole(section, "window", window);
+    groups::Settings {
+        window_s: to_seconds(window),
+        min_members: section.count("min_members", default.min_members, 2..=1000),
+        chance_per_day: section.number("chance_per_day", default.chance_per_day, &CHANCES),
+        quiet_s: seconds(section, "quiet", default.quiet_s, MINUTE),
     }
 }
 

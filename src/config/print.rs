@@ -107,7 +107,13 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "format", quote(names::of(&names::LOG_FORMAT, &config.log.format)))?;
 
     header(out, "[anomalies]")?;
-    key(out, "history", config.anomalies.history)
+    key(out, "history", config.anomalies.history)?;
+
+    header(out, "[groups]")?;
+    key(out, "window", seconds(config.groups.window_s))?;
+    key(out, "min_members", config.groups.min_members)?;
+    key(out, "chance_per_day", float(config.groups.chance_per_day))?;
+    key(out, "quiet", seconds(config.groups.quiet_s))
 }
 
 fn write_forward(out: &mut String, forward: &forward::Settings) -> fmt::Result {

@@ -150,6 +150,9 @@ fn everything_may_be_different() {
     assert_eq!(config.http, None);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.anomalies.history, 0);
+    let groups = config.groups;
+    assert_eq!((groups.window_s, groups.min_members, groups.quiet_s), (300, 5, 3600));
+    assert!((groups.chance_per_day - 1.0).abs() < 1e-9);
 }
 
 #[test]
@@ -299,4 +302,9 @@ level = "debug"
 format = "json"
 [anomalies]
 history = 0
+[groups]
+window = "5m"
+min_members = 5
+chance_per_day = 1
+quiet = "1h"
 "#;

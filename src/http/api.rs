@@ -1,4 +1,4 @@
-//! `/api/v1`: anomalies and series, as JSON.
+//! `/api/v1`: anomalies, their groups, subtrees and series, as JSON.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sources;
 use crate::{
-    anomaly::{AnomalyReport, Which},
+    anomaly::{AnomalyReport, SubtreeReport, Which, groups::GroupReport},
     detect::Standing,
     glob::Glob,
     line::Timestamp,
@@ -24,6 +24,9 @@ use crate::{
 /// Anomalies or series in an answer, unless fewer are asked for: under 1 MB, with the longest verdicts.
 const LIMIT_DEFAULT: usize = 100;
 const LIMIT_MAX: usize = 1000;
+
+/// Members of a group in an answer, unless others are asked for.
+const MEMBERS_DEFAULT: usize = 10;
 
 /// Slots of a shard looked at before it goes on with its samples.
 const SEARCH_SLOTS: usize = 10_000;
@@ -50,6 +53,19 @@ struct WantedSeries {
     limit: usize,
 }
 
+/// Groups that are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WantedGroups {
+    #[serde(default)]
+    state: WantedState,
+    #[serde(default = "limit_default")]
+    limit: usize,
+    /// Members of each.
+    #[serde(default = "members_default")]
+    members: usize,
+}
+
 #[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum WantedState {
@@ -65,6 +81,20 @@ struct Refusal(StatusCode, String);
 #[derive(Serialize)]
 struct AnomaliesAnswer<'a> {
     anomalies: Vec<AnomalyReport<'a>>,
+    /// All that match; there may be more than `limit`.
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct GroupsAnswer {
+    groups: Vec<GroupReport>,
+    /// All in that state; there may be more than `limit`.
+    total: usize,
+}
+
+#[derive(Serialize)]
+struct SubtreesAnswer {
+    subtrees: Vec<SubtreeReport>,
     /// All that match; there may be more than `limit`.
     total: usize,
 }
@@ -116,6 +146,8 @@ struct OneSeriesAnswer<'a> {
 pub(super) fn router() -> Router<Sources> {
     Router::new()
         .route("/anomalies", get(anomalies))
+        .route("/groups", get(groups))
+        .route("/subtrees", get(subtrees))
         .route("/series", get(series_list))
         // A name may hold slashes.
         .route("/series/{*name}", get(one_series))
@@ -127,17 +159,37 @@ async fn anomalies(
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
     let glob = glob(&wanted.pattern)?;
-    let which = match wanted.state {
-        WantedState::Open => Which::Open,
-        WantedState::Closed => Which::Closed,
-        WantedState::All => Which::All,
-    };
-    let selection = sources.board.select(which, &glob, wanted.limit.min(LIMIT_MAX));
+    let selection = sources
+        .board
+        .select(wanted.state.into(), &glob, wanted.limit.min(LIMIT_MAX));
     Ok(Json(AnomaliesAnswer {
         anomalies: selection.anomalies.iter().map(|anomaly| anomaly.report()).collect(),
         total: selection.total,
     })
     .into_response())
+}
+
+async fn groups(
+    State(sources): State<Sources>,
+    wanted: Result<Query<WantedGroups>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(wanted) = wanted?;
+    let limit = wanted.limit.min(LIMIT_MAX);
+    // Together no more members than there may be anomalies in an answer.
+    let members = wanted.members.min(LIMIT_MAX * MEMBERS_DEFAULT / limit.max(1));
+    let (groups, total) = sources.board.groups(wanted.state.into(), limit, members);
+    Ok(Json(GroupsAnswer { groups, total }).into_response())
+}
+
+async fn subtrees(
+    State(sources): State<Sources>,
+    wanted: Result<Query<WantedSeries>, QueryRejection>,
+) -> Result<Response, Refusal> {
+    let Query(wanted) = wanted?;
+    let glob = glob(&wanted.pattern)?;
+    let matches = |subtree: &str| glob.matches(subtree);
+    let (subtrees, total) = sources.board.subtrees(matches, wanted.limit.min(LIMIT_MAX));
+    Ok(Json(SubtreesAnswer { subtrees, total }).into_response())
 }
 
 async fn series_list(
@@ -201,8 +253,22 @@ fn everything() -> String {
     "**".to_owned()
 }
 
+fn members_default() -> usize {
+    MEMBERS_DEFAULT
+}
+
 fn limit_default() -> usize {
     LIMIT_DEFAULT
+}
+
+impl From<WantedState> for Which {
+    fn from(state: WantedState) -> Self {
+        match state {
+            WantedState::Open => Self::Open,
+            WantedState::Closed => Self::Closed,
+            WantedState::All => Self::All,
+        }
+    }
 }
 
 impl From<QueryRejection> for Refusal {

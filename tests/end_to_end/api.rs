@@ -108,6 +108,14 @@ fn questions_that_are_wrongly_put_are_refused_with_a_reason() {
         refused(&relay, &format!("{list}?match=a&match=b"), 400, "match");
     }
     refused(&relay, "/api/v1/anomalies?state=opened", 400, "state");
+    refused(&relay, "/api/v1/groups?state=opened", 400, "state");
+    refused(&relay, "/api/v1/groups?members=-1", 400, "members");
+    refused(
+        &relay,
+        "/api/v1/subtrees?match=%5Ba",
+        400,
+        "`[` is opened but not closed",
+    );
     // A series is neither open nor closed.
     refused(&relay, "/api/v1/series?state=open", 400, "state");
     refused(&relay, "/api/v1/series/never.sent", 404, "never.sent");

@@ -7,6 +7,7 @@ mod anomaly_lifecycle;
 mod api;
 mod carbon_c_relay_sender;
 mod command_line;
+mod groups;
 mod harness;
 mod limits;
 mod prometheus_scrape;

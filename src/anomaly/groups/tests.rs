@@ -1,0 +1,7 @@
+//! Groups, told exactly on a few anomalies, and on fleets with a background of false alarms.
+
+mod exact;
+mod fleet;
+mod incidents;
+
+use super::*;

@@ -1,0 +1,78 @@
+//! Anomalies and notices as JSON.
+
+use serde::Serialize;
+
+use super::{Anomaly, Notice, groups::GroupSummary};
+use crate::{detect::Verdict, line::Timestamp, report::VerdictReport, shard::Change};
+
+impl Anomaly {
+    /// The verdict it was opened with or, once it is over, closed with.
+    pub fn latest(&self) -> &Verdict {
+        self.closed.as_ref().unwrap_or(&self.opened)
+    }
+
+    /// The form of the API: the verdict that opened it, and how long it has lasted.
+    pub fn report(&self) -> AnomalyReport<'_> {
+        AnomalyReport {
+            id: self.id,
+            state: if self.closed.is_some() { "closed" } else { "open" },
+            rank: two_digits(self.rank),
+            group: self.group.group(),
+            opened_at: self.opened.timestamp,
+            closed_at: self.closed.as_ref().map(|verdict| verdict.timestamp),
+            verdict: VerdictReport::new(&self.series, &self.detector, &self.opened),
+        }
+    }
+}
+
+impl Notice {
+    /// The form of the log: the verdict that opened or closed the anomaly.
+    pub fn report(&self) -> NoticeReport<'_> {
+        let Self { change, anomaly, group } = self;
+        NoticeReport {
+            event: match change {
+                Change::Opened => "open",
+                Change::Closed => "close",
+            },
+            id: anomaly.id,
+            opened_at: anomaly.opened.timestamp,
+            rank: two_digits(anomaly.rank),
+            group: group.as_ref(),
+            verdict: VerdictReport::new(&anomaly.series, &anomaly.detector, anomaly.latest()),
+        }
+    }
+}
+
+/// An anomaly as the API shows it.
+#[derive(Serialize)]
+pub struct AnomalyReport<'a> {
+    id: u64,
+    state: &'static str,
+    rank: f64,
+    /// Number of its group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<u64>,
+    opened_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<Timestamp>,
+    #[serde(flatten)]
+    verdict: VerdictReport<'a>,
+}
+
+/// A notice as the log shows it.
+#[derive(Serialize)]
+pub struct NoticeReport<'a> {
+    event: &'static str,
+    id: u64,
+    opened_at: Timestamp,
+    rank: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a GroupSummary>,
+    #[serde(flatten)]
+    verdict: VerdictReport<'a>,
+}
+
+/// Ranks are compared, not computed with.
+pub(super) fn two_digits(number: f64) -> f64 {
+    (number * 100.0).round() / 100.0
+}
