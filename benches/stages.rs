@@ -19,11 +19,13 @@ use std::{
 use bytes::Bytes;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use skyrelay::{
-    detect::{Definition, Kind, skyline},
+    anomaly::{Board, groups},
+    detect::{Definition, Kind, Verdict, skyline},
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
     line,
-    shard::{Batch, Event, Settings, Shard, Tally, Verbosity, Watch},
+    metrics::Metrics,
+    shard::{Batch, Census, Change, Event, Settings, Shard, Tally, Verbosity, Watch},
     window::{Point, Scratch, Window},
 };
 use traffic::{DAY_SAMPLES, Recordings, STEP_S, Traffic};
@@ -40,7 +42,7 @@ const BLOCK_SAMPLES: usize = 256;
 /// Samples of one series that make a chunk.
 const ONE_SERIES_CHUNK: usize = 1_024;
 
-criterion_group!(benches, reader, window, shard);
+criterion_group!(benches, reader, window, shard, board);
 criterion_main!(benches);
 
 /// What every line costs on the thread that reads it.
@@ -167,6 +169,57 @@ impl Pushed {
             }
         }
         begun.elapsed()
+    }
+}
+
+/// What every anomaly costs, from the event of its shard to what people are told; opened and closed count as one.
+fn board(criterion: &mut Criterion) {
+    const SERIES: u32 = 10_000;
+    let name = |number: u32| -> Arc<str> {
+        let (host, metric) = (number / 40, number % 40);
+        format!("servers.web{host:03}.disk.sd{}.m{metric}", metric % 4).into()
+    };
+    let names: Vec<Arc<str>> = (0..SERIES).map(name).collect();
+    let mut group = criterion.benchmark_group("board");
+    group.throughput(Throughput::Elements(1));
+    // A thousand a day, as false alarms come, and a hundred thousand a minute.
+    for (what, per_day) in [("quiet", 1_000), ("storm", 144_000_000)] {
+        let board = Board::new(10_000, groups::Settings::default(), Metrics::new().anomaly);
+        board.count(&Census {
+            series: i64::from(SERIES),
+            subtrees: (0..SERIES / 40)
+                .map(|host| (format!("servers.web{host:03}").into(), 40))
+                .collect(),
+        });
+        let mut number: i64 = 0;
+        group.bench_function(what, |bencher| {
+            bencher.iter(|| {
+                number += 1;
+                let series = usize::try_from(number * 7919 % i64::from(SERIES)).expect("a place");
+                for change in [Change::Opened, Change::Closed] {
+                    let timestamp = BEGIN + number * 86_400 / per_day;
+                    black_box(board.record(event(&names[series], change, timestamp)));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn event(series: &Arc<str>, change: Change, timestamp: i64) -> Event {
+    Event {
+        series: Arc::clone(series),
+        detector: "default".into(),
+        change: Some(change),
+        verdict: Verdict {
+            timestamp,
+            value: 1.0,
+            score: 1.5,
+            anomalous: change == Change::Opened,
+            alert: change == Change::Opened,
+            reason: String::new(),
+            ..Verdict::default()
+        },
     }
 }
 
