@@ -160,6 +160,7 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
         sensitivity,
         direction,
         min_deviation,
+        timezone,
         silent_samples,
         silent_for_s,
         severity,
@@ -170,6 +171,7 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
         Floor::Absolute(floor) => key(out, "min_deviation", float(floor))?,
         Floor::Relative(part) => key(out, "min_deviation", quote(units::show_percentage(part)))?,
     }
+    key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
     key(out, "silent_samples", silent_samples)?;
     key(out, "silent_for", seconds(*silent_for_s))?;
     header(out, &format!("[detector.{name}.severity]"))?;

@@ -143,6 +143,7 @@ fn everything_may_be_different() {
         panic!("it is of kind adaptive");
     };
     assert_eq!(parts.min_deviation, Floor::Relative(0.125));
+    assert_eq!(parts.timezone.iana_name(), Some("America/New_York"));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
     assert!(config.shard.watches[1].detectors.is_empty());
     assert_eq!(config.notify.alerts[0].to, [1]);
@@ -277,6 +278,7 @@ severity = { level = "critical", spike = "info" }
 [detector.parts]
 kind = "adaptive"
 min_deviation = "12.5%"
+timezone = "America/New_York"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

@@ -5,6 +5,8 @@
 //! | `model` | one series: predict, measure, tell, learn |
 //! | `season` | what is usual at this time of the day, or of the week |
 //! | `moments`, `tail`, `yardstick` | how far from usual a quantity is, and how rarely further |
+//! | `local_time` | what clocks show, daylight saving time included |
+//! | `rhythm` | how far apart samples are, gaps, and changes |
 //! | `gap` | values that have been seen |
 //! | `policy` | which scores people are told of |
 //! | `lasting` | when an anomaly opens, and when it is over |
@@ -18,9 +20,11 @@ mod constants;
 mod explanation;
 mod gap;
 mod lasting;
+mod local_time;
 mod model;
 mod moments;
 mod policy;
+mod rhythm;
 mod season;
 mod settings;
 mod single;
@@ -30,6 +34,7 @@ mod tests;
 mod yardstick;
 
 use lasting::{Lasting, Turn};
+use local_time::LocalTime;
 use model::{Basis, Model, Scores, Time, Tuning};
 pub use model::{Direction, Floor};
 use policy::{Alerts, Scored, Silence};
@@ -43,6 +48,7 @@ use crate::window::Point;
 pub struct Engine {
     settings: Settings,
     tuning: Tuning,
+    local_time: LocalTime,
     /// Of the sample that was judged last.
     last: Judged,
 }
@@ -98,6 +104,7 @@ impl Engine {
                 settings.min_deviation,
                 silence,
             ),
+            local_time: LocalTime::new(settings.timezone.clone()),
             settings,
             last: Judged {
                 basis: Basis::new(),
@@ -113,7 +120,7 @@ impl Engine {
         let Point { timestamp, value } = point;
         let time = Time {
             timestamp,
-            local: timestamp,
+            local: self.local_time.at(timestamp),
         };
         let last = &mut self.last;
         let Some((scores, alerts)) = state.model.observe(&self.tuning, time, value, &mut last.basis) else {

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use jiff::tz::TimeZone;
+
 use super::{SECOND, kind, seconds};
 use crate::{
     config::{
@@ -33,6 +35,7 @@ const DEVIATION: Bounds = Bounds {
     text: "a number, 0 or more, or a percentage of what is expected, such as \"10%\"",
     hold: |number| number >= 0.0,
 };
+const TIMEZONE: &str = "expected a time zone by its IANA name, such as \"Europe/Berlin\"";
 const INSIDE_ONE: Bounds = Bounds {
     text: "a number above 0 and below 1",
     hold: |number| number > 0.0 && number < 1.0,
@@ -133,6 +136,9 @@ fn adaptive(section: &mut Section<'_>) -> adaptive::Settings {
             Floor::Absolute,
             |text| units::percentage(text).map(Floor::Relative),
         ),
+        timezone: section.parsed("timezone", default.timezone, TIMEZONE, |name| {
+            TimeZone::get(name).map_err(|_| TIMEZONE.to_owned())
+        }),
         silent_samples: section.count("silent_samples", default.silent_samples, 0..=1_000_000),
         silent_for_s: seconds(section, "silent_for", default.silent_for_s, Duration::ZERO),
         severity: section.section("severity", |section| severities(section, default.severity)),

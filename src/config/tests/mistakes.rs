@@ -363,3 +363,28 @@ fn every_mistake_in_the_order_of_the_file() {
         .collect();
     assert_eq!(lines, [2, 3, 5, 7, 8]);
 }
+
+#[test]
+fn an_adaptive_detector_that_cannot_be() {
+    let adaptive = "[detector.d]\nkind = \"adaptive\"\n";
+    say_all(
+        &format!("{adaptive}sensitivity = 0\ndirection = \"up\"\nmin_deviation = \"ten\"\ntimezone = \"Berlin\""),
+        &[
+            "f.toml:3:15: detector.d.sensitivity is 0, expected a number from 0.01 to 100",
+            "f.toml:4:13: detector.d.direction is `up`, expected `above`, `below` or `both`",
+            "f.toml:5:17: detector.d.min_deviation is `ten`, expected a percentage, such as \"10%\"",
+            "f.toml:6:12: detector.d.timezone is `Berlin`, expected a time zone by its IANA name, such as \
+             \"Europe/Berlin\"",
+        ],
+    );
+    say_all(
+        &format!("{adaptive}min_deviation = -1\nseverity.level = \"fatal\"\nconsensus = 6"),
+        &[
+            "f.toml:3:17: detector.d.min_deviation is -1, expected a number, 0 or more, or a percentage of what is \
+             expected, such as \"10%\"",
+            "f.toml:4:18: detector.d.severity.level is `fatal`, expected `info`, `warning` or `critical`",
+            "f.toml:5:1: unknown key `consensus` in [detector.NAME], expected `kind`, `sensitivity`, `direction`, \
+             `min_deviation`, `timezone`, `silent_samples`, `silent_for` or `severity`",
+        ],
+    );
+}

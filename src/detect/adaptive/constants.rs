@@ -84,6 +84,13 @@ pub(super) const SPIKE_UNIT: f64 = 10.0;
 /// Steps are taken for no further than this many deviations from their mean when the mean and deviation are learnt.
 pub(super) const STEP_DEVIATIONS_MAX: f64 = 6.0;
 
+/// Intervals that differ by less than this factor are of one rhythm.
+pub(super) const RHYTHM_TOLERANCE: f32 = 1.5;
+/// Intervals of another length in a row that make it the usual one.
+pub(super) const RHYTHM_SAMPLES: u8 = 30;
+/// Usual intervals without a sample that are a gap, after which a step is none.
+pub(super) const GAP_INTERVALS: f32 = 10.0;
+
 /// Samples of silence of the level channel after an alert.
 pub(super) const LEVEL_QUIET_SAMPLES: u8 = 120;
 /// Longest silence of the level channel after an alert (seconds).

@@ -12,6 +12,9 @@
 //! What a sample is measured against is gathered in a [`Basis`] before it is learnt, so that afterwards one can ask what
 //! any other value would have scored in its place ([`Basis::band`]).
 //!
+//! After a gap there is no step, and the residuals before it no longer count; when samples come at another interval, what is
+//! known of steps and of means of residuals is learnt anew (see [`super::rhythm`]).
+//!
 //! O(1) without a transcendental function for 19 of 20 samples. What each sample reads lies at the front of [`Model`]; of the
 //! profiles and seen values behind it a sample reads a line or two each.
 
@@ -24,6 +27,7 @@ use super::{
     gap::Seen,
     moments::Moments,
     policy::{Alerts, Policy, Scored, Silence},
+    rhythm::{Beat, Rhythm},
     season::{Profile, Proof, Visit},
     single::single,
     yardstick::{Surprise, Yardstick},
@@ -113,6 +117,9 @@ pub(super) struct Model {
     policy: Policy,
     /// Samples so far.
     count: u32,
+    /// Samples since the rhythm changed.
+    in_rhythm: u32,
+    rhythm: Rhythm,
     mean_proof: Proof,
     day_proof: Proof,
     week_proof: Proof,
@@ -133,6 +140,10 @@ pub(super) struct Basis {
     pub(super) season: Season,
     /// Samples of the series, this one included.
     pub(super) count: u32,
+    /// Those since the rhythm changed.
+    in_rhythm: u32,
+    /// Is the sample before so long ago that there is no step?
+    after_gap: bool,
     previous: f64,
     origin: f64,
     /// Of all values, long-run.
@@ -219,6 +230,8 @@ impl Model {
             week_visit: Visit::default(),
             policy: Policy::new(0),
             count: 0,
+            in_rhythm: 0,
+            rhythm: Rhythm::default(),
             mean_proof: Proof::default(),
             day_proof: Proof::default(),
             week_proof: Proof::default(),
@@ -249,8 +262,10 @@ impl Model {
             self.policy = Policy::new(time.timestamp);
         }
         self.count = self.count.saturating_add(1);
+        self.in_rhythm = self.in_rhythm.saturating_add(1);
+        let gap = self.count > 1 && self.follow_rhythm(time.timestamp - self.last);
         let forecast = self.forecast(time.local, value);
-        *basis = self.basis(&forecast);
+        *basis = self.basis(&forecast, gap);
         let scores = basis.measure(tuning, &self.seen, value);
         let sample = Scored {
             timestamp: time.timestamp,
@@ -338,13 +353,15 @@ impl Model {
         }
     }
 
-    fn basis(&self, forecast: &Forecast) -> Basis {
+    fn basis(&self, forecast: &Forecast, after_gap: bool) -> Basis {
         let place = usize::from(self.residual_place);
         let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS]);
         Basis {
             expected: forecast.expected,
             season: forecast.season,
             count: self.count,
+            in_rhythm: self.in_rhythm,
+            after_gap,
             previous: self.previous,
             origin: self.origin,
             deviation: self.overall.deviation(),
@@ -358,17 +375,20 @@ impl Model {
     }
 
     fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, basis: &mut Basis) {
-        let count = f64::from(self.count);
-        let gain = 1.0 / count.min(MEMORY_SAMPLES);
+        let gain = 1.0 / f64::from(self.count).min(MEMORY_SAMPLES);
+        let in_rhythm = f64::from(self.in_rhythm);
+        let rhythm_gain = 1.0 / in_rhythm.min(MEMORY_SAMPLES);
         let (short, long) = basis.means(value);
         let step = value - self.previous;
-        let known = self.count > YOUNG_SAMPLES;
+        let known = self.in_rhythm > YOUNG_SAMPLES;
         let distance = |surprise: Surprise| known.then_some(surprise.distance);
-        self.short.learn(short, distance(scores.short), gain);
-        self.long.learn(long, distance(scores.long), gain);
+        self.short.learn(short, distance(scores.short), rhythm_gain);
+        self.long.learn(long, distance(scores.long), rhythm_gain);
         if self.count > 1 {
-            let step_gain = 1.0 / (count - 1.0).min(MEMORY_SAMPLES);
-            self.step.learn_held(step, distance(scores.step), step_gain);
+            if !basis.after_gap {
+                let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
+                self.step.learn_held(step, distance(scores.step), step_gain);
+            }
             self.mean_proof.learn(value - forecast.mean);
         }
         if let Some(day) = forecast.day {
@@ -396,6 +416,29 @@ impl Model {
         if self.count.is_power_of_two() {
             self.move_origin();
         }
+    }
+
+    /// Takes in the time since the last sample: is it a gap? What is of no use any more is forgotten.
+    fn follow_rhythm(&mut self, interval_s: i64) -> bool {
+        match self.rhythm.follow(interval_s) {
+            Beat::Usual => false,
+            Beat::Gap => {
+                // The residuals before are of another time. As usual ones they say nothing for or against the next.
+                self.fill_residuals(self.long.moments.mean);
+                true
+            }
+            Beat::Changed => {
+                (self.short, self.long, self.step) = Default::default();
+                self.fill_residuals(0.0);
+                self.in_rhythm = 1;
+                false
+            }
+        }
+    }
+
+    fn fill_residuals(&mut self, residual: f64) {
+        self.residuals = [single(residual); RESIDUALS];
+        self.residual_sum = f64::from(self.residuals[0]) * f64::from(LONG_RESIDUALS);
     }
 
     fn keep_residual(&mut self, residual: f64) {
@@ -433,18 +476,22 @@ impl Scores {
 impl Basis {
     /// One for an engine that has seen nothing yet.
     pub(super) fn new() -> Self {
-        Model::new().basis(&Forecast {
-            mean: 0.0,
-            day: None,
-            week: None,
-            expected: 0.0,
-            season: Season::None,
-        })
+        Model::new().basis(
+            &Forecast {
+                mean: 0.0,
+                day: None,
+                week: None,
+                expected: 0.0,
+                season: Season::None,
+            },
+            false,
+        )
     }
 
     /// The same, had the samples before been what was expected of them.
     pub(super) fn after_usual_samples(&self) -> Self {
-        let before = |yardstick: &Yardstick, most: u32| yardstick.moments.mean * f64::from(self.count.min(most) - 1);
+        let before =
+            |yardstick: &Yardstick, most: u32| yardstick.moments.mean * f64::from(self.in_rhythm.min(most) - 1);
         Self {
             short_sum: before(&self.short, SHORT_RESIDUALS),
             long_sum: before(&self.long, LONG_RESIDUALS),
@@ -456,7 +503,7 @@ impl Basis {
     /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
     pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
         let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
-        if self.count <= YOUNG_SAMPLES {
+        if self.in_rhythm <= YOUNG_SAMPLES {
             return Scores {
                 gap,
                 ..Scores::default()
@@ -466,7 +513,11 @@ impl Basis {
         let step = value - self.previous;
         let short = self.short.measure(short_mean);
         let long = self.long.measure(long_mean);
-        let surprise = self.step.measure(step);
+        let surprise = if self.after_gap {
+            Surprise::default()
+        } else {
+            self.step.measure(step)
+        };
         let apart = short.distance + short.rarity + long.distance + long.rarity;
         let level =
             LEVEL_SHARE * 0.5 * apart * tuning.level_scale + GAP_SHARE * (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
@@ -504,7 +555,7 @@ impl Basis {
     /// The means of the last 3 and 24 residuals, were `value` the sample's.
     pub(super) fn means(&self, value: f64) -> (f64, f64) {
         let residual = value - self.expected;
-        let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.count.min(most));
+        let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.in_rhythm.min(most));
         (
             mean(self.short_sum, SHORT_RESIDUALS),
             mean(self.long_sum, LONG_RESIDUALS),

@@ -1,5 +1,7 @@
 //! What can be set of the adaptive detector.
 
+use jiff::tz::TimeZone;
+
 use super::{Direction, Floor};
 use crate::detect::Severity;
 
@@ -12,6 +14,8 @@ pub struct Settings {
     pub direction: Direction,
     /// Distance from the expected value up to which nothing is told (0 or more).
     pub min_deviation: Floor,
+    /// Whose clocks seasons follow.
+    pub timezone: TimeZone,
     /// Samples at first of which nothing is told (0 or more).
     pub silent_samples: u32,
     /// Time at first of which nothing is told (seconds, 0 or more).
@@ -35,6 +39,7 @@ impl Default for Settings {
             sensitivity: 1.0,
             direction: Direction::Both,
             min_deviation: Floor::Absolute(0.0),
+            timezone: TimeZone::UTC,
             silent_samples: 150,
             silent_for_s: 24 * 3600,
             severity: Severities::default(),

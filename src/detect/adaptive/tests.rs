@@ -249,3 +249,132 @@ proptest! {
         prop_assert!(lower < expected && expected < upper);
     }
 }
+
+#[test]
+fn what_comes_back_after_a_week_goes_on_where_it_was() {
+    let mut bench = known(Settings::default());
+    bench.timestamp += 7 * DAY_S;
+    let told = bench.show(2 * DAY_S, wave);
+    assert!(told.is_empty(), "{told:?}");
+
+    let mut bench = known(Settings::default());
+    bench.timestamp += 7 * DAY_S;
+    let began = bench.timestamp;
+    let told = bench.show(DAY_S, |timestamp| wave(timestamp) + 300.0);
+    assert!(told[0].alert && told[0].timestamp <= began + 900, "{told:?}");
+    assert_eq!(
+        told[0].votes[1].finding.statistic,
+        Some(0.0),
+        "no step over the gap: {told:?}"
+    );
+}
+
+#[test]
+fn an_anomaly_over_which_a_series_falls_silent_ends_when_it_is_back() {
+    let mut bench = known(Settings::default());
+    assert!(bench.show(3600, |_| 2.0)[0].anomalous);
+    bench.timestamp += 7 * DAY_S;
+    let told = bench.show(3600, wave);
+    assert!(
+        !told[0].anomalous && told[0].timestamp < bench.timestamp - 3000,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn another_interval_is_no_anomaly() {
+    for step_s in [10, 60, 1800, 3600] {
+        let mut bench = known(Settings::default());
+        bench.step_s = step_s;
+        let told = bench.show(10 * DAY_S, wave);
+        assert!(told.len() <= 2, "every {step_s} s: {told:#?}");
+        let spike = bench.judge(wave(bench.timestamp) + 500.0);
+        assert!(spike.alert, "every {step_s} s: {spike:?}");
+    }
+}
+
+#[test]
+fn a_sample_a_day_is_enough_in_the_end() {
+    let mut bench = Bench::new(Settings::default(), DAY_S);
+    let told = bench.show(400 * DAY_S, noise);
+    assert!(told.len() <= 2, "{told:?}");
+    assert!(bench.judge(200.0).alert);
+    let told = bench.show(10 * DAY_S, noise);
+    assert!(!told.last().unwrap().anomalous, "{told:?}");
+}
+
+#[test]
+fn what_does_not_advance_is_not_judged() {
+    let mut bench = known(Settings::default());
+    let before = bench.state.clone();
+    for back in [300, 301, 604_800] {
+        let point = Point {
+            timestamp: bench.timestamp - back,
+            value: 1e6,
+        };
+        assert_eq!(bench.engine.observe(&mut bench.state, point), Observation::default());
+    }
+    assert_eq!(bench.state, before);
+}
+
+#[test]
+fn seasons_follow_the_clocks_of_the_time_zone() {
+    // A wave by the clocks of Berlin, over the end of daylight saving time on 27 October 2024, 01:00 UTC.
+    let change = 1_729_990_800;
+    let mut clocks = LocalTime::new(jiff::tz::TimeZone::get("Europe/Berlin").unwrap());
+    let mut mean_error = |timezone: &str| {
+        let settings = Settings {
+            timezone: jiff::tz::TimeZone::get(timezone).unwrap(),
+            ..Settings::default()
+        };
+        let mut bench = Bench::new(settings, 600);
+        bench.timestamp = change - 20 * DAY_S;
+        let (mut errors, mut judged) = (0.0, 0);
+        while bench.timestamp < change + DAY_S {
+            let value = wave(clocks.at(bench.timestamp));
+            let verdict = bench.judge(value);
+            if verdict.timestamp >= change {
+                errors += (verdict.expected.unwrap() - value).abs();
+                judged += 1;
+            }
+        }
+        errors / f64::from(judged)
+    };
+    let (by_local_time, by_utc) = (mean_error("Europe/Berlin"), mean_error("UTC"));
+    assert!(
+        by_local_time < 3.5 && by_utc > 2.0 * by_local_time,
+        "{by_local_time} and {by_utc}"
+    );
+}
+
+fn any_series() -> impl Strategy<Value = Vec<(f64, u16, i64)>> {
+    let value = prop_oneof![
+        4 => -100.0..100.0,
+        2 => Just(0.0),
+        1 => any::<f64>().prop_filter("finite", |value| value.is_finite()),
+        1 => prop_oneof![Just(1e300), Just(-1e300), Just(5e-324), Just(f64::MAX), Just(f64::MIN)],
+    ];
+    proptest::collection::vec((value, 1_u16..200, 1_i64..200_000), 1..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn any_series_can_be_judged_and_explained(series in any_series(), alternate in any::<bool>()) {
+        let settings = Settings { silent_samples: 0, silent_for_s: 0, ..Settings::default() };
+        let mut bench = Bench::new(settings, 60);
+        for (value, times, step_s) in series {
+            bench.step_s = step_s;
+            for time in 0..times {
+                let value = if alternate && time % 2 == 1 { -value } else { value };
+                let verdict = bench.judge(value);
+                prop_assert!(verdict.score.is_finite() && verdict.score >= 0.0);
+                let numbers = [verdict.expected, verdict.lower, verdict.upper];
+                prop_assert!(numbers.iter().flatten().all(|number| number.is_finite()), "{verdict:?}");
+                let votes = verdict.votes.iter();
+                prop_assert!(votes.flat_map(|vote| &vote.details).all(|(_, detail)| detail.is_finite()));
+                prop_assert!(verdict.score < 1.0 || !verdict.reason.is_empty());
+            }
+        }
+    }
+}
