@@ -140,9 +140,7 @@ impl Engine {
     /// The verdict that [`Self::observe`] has just come to, with all reasons.
     pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
         match (self, state) {
-            (Self::Adaptive(engine), State::Adaptive(state)) => {
-                engine.explain(state, window.last().unwrap_or_default(), observation)
-            }
+            (Self::Adaptive(engine), State::Adaptive(state)) => engine.explain(state, window, observation),
             (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),
             #[cfg(test)]
             (Self::Scripted, State::Scripted(_)) => scripted::explain(window, observation),

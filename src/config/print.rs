@@ -163,6 +163,7 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
         timezone,
         silent_samples,
         silent_for_s,
+        explain,
         severity,
     } = settings;
     key(out, "sensitivity", float(*sensitivity))?;
@@ -174,6 +175,7 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
     key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
     key(out, "silent_samples", silent_samples)?;
     key(out, "silent_for", seconds(*silent_for_s))?;
+    key(out, "explain", explain)?;
     header(out, &format!("[detector.{name}.severity]"))?;
     key(out, "level", quote(severity.level.name()))?;
     key(out, "spike", quote(severity.spike.name()))

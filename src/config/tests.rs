@@ -142,6 +142,7 @@ fn everything_may_be_different() {
     let Kind::Adaptive(parts) = &config.shard.detectors[3].kind else {
         panic!("it is of kind adaptive");
     };
+    assert!(falls.explain && !parts.explain);
     assert_eq!(parts.min_deviation, Floor::Relative(0.125));
     assert_eq!(parts.timezone.iana_name(), Some("America/New_York"));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
@@ -274,6 +275,7 @@ direction = "below"
 min_deviation = 2.5
 silent_samples = 0
 silent_for = "2h"
+explain = true
 severity = { level = "critical", spike = "info" }
 [detector.parts]
 kind = "adaptive"

@@ -40,8 +40,8 @@ pub use model::{Direction, Floor};
 use policy::{Alerts, Scored, Silence};
 pub use settings::{Settings, Severities};
 
-use super::{Observation, Severity, Standing, Verdict};
-use crate::window::Point;
+use super::{Observation, Severity, Standing, Verdict, skyline};
+use crate::window::{Point, Window};
 
 /// The adaptive detector at work, for any number of series.
 #[derive(Debug)]
@@ -49,6 +49,8 @@ pub struct Engine {
     settings: Settings,
     tuning: Tuning,
     local_time: LocalTime,
+    /// Whose votes go with an anomaly that opens.
+    nine: Option<skyline::Engine>,
     /// Of the sample that was judged last.
     last: Judged,
 }
@@ -104,6 +106,9 @@ impl Engine {
                 settings.min_deviation,
                 silence,
             ),
+            nine: settings
+                .explain
+                .then(|| skyline::Engine::new(skyline::Settings::default())),
             local_time: LocalTime::new(settings.timezone.clone()),
             settings,
             last: Judged {
@@ -149,8 +154,17 @@ impl Engine {
         }
     }
 
-    /// The verdict behind `observation`, which is of `point`, the sample that was judged last.
-    pub fn explain(&mut self, state: &State, point: Point, observation: Observation) -> Verdict {
+    /// The verdict behind `observation`, which is of the newest sample of `window`, and that was judged last.
+    pub fn explain(&mut self, state: &State, window: &Window, observation: Observation) -> Verdict {
+        let mut verdict = self.verdict(state, window.last().unwrap_or_default(), observation);
+        let opens = observation.changed && observation.anomalous;
+        if let Some(nine) = self.nine.as_mut().filter(|_| opens) {
+            verdict.votes.extend(nine.votes_on(&window.points()));
+        }
+        verdict
+    }
+
+    fn verdict(&self, state: &State, point: Point, observation: Observation) -> Verdict {
         let Judged {
             basis,
             scores,

@@ -20,6 +20,8 @@ pub struct Settings {
     pub silent_samples: u32,
     /// Time at first of which nothing is told (seconds, 0 or more).
     pub silent_for_s: i64,
+    /// Do the votes of Skyline's nine algorithms, as they are when nothing is set, go with an anomaly that opens?
+    pub explain: bool,
     /// How much each channel matters.
     pub severity: Severities,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             timezone: TimeZone::UTC,
             silent_samples: 150,
             silent_for_s: 24 * 3600,
+            explain: false,
             severity: Severities::default(),
         }
     }

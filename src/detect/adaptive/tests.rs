@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::window::Scratch;
 
 /// A detector, one series, and the time of its next sample.
 struct Bench {
@@ -32,7 +33,7 @@ impl Bench {
         let observation = self.observe(value);
         let timestamp = self.timestamp - self.step_s;
         self.engine
-            .explain(&self.state, Point { timestamp, value }, observation)
+            .verdict(&self.state, Point { timestamp, value }, observation)
     }
 
     /// Shows `value` for `lasts_s` seconds; gives the verdicts that change something or tell.
@@ -186,6 +187,45 @@ fn a_channel_has_its_own_severity() {
     assert_eq!((spike.alert, spike.severity), (true, Some(Severity::Info)), "{spike:?}");
     let told = bench.show(DAY_S, |timestamp| wave(timestamp) + 55.0);
     assert_eq!(told[0].severity, Some(Severity::Critical), "{told:?}");
+}
+
+#[test]
+fn the_nine_vote_on_what_opens_as_they_would_have_live() {
+    let settings = Settings {
+        explain: true,
+        ..Settings::default()
+    };
+    let mut bench = Bench::new(settings, 300);
+    let (mut kept, mut bare) = (Window::with_statistics(DAY_S), Window::new(DAY_S));
+    let mut nine = skyline::Engine::new(skyline::Settings::default());
+    let (mut nine_state, mut scratch) = (skyline::State::default(), Scratch::default());
+    let mut opened = 0;
+    for place in 0..3000 {
+        let point = Point {
+            timestamp: 300 * place,
+            value: wave(300 * place) + if place % 700 == 699 { 200.0 } else { 0.0 },
+        };
+        bare.push(point, &mut scratch, |_| {}).unwrap();
+        kept.push(point, &mut scratch, |old| nine.expire(&mut nine_state, old))
+            .unwrap();
+        let observation = bench.engine.observe(&mut bench.state, point);
+        let live = nine.observe(&mut nine_state, &mut kept);
+        if observation.changed || observation.alert {
+            let votes = bench.engine.explain(&bench.state, &bare, observation).votes;
+            let opens = observation.changed && observation.anomalous;
+            assert_eq!(votes.len(), if opens { 11 } else { 2 });
+            if opens {
+                opened += 1;
+                let live = nine.explain(&mut nine_state, &mut kept, live).votes;
+                for (vote, live) in votes[2..].iter().zip(&live) {
+                    assert_eq!((vote.name, vote.finding.outcome), (live.name, live.finding.outcome));
+                    let apart = vote.finding.statistic.unwrap_or(0.0) - live.finding.statistic.unwrap_or(0.0);
+                    assert!(apart.abs() < 1e-6, "{vote:?} is not {live:?}");
+                }
+            }
+        }
+    }
+    assert!(opened >= 2, "{opened}");
 }
 
 #[test]

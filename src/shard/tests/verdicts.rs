@@ -87,3 +87,82 @@ fn what_is_told_of_changes_is_what_every_sample_would_tell_with_all_votes() {
     }
     assert!(opened > 20 && compared > 40, "{opened} opened, {compared} compared");
 }
+
+/// Three days at one sample a minute: a wave, spikes, and a level that shifts.
+fn days() -> Vec<(i64, f64)> {
+    (0..4320_i32)
+        .map(|minute| {
+            let day = f64::from(minute % 1440) / 1440.0;
+            let noise = f64::from(minute * 7919 % 101) / 101.0;
+            let spike = if minute % 500 == 499 { 80.0 } else { 0.0 };
+            let shift = if minute > 3500 { 40.0 } else { 0.0 };
+            let value = 100.0 + 20.0 * (std::f64::consts::TAU * day).sin() + 4.0 * noise + spike + shift;
+            (NOW + 60 * i64::from(minute), value)
+        })
+        .collect()
+}
+
+fn adaptive() -> Settings {
+    Settings {
+        limits: Limits {
+            max_age_s: None,
+            max_ahead_s: None,
+        },
+        ..Settings::default()
+    }
+}
+
+#[test]
+fn the_adaptive_detector_tells_the_same_however_lines_arrive() {
+    let lines: Vec<String> = days()
+        .iter()
+        .map(|(time, value)| format!("a {value} {time}\nb {value} {time}\n"))
+        .collect();
+    let told = |verbosity, batch: usize| {
+        let mut bench = Bench::judging(adaptive(), verbosity, &Arc::default());
+        for part in lines.chunks(batch) {
+            bench.send(NOW, &part.concat());
+        }
+        bench
+            .events
+            .retain(|event| event.change.is_some() || event.verdict.alert);
+        bench.events
+    };
+    let live = told(Verbosity::Changes, 1);
+    assert_eq!(told(Verbosity::Changes, 1000), live);
+    assert_eq!(told(Verbosity::EverySample, 37), live);
+    let opened = live.iter().filter(|event| event.change == Some(Change::Opened)).count();
+    assert!(opened >= 6 && live.len() > 2 * opened, "{opened} of {}", live.len());
+}
+
+#[test]
+fn what_the_adaptive_detector_tells_is_what_its_policy_says() {
+    use crate::detect::adaptive;
+    let mut bench = Bench::judging(adaptive(), Verbosity::Changes, &Arc::default());
+    let mut engine = adaptive::Engine::new(adaptive::Settings::default());
+    let mut state = adaptive::State::default();
+    let mut expected = Vec::new();
+    for (timestamp, value) in days() {
+        bench.send(NOW, &format!("a {value} {timestamp}\n"));
+        let point = Point { timestamp, value };
+        expected.extend(engine.observe(&mut state, point).alert.then_some(timestamp));
+    }
+    let alerts = bench.events.iter().filter(|event| event.verdict.alert);
+    assert_eq!(
+        alerts.map(|event| event.verdict.timestamp).collect::<Vec<_>>(),
+        expected
+    );
+    assert!(expected.len() > 3, "{expected:?}");
+}
+
+#[test]
+fn a_series_that_is_being_learnt_says_so() {
+    let mut bench = Bench::judging(adaptive(), Verbosity::Changes, &Arc::default());
+    for (timestamp, value) in days().into_iter().take(37) {
+        bench.send(NOW, &format!("a {value} {timestamp}\n"));
+    }
+    let SeriesState::Watched { detectors, .. } = bench.look_up("a").unwrap().0.state else {
+        panic!("it is watched");
+    };
+    assert_eq!(detectors[0].1.to_string(), "warming up: 37 of 150 samples");
+}
