@@ -25,7 +25,7 @@ use skyrelay::{
     intake::{ForwardInvalid, Sorter},
     line,
     metrics::Metrics,
-    shard::{Batch, Census, Change, Event, Settings, Shard, Tally, Verbosity, Watch},
+    shard::{Batch, Census, Change, Event, Reading, Settings, Shard, Tally, Verbosity, Watch},
     window::{Point, Scratch, Window},
 };
 use traffic::{DAY_SAMPLES, Recordings, STEP_S, Traffic};
@@ -302,6 +302,7 @@ impl Fed {
             watches: vec![Watch {
                 globs: vec![Glob::everything()],
                 detectors: watched,
+                reading: Reading::Value,
             }],
             ..Settings::default()
         });

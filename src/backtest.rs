@@ -21,7 +21,7 @@ use crate::{
     intake::{ForwardInvalid, Sorter},
     line::Chunker,
     report::VerdictReport,
-    shard::{self, Change, Event, Shard, Tally, Unanalysed, Verbosity, Watch},
+    shard::{self, Change, Event, Reading, Shard, Tally, Unanalysed, Verbosity, Watch},
 };
 
 const READ_BYTES: usize = 256 * 1024;
@@ -90,13 +90,18 @@ impl From<&str> for Input {
     }
 }
 
-/// Settings that let every series be judged by the detector called `name`; `None` when there is no such detector.
+/// Settings that let every series be judged by the detector called `name`, and be read as the watch that it has says;
+/// `None` when there is no such detector.
 pub fn with_detector(mut settings: shard::Settings, name: &str) -> Option<shard::Settings> {
     let detector = settings.detectors.iter().position(|detector| &*detector.name == name)?;
-    settings.watches = vec![Watch {
+    for watch in &mut settings.watches {
+        watch.detectors = vec![detector];
+    }
+    settings.watches.push(Watch {
         globs: vec![Glob::everything()],
         detectors: vec![detector],
-    }];
+        reading: Reading::Value,
+    });
     Some(settings)
 }
 

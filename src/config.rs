@@ -162,6 +162,7 @@ mod names {
         detect::{Severity, adaptive::Direction},
         forward::WhenFull,
         intake::ForwardInvalid,
+        shard::Reading,
     };
 
     pub(super) const WHEN_FULL: [(&str, WhenFull); 2] = [
@@ -175,6 +176,7 @@ mod names {
         ("below", Direction::Below),
         ("both", Direction::Both),
     ];
+    pub(super) const READING: [(&str, Reading); 2] = [("value", Reading::Value), ("rate", Reading::Rate)];
     pub(super) const SEVERITY: [(&str, Severity); 3] = [
         ("info", Severity::Info),
         ("warning", Severity::Warning),

@@ -10,6 +10,7 @@
 
 mod batch;
 mod census;
+mod counter;
 mod event;
 mod series;
 mod settings;
@@ -30,7 +31,7 @@ pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
 pub use event::{Change, Event, SeriesReport, SeriesState};
 use series::{Analysis, Series, Watched};
-pub use settings::{Limits, Settings, Watch};
+pub use settings::{Limits, Reading, Settings, Watch};
 use table::Table;
 pub use tally::{Tally, Unanalysed};
 
@@ -304,11 +305,9 @@ impl Shard {
         self.census.begin(name);
         let watch = self.settings.watches.iter().find(|watch| watch.matches(name));
         let analysis = match watch {
-            Some(watch) if !watch.detectors.is_empty() => Analysis::Watched(Box::new(Watched::new(
-                self.settings.span_s,
-                &watch.detectors,
-                &self.engines,
-            ))),
+            Some(watch) if !watch.detectors.is_empty() => {
+                Analysis::Watched(Box::new(Watched::new(self.settings.span_s, watch, &self.engines)))
+            }
             _ => Analysis::Unwatched,
         };
         Ok(self.table.insert(Series {

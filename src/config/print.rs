@@ -82,8 +82,9 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     for watch in &shard.watches {
         header(out, "[[watch]]")?;
         key(out, "match", array(watch.globs.iter().map(Glob::as_str)))?;
-        let names = watch.detectors.iter().map(|place| &shard.detectors[*place].name);
-        key(out, "detectors", array(names))?;
+        let detectors = watch.detectors.iter().map(|place| &shard.detectors[*place].name);
+        key(out, "detectors", array(detectors))?;
+        key(out, "as", quote(names::of(&names::READING, &watch.reading)))?;
     }
     for channel in &notify.channels {
         write_channel(out, channel)?;

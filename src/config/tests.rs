@@ -146,6 +146,7 @@ fn everything_may_be_different() {
     assert_eq!(parts.min_deviation, Floor::Relative(0.125));
     assert_eq!(parts.timezone.iana_name(), Some("America/New_York"));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
+    assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
     assert_eq!(config.notify.alerts[0].to, [1]);
     assert_eq!(config.notify.alerts[1].to, [0, 1]);
@@ -284,6 +285,7 @@ timezone = "America/New_York"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]
+as = "rate"
 [[watch]]
 match = ["**"]
 detectors = []

@@ -50,7 +50,7 @@ pub struct Engine {
     tuning: Tuning,
     local_time: LocalTime,
     /// Whose votes go with an anomaly that opens.
-    nine: Option<skyline::Engine>,
+    nine: Option<Box<skyline::Engine>>,
     /// Of the sample that was judged last.
     last: Judged,
 }
@@ -108,7 +108,7 @@ impl Engine {
             ),
             nine: settings
                 .explain
-                .then(|| skyline::Engine::new(skyline::Settings::default())),
+                .then(|| Box::new(skyline::Engine::new(skyline::Settings::default()))),
             local_time: LocalTime::new(settings.timezone.clone()),
             settings,
             last: Judged {

@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
+use super::{
+    counter::Counter,
+    settings::{Reading, Watch},
+    tally::Unanalysed,
+};
 use crate::{
     detect::{Engine, Observation, State},
     line::Timestamp,
-    window::{OutOfOrder, Point, Scratch, Window},
+    window::{Point, Scratch, Window},
 };
 
 /// One series.
@@ -34,6 +39,8 @@ pub(super) enum Analysis {
 pub(super) struct Watched {
     pub(super) window: Window,
     pub(super) judges: Box<[Judge]>,
+    /// Of series that are read as rates.
+    counter: Option<Counter>,
 }
 
 /// A detector's view of one series.
@@ -60,7 +67,8 @@ impl Series {
 }
 
 impl Watched {
-    pub(super) fn new(span_s: i64, detectors: &[usize], engines: &[Engine]) -> Self {
+    pub(super) fn new(span_s: i64, watch: &Watch, engines: &[Engine]) -> Self {
+        let detectors = &watch.detectors;
         let judge = |&detector: &usize| Judge {
             detector,
             state: engines[detector].new_state(),
@@ -75,6 +83,7 @@ impl Watched {
         Self {
             window,
             judges: detectors.iter().map(judge).collect(),
+            counter: (watch.reading == Reading::Rate).then(Counter::default),
         }
     }
 
@@ -85,7 +94,11 @@ impl Watched {
         engines: &mut [Engine],
         scratch: &mut Scratch,
         mut each: impl FnMut(&mut Judge, &mut Engine, &mut Window, Observation),
-    ) -> Result<(), OutOfOrder> {
+    ) -> Result<(), Unanalysed> {
+        let point = match &mut self.counter {
+            Some(counter) => counter.rate(point)?,
+            None => point,
+        };
         let judges = &mut self.judges;
         self.window.push(point, scratch, |old| {
             for judge in &mut *judges {

@@ -35,6 +35,18 @@ pub struct Watch {
     pub globs: Vec<Glob>,
     /// Places in `Settings::detectors`; none: the series is forwarded and not analysed.
     pub detectors: Vec<usize>,
+    /// What its samples are taken for.
+    pub reading: Reading,
+}
+
+/// What the samples of a series are taken for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// What is to be judged.
+    #[default]
+    Value,
+    /// Totals of a counter, whose rate (per second) is to be judged, and kept in the window.
+    Rate,
 }
 
 impl Watch {
@@ -72,6 +84,7 @@ impl Default for Settings {
             watches: vec![Watch {
                 globs: vec![Glob::everything()],
                 detectors: vec![0],
+                reading: Reading::Value,
             }],
         }
     }

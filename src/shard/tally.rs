@@ -1,5 +1,6 @@
 //! What became of lines, counted.
 
+use super::counter::NoRate;
 use crate::{line::LineError, window::OutOfOrder};
 
 /// Why a line was not analysed.
@@ -33,6 +34,8 @@ pub enum Unanalysed {
     Unwatched,
     /// Of a series whose analysis has panicked.
     Paused,
+    /// A total of a counter that only begins a rate: its first, or the first after a reset.
+    Priming,
     /// Not looked at, because analysis was behind.
     Shed,
     /// Poison.
@@ -41,7 +44,7 @@ pub enum Unanalysed {
 
 impl Unanalysed {
     /// All reasons.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Empty,
         Self::Fields,
         Self::Value,
@@ -56,6 +59,7 @@ impl Unanalysed {
         Self::OverMaxSeries,
         Self::Unwatched,
         Self::Paused,
+        Self::Priming,
         Self::Shed,
         Self::Quarantined,
     ];
@@ -77,6 +81,7 @@ impl Unanalysed {
             Self::OverMaxSeries => "over_max_series",
             Self::Unwatched => "unwatched",
             Self::Paused => "paused",
+            Self::Priming => "priming",
             Self::Shed => "shed",
             Self::Quarantined => "quarantined",
         }
@@ -97,6 +102,15 @@ impl From<LineError> for Unanalysed {
             LineError::Timestamp => Self::Timestamp,
             LineError::Nan => Self::Nan,
             LineError::Infinite => Self::Infinite,
+        }
+    }
+}
+
+impl From<NoRate> for Unanalysed {
+    fn from(reason: NoRate) -> Self {
+        match reason {
+            NoRate::Priming => Self::Priming,
+            NoRate::OutOfOrder(order) => order.into(),
         }
     }
 }

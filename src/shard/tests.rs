@@ -116,6 +116,7 @@ fn watch(pattern: &str, detectors: &[usize]) -> Watch {
     Watch {
         globs: vec![Glob::new(pattern).unwrap()],
         detectors: detectors.to_vec(),
+        reading: Reading::Value,
     }
 }
 

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use super::{detector::Detectors, kind};
 use crate::{
     config::{
+        names,
         report::{At, Place, Report, quoted},
         section::Section,
     },
     glob::Glob,
     notify::{Alert, Channel, ChannelKind, Settings},
-    shard::Watch,
+    shard::{Reading, Watch},
 };
 
 /// Kinds of channels that later versions have.
@@ -67,13 +68,19 @@ pub(super) fn watches(top: &mut Section<'_>, detectors: &Detectors, patterns: &m
                 Some(section.start()),
             ),
         };
-        Watch { globs, detectors }
+        let reading = section.choice("as", Reading::default(), &names::READING);
+        Watch {
+            globs,
+            detectors,
+            reading,
+        }
     });
     watches.unwrap_or_else(|| {
         let advice = "say in a [[watch]] which of them judges what";
         vec![Watch {
             globs: vec![Glob::everything()],
             detectors: implied(detectors, top.report(), advice, None),
+            reading: Reading::default(),
         }]
     })
 }

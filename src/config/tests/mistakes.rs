@@ -57,8 +57,8 @@ fn what_later_versions_have() {
     );
     says("[snapshot]", &format!("f.toml:1:2: `snapshot` {planned}"));
     says(
-        "[[watch]]\nmatch = [\"**\"]\nas = \"rate\"",
-        &format!("f.toml:3:1: `as` {planned}"),
+        "[[watch]]\nmatch = [\"**\"]\nas = \"rates\"",
+        "f.toml:3:6: watch.as is `rates`, expected `value` or `rate`; did you mean `rate`?",
     );
     says(
         "[[alert]]\nmatch = [\"**\"]\nrepeat = \"4h\"",

@@ -215,3 +215,47 @@ fn a_search_in_pieces_finds_every_series_once() {
         }
     }
 }
+
+#[test]
+fn a_counter_is_judged_by_its_rate() {
+    let mut settings = settings();
+    let mut counters = watch("net.**", &[0]);
+    counters.reading = Reading::Rate;
+    settings.watches.insert(0, counters);
+    let mut bench = Bench::new(settings);
+    // Total and time: 500 a second at last is above the bound, and a total as large as that is not.
+    let totals = [
+        (5000, 0),
+        (5100, 10),
+        (5100, 10),
+        (5050, 5),
+        (20, 20),
+        (1020, 30),
+        (6020, 40),
+        (6030, 50),
+    ];
+    for (total, second) in totals {
+        bench.send(NOW, &format!("net.bytes {total} {}\n", NOW - 100 + second));
+    }
+    bench.send(NOW, &format!("plain 5000 {NOW}\n"));
+    assert_eq!(
+        bench.tally.unanalysed(Unanalysed::Priming),
+        2,
+        "the first, and that after the reset"
+    );
+    assert_eq!(bench.tally.unanalysed(Unanalysed::Duplicate), 1);
+    assert_eq!(bench.tally.unanalysed(Unanalysed::Late), 1);
+    assert_eq!((bench.tally.analysed, bench.tally.lines()), (5, 9));
+    let at = |second| NOW - 100 + second;
+    assert_eq!(
+        bench.told(),
+        [
+            opened("net.bytes", at(40)),
+            closed("net.bytes", at(50)),
+            opened("plain", NOW)
+        ]
+    );
+    let (_, points) = bench.look_up("net.bytes").unwrap();
+    let rates: Vec<_> = points.iter().map(|point| (point.timestamp, point.value)).collect();
+    assert_eq!(rates, [(at(10), 10.0), (at(30), 100.0), (at(40), 500.0), (at(50), 1.0)]);
+}
