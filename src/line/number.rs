@@ -16,38 +16,80 @@ pub(super) fn parse(text: &[u8]) -> Option<f64> {
     parse_decimal(text).or_else(|| parse_general(text))
 }
 
-/// The fast path: `-?[0-9]*\.?[0-9]*` with at least one digit, few enough to be exact.
+/// The fast path, for a decimal and nothing behind it.
+fn parse_decimal(text: &[u8]) -> Option<f64> {
+    let (value, rest) = take_decimal(text)?;
+    rest.is_empty().then_some(value)
+}
+
+/// Takes `-?[0-9]*\.?[0-9]*` off the front of `text`, with at least one digit and few enough to be exact.
 ///
 /// A mantissa below 2^53 and a power of ten up to 10^22 are both exact, so their quotient is rounded once
 /// (Clinger 1990) and equals what the general parser gives.
-fn parse_decimal(text: &[u8]) -> Option<f64> {
+pub(super) fn take_decimal(text: &[u8]) -> Option<(f64, &[u8])> {
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
         _ => (false, text),
     };
-    if digits.len() > DIGITS_MAX {
-        return None;
-    }
     let mut mantissa = 0_u64;
     let mut point = None;
-    for (place, &byte) in digits.iter().enumerate() {
+    let mut length = 0;
+    for &byte in digits.iter().take(DIGITS_MAX + 1) {
         let digit = byte.wrapping_sub(b'0');
         if digit < 10 {
-            mantissa = mantissa * 10 + u64::from(digit);
+            mantissa = mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
         } else if byte == b'.' && point.is_none() {
-            point = Some(place);
+            point = Some(length);
         } else {
-            return None;
+            break;
         }
+        length += 1;
     }
-    let fraction_digits = point.map_or(0, |place| digits.len() - place - 1);
-    let digit_count = digits.len() - usize::from(point.is_some());
-    if digit_count == 0 || mantissa > EXACT_MANTISSA_MAX {
+    let fraction_digits = point.map_or(0, |place| length - place - 1);
+    let digit_count = length - usize::from(point.is_some());
+    if digit_count == 0 || length > DIGITS_MAX || mantissa > EXACT_MANTISSA_MAX {
         return None;
     }
     #[expect(clippy::cast_precision_loss, reason = "at most 2^53, hence exact")]
     let magnitude = mantissa as f64 / POWERS_OF_TEN[fraction_digits];
-    Some(if negative { -magnitude } else { magnitude })
+    Some((if negative { -magnitude } else { magnitude }, &digits[length..]))
+}
+
+/// The number that 1 to 18 digits and nothing else spell.
+pub(super) fn parse_digits(text: &[u8]) -> Option<i64> {
+    if text.is_empty() || text.len() > 18 {
+        return None;
+    }
+    let (first, last) = match text.split_last_chunk() {
+        Some((first, last)) => (first, parse_eight_digits(*last)?),
+        None => (text, 0),
+    };
+    let scale = if first.len() == text.len() { 1 } else { 100_000_000 };
+    let mut number = 0;
+    for byte in first {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    Some(number * scale + last)
+}
+
+/// All eight at once: neighbours are joined to numbers of two digits, those to numbers of four, and those to one.
+fn parse_eight_digits(text: [u8; 8]) -> Option<i64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    const LOW_BITS: u64 = u64::from_le_bytes([0x0f; 8]);
+    let text = u64::from_le_bytes(text);
+    let digits = text ^ ZEROS;
+    // Above 9, six more carry into the upper half of the byte.
+    if (digits | (digits.wrapping_add(u64::from_le_bytes([6; 8])))) & !LOW_BITS != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let eight = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    i64::try_from(eight).ok()
 }
 
 /// Everything else: Rust's grammar is Python's, but for underscores between digits.
@@ -116,6 +158,19 @@ mod tests {
             if fast.is_some() {
                 prop_assert_eq!(fast, parse_general(text.as_bytes()).map(f64::to_bits));
             }
+        }
+
+        #[test]
+        fn digits_are_read_as_the_general_parser_reads_them(text in prop_oneof![r"[0-9]{0,20}", r"[0-9/:. ]{0,20}", "[ -~]{8}"]) {
+            let plainly = (text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 18).then(|| text.parse().ok()).flatten();
+            prop_assert_eq!(parse_digits(text.as_bytes()), plainly);
+        }
+
+        #[test]
+        fn a_decimal_ends_where_it_ends(text in r"-?[0-9]{1,9}(\.[0-9]{0,6})?", behind in "[ a-z-]{0,30}") {
+            let whole = text.clone() + &behind;
+            let (value, rest) = take_decimal(whole.as_bytes()).unwrap();
+            prop_assert_eq!((value.to_bits(), rest), (text.parse::<f64>().unwrap().to_bits(), behind.as_bytes()));
         }
 
         #[test]

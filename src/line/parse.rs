@@ -63,9 +63,20 @@ pub fn parse(line: &[u8], received: Timestamp) -> Result<Sample<'_>, LineError> 
 /// # Errors
 /// As for [`parse`].
 pub fn parse_fields(fields: &[u8], received: Timestamp) -> Result<(f64, Timestamp), LineError> {
-    let (value, timestamp) = split_plain(fields)
-        .or_else(|| split_any(fields))
-        .ok_or(LineError::Fields)?;
+    parse_usual(fields).map_or_else(|| parse_any(fields, received), Ok)
+}
+
+/// Single blanks, a short decimal, digits, and perhaps a carriage return: nearly every line, in one pass.
+fn parse_usual(fields: &[u8]) -> Option<(f64, Timestamp)> {
+    let (value, rest) = number::take_decimal(fields.strip_prefix(b" ")?)?;
+    let timestamp = rest.strip_prefix(b" ")?;
+    let timestamp = timestamp.strip_suffix(b"\r").unwrap_or(timestamp);
+    Some((value, number::parse_digits(timestamp)?))
+}
+
+/// Any fields, by Python's rules.
+fn parse_any(fields: &[u8], received: Timestamp) -> Result<(f64, Timestamp), LineError> {
+    let (value, timestamp) = split(fields).ok_or(LineError::Fields)?;
     let value = number::parse(value).ok_or(LineError::Value)?;
     let timestamp = parse_timestamp(timestamp, received)?;
     if value.is_nan() {
@@ -88,19 +99,8 @@ pub(super) fn has_unbounded_timestamp(text: &str) -> bool {
         && number::parse(timestamp.as_bytes()).is_some_and(|timestamp| !timestamp.is_finite())
 }
 
-/// The two fields when single blanks part them and only a carriage return follows: nearly every line.
-fn split_plain(fields: &[u8]) -> Option<(&[u8], &[u8])> {
-    let fields = fields.strip_prefix(b" ")?;
-    let fields = fields.strip_suffix(b"\r").unwrap_or(fields);
-    let middle = fields.iter().position(|&byte| byte == b' ')?;
-    let (value, timestamp) = (&fields[..middle], &fields[middle + 1..]);
-    // Only digits and what numbers are made of: no white space in disguise.
-    let plain = |field: &[u8]| !field.is_empty() && field.iter().all(u8::is_ascii_graphic);
-    (plain(value) && plain(timestamp)).then_some((value, timestamp))
-}
-
 /// The two fields by Python's rules.
-fn split_any(fields: &[u8]) -> Option<(&[u8], &[u8])> {
+fn split(fields: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = std::str::from_utf8(fields).ok()?;
     let mut fields = text.split(is_blank).filter(|field| !field.is_empty());
     match (fields.next(), fields.next(), fields.next()) {
@@ -111,10 +111,8 @@ fn split_any(fields: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whole seconds, truncated towards zero; -1 is the time of arrival.
 fn parse_timestamp(text: &[u8], received: Timestamp) -> Result<Timestamp, LineError> {
-    // Up to 18 digits fit an i64.
-    if text.len() <= 18 && text.iter().all(u8::is_ascii_digit) && !text.is_empty() {
-        let digits = text.iter().map(|byte| i64::from(byte - b'0'));
-        return Ok(digits.fold(0, |seconds, digit| seconds * 10 + digit));
+    if let Some(seconds) = number::parse_digits(text) {
+        return Ok(seconds);
     }
     let seconds = number::parse(text)
         .filter(|seconds| seconds.is_finite())
@@ -131,6 +129,8 @@ fn parse_timestamp(text: &[u8], received: Timestamp) -> Result<Timestamp, LineEr
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -196,6 +196,15 @@ mod tests {
         }
         for text in ["a 1 2", "a 1 nan 2", "a nan", "a x nan", "nan nan 1", "", "a 1 nano"] {
             assert!(!has_unbounded_timestamp(text), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_way_agrees_with_any(fields in r" [0-9.-]{1,22} [0-9]{1,20}\r?|[ \t][0-9a-f._+ -]{0,30}") {
+            if let Some(usual) = parse_usual(fields.as_bytes()) {
+                prop_assert_eq!(parse_any(fields.as_bytes(), 7), Ok(usual));
+            }
         }
     }
 }
