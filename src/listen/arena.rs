@@ -1,15 +1,18 @@
 //! Memory to read into: arenas of a thread, cut into slices that are handed on without a copy.
 //!
 //! An arena is used again once its last slice is gone. Slices are let go in about the order in which they were made, so the
-//! oldest arena is the one to look at; fresh memory from the kernel, which has to be cleared, is seldom needed.
+//! oldest arena is the one to look at; fresh memory from the kernel, which has to be cleared, is seldom needed, even while
+//! a million lines wait for analysis. When fewer wait, the arenas that are too many go one by one.
 
 use std::{cell::RefCell, collections::VecDeque, io};
 
 use bytes::{Bytes, BytesMut};
 
 const ARENA_BYTES: usize = 256 * 1024;
-/// Arenas of a thread that are kept for the time when their slices are gone: 8 MiB.
-const USED_MAX: usize = 32;
+/// Arenas of a thread that are kept for the time when their slices are gone: 64 MiB.
+const USED_MAX: usize = 256;
+/// Arenas of a thread that are kept while none of their slices is in use: 8 MiB.
+const FREE_MAX: usize = 32;
 
 thread_local! {
     static ARENAS: RefCell<Arenas> = RefCell::default();
@@ -25,12 +28,14 @@ struct Arenas {
 impl Arenas {
     /// A buffer with `room` bytes behind its end.
     fn with_room(&mut self, room: usize) -> &mut BytesMut {
-        let full = |arena: &mut BytesMut| arena.capacity() < room && !arena.try_reclaim(room);
-        if let Some(used) = self.current.take_if(full) {
-            self.used.push_back(used);
-        }
-        if self.current.is_none() {
-            self.current = self.recycle(room);
+        let lacks_room = |arena: &&mut BytesMut| arena.capacity() < room;
+        if let Some(current) = self.current.as_mut().filter(lacks_room) {
+            let is_free = current.try_reclaim(room);
+            self.give_up_one_of_many();
+            if !is_free {
+                self.used.extend(self.current.take());
+                self.current = self.recycle(room);
+            }
         }
         self.current
             .get_or_insert_with(|| BytesMut::with_capacity(ARENA_BYTES.max(room)))
@@ -45,6 +50,13 @@ impl Arenas {
             self.used.push_front(oldest);
         }
         None
+    }
+
+    fn give_up_one_of_many(&mut self) {
+        let free = self.used.get_mut(FREE_MAX);
+        if free.is_some_and(|arena| arena.try_reclaim(ARENA_BYTES)) {
+            self.used.pop_front();
+        }
     }
 }
 
@@ -111,6 +123,25 @@ mod tests {
         drop(held);
         let again: Vec<Bytes> = (0..3).map(|_| take()).collect();
         assert!(again.iter().all(|slice| places.contains(&slice.as_ptr())));
+    }
+
+    #[test]
+    fn arenas_that_are_too_many_go_one_by_one() {
+        let take = || {
+            let fill = |buffer: &mut BytesMut| {
+                buffer.resize(ARENA_BYTES, 0);
+                Ok(())
+            };
+            read(ARENA_BYTES, fill).unwrap().0
+        };
+        let kept = || ARENAS.with_borrow(|arenas| arenas.used.len());
+        let held: Vec<Bytes> = (0..2 * USED_MAX).map(|_| take()).collect();
+        assert!((USED_MAX - 1..=USED_MAX).contains(&kept()), "{}", kept());
+        drop(held);
+        (0..10).for_each(|_| drop(take()));
+        assert!((USED_MAX - 12..USED_MAX - 8).contains(&kept()), "{}", kept());
+        (0..USED_MAX).for_each(|_| drop(take()));
+        assert_eq!(kept(), FREE_MAX);
     }
 
     #[test]
