@@ -295,3 +295,29 @@ fn raise_descriptor_limit(descriptors: usize) {
         setrlimit(Resource::Nofile, raised).expect("up to the hard limit it may be raised");
     }
 }
+
+#[test]
+fn datagrams_that_the_kernel_drops_while_the_relay_is_held_up_are_counted() {
+    const DATAGRAMS: u64 = 2_000;
+    let upstream = Sink::start();
+    let relay = start("udp_buffer = \"4 KiB\"", &upstream);
+    let sender = udp_to(relay.port);
+    relay.pause();
+    for number in 0..DATAGRAMS {
+        sender.send(line(&format!("flood{number}")).as_bytes()).unwrap();
+    }
+    relay.resume();
+    let received = wait_for("an account of every datagram", 2 * SOON, || {
+        let metrics = relay.metrics();
+        let received = metrics.sum("skyrelay_datagrams_received_total", &[]);
+        match received + metrics.sum("skyrelay_datagrams_dropped_total", &[]) {
+            DATAGRAMS => Ok(received),
+            accounted => Err(format!("{accounted} of {DATAGRAMS}, {received} of them received")),
+        }
+    });
+    // Nobody's buffer of 4 KiB holds them all, and one that holds none would make the count of drops easy.
+    assert!((1..DATAGRAMS / 2).contains(&received), "{received} received");
+    relay.wait_until_through(received, &["sink"]);
+    let arrived = memchr::memchr_iter(b'\n', &upstream.bytes()).count();
+    assert_eq!(arrived as u64, received);
+}

@@ -187,6 +187,16 @@ impl Skyrelay {
         self.process.signal(rustix::process::Signal::TERM);
     }
 
+    /// Has the kernel keep it from running until [`Self::resume`].
+    pub(crate) fn pause(&self) {
+        self.process.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it run again.
+    pub(crate) fn resume(&self) {
+        self.process.signal(rustix::process::Signal::CONT);
+    }
+
     /// Sends SIGTERM and waits for the end.
     #[track_caller]
     pub(crate) fn terminate(&mut self, within: Duration) -> ExitStatus {
