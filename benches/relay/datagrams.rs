@@ -6,7 +6,7 @@ use crate::{
     DEFAULTS, Options, first_timestamp,
     load::{Load, Senders},
     process::Program,
-    report::Table,
+    report::{Spread, Table},
     sink::Sink,
 };
 
@@ -33,6 +33,7 @@ pub(crate) fn run(options: &Options) -> bool {
             "lines lost, by run",
             "lost",
             "dropped by the kernel (datagrams)",
+            "CPU s / M datagrams without shards",
             "shed",
         ],
     );
@@ -70,6 +71,7 @@ pub(crate) fn run(options: &Options) -> bool {
                 by_run.join(", "),
                 format!("{}.{:02} %", lost * 100 / all, lost * 10_000 / all % 100),
                 runs.iter().map(|run| run.dropped).sum::<u64>().to_string(),
+                format!("{:.2}", Spread::of(runs.iter().map(|run| run.cpu_s)).median),
                 runs.iter().map(|run| run.shed).sum::<u64>().to_string(),
             ]);
             intact &= *program != Program::Skyrelay || lost == 0;
@@ -84,6 +86,8 @@ struct Run {
     lost: u64,
     dropped: u64,
     shed: u64,
+    /// Processor seconds for a million datagrams, but for those of shards.
+    cpu_s: f64,
 }
 
 fn run_once(program: Program, warm: &Load, load: &Load, lines_per_s: u64, one_line_each: bool) -> Run {
@@ -93,12 +97,18 @@ fn run_once(program: Program, warm: &Load, load: &Load, lines_per_s: u64, one_li
     sink.wait_for_bytes(warm.fingerprint.bytes, PATIENCE);
     running.wait_until_judged();
     let warmed = sink.fingerprint();
+    let before = running.used();
     let datagrams = load.send_datagrams(running.port, lines_per_s, one_line_each);
     sink.wait_for_bytes(warmed.bytes + load.fingerprint.bytes, PATIENCE);
+    let shed = running.wait_until_judged().shed();
+    let used = running.used();
+    #[expect(clippy::cast_precision_loss, reason = "less than a million")]
+    let millions = datagrams as f64 / 1e6;
     Run {
         datagrams,
         lost: load.lines().saturating_sub(sink.fingerprint().lines - warmed.lines),
         dropped: running.datagrams_dropped(),
-        shed: running.wait_until_judged().shed(),
+        shed,
+        cpu_s: (used.cpu_s - used.shards_s - before.cpu_s + before.shards_s) / millions,
     }
 }

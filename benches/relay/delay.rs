@@ -12,7 +12,7 @@ use crate::{
     load::{Load, Senders, connect},
     process::Program,
     report::{Spread, Table, percentile},
-    sink::{PROBE, Sink},
+    sink::{Fingerprint, PROBE, Sink},
 };
 
 pub(crate) const CASE: &str = "latency";
@@ -25,7 +25,15 @@ const PROBE_EVERY: Duration = Duration::from_micros(1_370);
 /// carbon-c-relay may take a second for the last one.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Runs the case if it is asked for.
+/// One run of one program.
+struct Run {
+    /// Of all probes, in order of size (nanoseconds).
+    delays_ns: Vec<u64>,
+    shed: u64,
+    is_intact: bool,
+}
+
+/// Runs the case if it is asked for. False when what came out of skyrelay was not what went in.
 pub(crate) fn run(options: &Options) -> bool {
     if !options.wants(CASE) {
         return true;
@@ -51,14 +59,19 @@ pub(crate) fn run(options: &Options) -> bool {
             "longest",
             "probes",
             "shed",
+            "intact",
         ],
     );
+    let mut intact = true;
     for (name, load) in [("idle", None), ("100,000 lines/s, the nine at work", Some(&load))] {
-        let mut runs = vec![Vec::new(); programs.len()];
+        let mut runs: Vec<_> = programs.iter().map(|_| Vec::new()).collect();
         for round in 1..=options.rounds {
             for (&program, runs) in programs.iter().zip(&mut runs) {
                 let run = run_once(program, &warm, load, options.seconds(RUN_S));
-                let (p50, p99) = (percentile(&run.0, 50) / 1000, percentile(&run.0, 99) / 1000);
+                let (p50, p99) = (
+                    percentile(&run.delays_ns, 50) / 1000,
+                    percentile(&run.delays_ns, 99) / 1000,
+                );
                 eprintln!(
                     "latency {name} {round}/{} {}: p50 {p50} us, p99 {p99} us",
                     options.rounds,
@@ -68,14 +81,15 @@ pub(crate) fn run(options: &Options) -> bool {
             }
         }
         for (program, runs) in programs.iter().zip(&runs) {
-            let spread = |percent| Spread::of(runs.iter().map(|(delays, _)| us(percentile(delays, percent))));
+            let spread = |percent| Spread::of(runs.iter().map(|run| us(percentile(&run.delays_ns, percent))));
             let (p50, p99) = (spread(50), spread(99));
             let longest = runs
                 .iter()
-                .filter_map(|(delays, _)| delays.last())
+                .filter_map(|run| run.delays_ns.last())
                 .max()
                 .copied()
                 .unwrap_or(0);
+            let is_intact = runs.iter().all(|run| run.is_intact);
             table.row(&[
                 name.to_owned(),
                 program.name().to_owned(),
@@ -83,22 +97,25 @@ pub(crate) fn run(options: &Options) -> bool {
                 format!("{:.0}", p99.median),
                 format!("{:.0} to {:.0}", p99.least, p99.most),
                 format!("{:.0}", us(longest)),
-                runs.iter().map(|(delays, _)| delays.len()).sum::<usize>().to_string(),
-                runs.iter().map(|(_, shed)| shed).sum::<u64>().to_string(),
+                runs.iter().map(|run| run.delays_ns.len()).sum::<usize>().to_string(),
+                runs.iter().map(|run| run.shed).sum::<u64>().to_string(),
+                if is_intact { "yes" } else { "NO" }.to_owned(),
             ]);
+            intact &= is_intact || *program != Program::Skyrelay;
         }
     }
-    true
+    intact
 }
 
-/// The delays of all probes in order of size (nanoseconds), and the lines that were shed.
-fn run_once(program: Program, warm: &Load, load: Option<&Load>, run_s: usize) -> (Vec<u64>, u64) {
+fn run_once(program: Program, warm: &Load, load: Option<&Load>, run_s: usize) -> Run {
+    let mut expected = Fingerprint::default();
     let sink = Sink::start(true);
     let running = program.start(sink.port, DEFAULTS);
     if load.is_some() {
         warm.send(running.port);
         sink.wait_for_bytes(warm.fingerprint.bytes, PATIENCE);
         running.wait_until_judged();
+        expected.add(warm.fingerprint);
     }
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -109,27 +126,36 @@ fn run_once(program: Program, warm: &Load, load: Option<&Load>, run_s: usize) ->
             }
             is_over.store(true, Ordering::Relaxed);
         });
-        probe(running.port, sink.begun(), &is_over);
+        expected.add(probe(running.port, sink.begun(), &is_over));
     });
-    sink.wait_for_bytes(u64::MAX, PATIENCE);
-    let mut delays = sink.take_delays_ns();
-    delays.sort_unstable();
-    (delays, running.wait_until_judged().shed())
+    expected.add(load.map(|load| load.fingerprint).unwrap_or_default());
+    sink.wait_for_bytes(expected.bytes, PATIENCE);
+    let mut delays_ns = sink.take_delays_ns();
+    delays_ns.sort_unstable();
+    Run {
+        delays_ns,
+        shed: running.wait_until_judged().shed(),
+        is_intact: sink.fingerprint() == expected,
+    }
 }
 
-fn probe(port: u16, begun: Instant, is_over: &AtomicBool) {
+/// Sends probes until `is_over`, and gives what it has sent.
+pub(crate) fn probe(port: u16, begun: Instant, is_over: &AtomicBool) -> Fingerprint {
+    let mut sent = Fingerprint::default();
     let mut stream = connect(port);
     let mut line = Vec::new();
     for number in 1_700_000_000_u64.. {
         if is_over.load(Ordering::Relaxed) {
-            return;
+            break;
         }
         line.clear();
         line.extend_from_slice(PROBE);
         writeln!(line, "delay {} {number}", begun.elapsed().as_nanos()).expect("a Vec takes it");
         stream.write_all(&line).expect("the relay reads");
+        sent.add(Fingerprint::of(&line));
         thread::sleep(PROBE_EVERY);
     }
+    sent
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a delay is short")]

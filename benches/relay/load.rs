@@ -97,14 +97,29 @@ impl Load {
         begun
     }
 
-    /// Sends over one connection at `lines_per_s`, in small parts.
+    /// Opens a connection for each sender, and sends at `lines_per_s` in all, in small parts.
     pub(crate) fn send_steadily(&self, port: u16, lines_per_s: u64) {
-        let mut stream = connect(port);
-        let mut pace = Pace::new(lines_per_s);
-        for part in self.parts(usize::try_from(lines_per_s / 1000).expect("a rate").max(1)) {
-            pace.wait();
-            stream.write_all(part.bytes).expect("the relay reads");
-            pace.sent += part.lines;
+        let lines_per_s = lines_per_s / self.streams.len() as u64;
+        let lines_max = usize::try_from(lines_per_s / 1000).expect("a rate").max(1);
+        thread::scope(|scope| {
+            for stream in &self.streams {
+                scope.spawn(move || {
+                    let mut sender = connect(port);
+                    let mut pace = Pace::new(lines_per_s);
+                    for part in parts(stream, lines_max, usize::MAX) {
+                        pace.wait();
+                        sender.write_all(part.bytes).expect("the relay reads");
+                        pace.sent += part.lines;
+                    }
+                });
+            }
+        });
+    }
+
+    /// Writes the lines of one sender after the other.
+    pub(crate) fn write_to(&self, file: &mut impl Write) {
+        for stream in &self.streams {
+            file.write_all(stream).expect("there is room on the disk");
         }
     }
 
@@ -115,7 +130,11 @@ impl Load {
         let mut pace = Pace::new(lines_per_s);
         let mut datagrams = 0;
         let lines_max = if one_line_each { 1 } else { usize::MAX };
-        for part in self.parts_within(lines_max, MTU_PAYLOAD_BYTES) {
+        let parts = self
+            .streams
+            .iter()
+            .flat_map(|stream| parts(stream, lines_max, MTU_PAYLOAD_BYTES));
+        for part in parts {
             pace.wait();
             socket.send(part.bytes).expect("loopback takes datagrams");
             pace.sent += part.lines;
@@ -123,31 +142,24 @@ impl Load {
         }
         datagrams
     }
+}
 
-    fn parts(&self, lines_max: usize) -> impl Iterator<Item = Part<'_>> {
-        self.parts_within(lines_max, usize::MAX)
-    }
-
-    /// The lines in parts of so many lines and bytes.
-    fn parts_within(&self, lines_max: usize, bytes_max: usize) -> impl Iterator<Item = Part<'_>> {
-        self.streams.iter().flat_map(move |stream| {
-            let mut ends = memchr_iter(b'\n', stream).map(|end| end + 1).peekable();
-            let mut begin = 0;
-            std::iter::from_fn(move || {
-                let first = begin;
-                let mut lines = 0;
-                while let Some(end) = ends.next_if(|end| lines < lines_max && (lines == 0 || end - first <= bytes_max))
-                {
-                    begin = end;
-                    lines += 1;
-                }
-                (lines > 0).then(|| Part {
-                    bytes: &stream[first..begin],
-                    lines: lines as u64,
-                })
-            })
+/// Lines in parts of so many lines and bytes.
+fn parts(stream: &[u8], lines_max: usize, bytes_max: usize) -> impl Iterator<Item = Part<'_>> {
+    let mut ends = memchr_iter(b'\n', stream).map(|end| end + 1).peekable();
+    let mut begin = 0;
+    std::iter::from_fn(move || {
+        let first = begin;
+        let mut lines = 0;
+        while let Some(end) = ends.next_if(|end| lines < lines_max && (lines == 0 || end - first <= bytes_max)) {
+            begin = end;
+            lines += 1;
+        }
+        (lines > 0).then(|| Part {
+            bytes: &stream[first..begin],
+            lines: lines as u64,
         })
-    }
+    })
 }
 
 struct Part<'a> {

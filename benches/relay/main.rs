@@ -9,21 +9,26 @@
 //! cargo bench --bench relay -- --quick            # does it work? half a minute
 //! cargo bench --bench relay -- forward nine/100k  # cases whose names hold one of these
 //! cargo bench --bench relay -- memory --series 100000
+//! cargo bench --bench relay -- grow --svg growth.svg
 //! ```
 
 mod burst;
 mod datagrams;
 mod delay;
+mod growth;
 mod load;
 mod memory;
 mod process;
 mod proxy;
 mod report;
 mod sink;
+mod sustained;
 mod throughput;
 mod traffic;
+mod verdicts;
 
 use std::{
+    path::PathBuf,
     process::ExitCode,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -62,6 +67,9 @@ struct Options {
     /// Only these programs: straight, proxy, carbon-c-relay, skyrelay [default: all that are installed]
     #[arg(long, value_name = "PROGRAM")]
     program: Vec<String>,
+    /// Where the plot of the case `grow` goes
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// List the cases
     #[arg(long)]
     list: bool,
@@ -100,7 +108,15 @@ fn main() -> ExitCode {
         return proxy::main(*from, *to);
     }
     if options.list {
-        let others = [delay::CASE, datagrams::CASE, burst::CASE, memory::CASE];
+        let others = [
+            delay::CASE,
+            datagrams::CASE,
+            burst::CASE,
+            verdicts::CASE,
+            sustained::CASE,
+            growth::CASE,
+            memory::CASE,
+        ];
         for name in throughput::CASES.map(|case| case.name).iter().chain(&others) {
             report::say(name);
         }
@@ -117,6 +133,9 @@ fn main() -> ExitCode {
         delay::run(&options),
         datagrams::run(&options),
         burst::run(&options),
+        verdicts::run(&options),
+        sustained::run(&options),
+        growth::run(&options),
         memory::run(&options),
     ];
     if intact.contains(&false) {

@@ -185,6 +185,15 @@ impl Running {
         thread::spawn(move || lines.for_each(drop));
     }
 
+    /// Asks it to end, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        if let Some(child) = &mut self.child {
+            let process = rustix::process::Pid::from_child(child);
+            rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
+            child.wait().expect("our own child");
+        }
+    }
+
     /// Zero for nothing.
     pub(crate) fn used(&self) -> Used {
         let Some(child) = &self.child else {

@@ -14,7 +14,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(5);
 
 const PAUSE: &str = "when_full = \"pause-senders\"\n";
-const UNWATCHED: Setup = Setup {
+pub(crate) const UNWATCHED: Setup = Setup {
     forward: PAUSE,
     settings: "[[watch]]\nmatch = [\"**\"]\ndetectors = []\n",
     is_judged: false,
@@ -23,6 +23,12 @@ const SHED: Setup = Setup {
     forward: PAUSE,
     settings: "[analysis]\nwhen_behind = \"shed\"\n",
     is_judged: false,
+};
+/// What a person gets who configures nothing, but that senders wait rather than lines are shed.
+pub(crate) const DEFAULT: Setup = Setup {
+    forward: PAUSE,
+    settings: "[analysis]\nwhen_behind = \"wait\"\n",
+    is_judged: true,
 };
 pub(crate) const NINE: Setup = Setup {
     forward: PAUSE,
@@ -40,10 +46,14 @@ pub(crate) struct Case {
     senders: usize,
 }
 
-pub(crate) const CASES: [Case; 9] = [
+pub(crate) const CASES: [Case; 13] = [
     Case::new("forward/1-sender", UNWATCHED, 100_000, 1),
     Case::new("forward/8-senders", UNWATCHED, 100_000, 8),
+    Case::new("shed/1-sender", SHED, 100_000, 1),
     Case::new("shed/8-senders", SHED, 100_000, 8),
+    Case::new("default/100k-series/1-sender", DEFAULT, 100_000, 1),
+    Case::new("default/100k-series/8-senders", DEFAULT, 100_000, 8),
+    Case::new("default/1M-series/8-senders", DEFAULT, 1_000_000, 8),
     Case::new("nine/10k-series/1-sender", NINE, 10_000, 1),
     Case::new("nine/10k-series/8-senders", NINE, 10_000, 8),
     Case::new("nine/100k-series/1-sender", NINE, 100_000, 1),
@@ -67,20 +77,20 @@ impl Case {
 
 /// One run of one program.
 #[derive(Clone, Debug)]
-struct Run {
+pub(crate) struct Run {
     /// Until the last byte was out, or judged, whichever came later.
-    lines_per_s: f64,
+    pub(crate) lines_per_s: f64,
     /// Until the last byte was out.
     out_per_s: f64,
     /// Processor seconds for a million lines.
-    cpu_s: f64,
+    pub(crate) cpu_s: f64,
     /// The part of that which went to shards.
     shards_s: f64,
     peak_mib: f64,
-    shed: u64,
-    lost: u64,
+    pub(crate) shed: u64,
+    pub(crate) lost: u64,
     opened: u64,
-    is_wrong: bool,
+    pub(crate) is_wrong: bool,
 }
 
 /// Runs the cases that are asked for. False when what came out was not what went in.
@@ -183,7 +193,7 @@ fn run_case(options: &Options, table: &Table, case: &Case) -> bool {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
-fn run_once(program: Program, setup: Setup, warm: &Load, measured: &Load) -> Run {
+pub(crate) fn run_once(program: Program, setup: Setup, warm: &Load, measured: &Load) -> Run {
     let sink = Sink::start(false);
     let running = program.start(sink.port, setup);
     warm.send(running.port);
