@@ -291,27 +291,25 @@ impl Groups {
     /// A growing group spreads to a place of the newest anomaly that its members share.
     fn spread(&mut self) -> bool {
         let at = self.newest().opening.at;
-        let mut best: Option<(usize, Place, f64)> = None;
-        // The most surprising, but for how it reads.
+        let is_growing = |group: &Group| (at - group.last).abs() <= self.settings.window_s;
+        let growing: Vec<usize> = (0..self.live.len())
+            .filter(|&live| is_growing(&self.live[live]))
+            .collect();
+        // Each with how far it is beyond what is needed, and how much it is preferred.
+        let mut candidates: Vec<(usize, Place, f64, f64)> = Vec::new();
         for (&place, seen) in self.places.iter().zip(&self.seen) {
-            if place.shape == Shape::Series {
-                continue;
-            }
-            let surprise = seen.surprise_of_loose();
-            let enough = SPREADING + SPREADING_WIDE * seen.mean / (1.0 + seen.mean);
-            let preferred = surprise - place.shape.handicap();
-            if surprise < enough || best.is_some_and(|(_, _, most)| most >= preferred) {
-                continue;
-            }
-            let sharing = self
-                .live
-                .iter()
-                .position(|group| (at - group.last).abs() <= self.settings.window_s && group.shares(place.id));
-            if let Some(live) = sharing {
-                best = Some((live, place, preferred));
+            if let Some(&live) = growing.iter().find(|&&live| self.live[live].shares(place.id)) {
+                let surprise = seen.surprise_of_loose_beside_a_group();
+                let enough = SPREADING + SPREADING_WIDE * seen.mean / (1.0 + seen.mean);
+                candidates.push((live, place, surprise - enough, surprise - place.shape.handicap()));
             }
         }
-        let Some((live, place, _)) = best else {
+        if !candidates.iter().any(|(_, _, beyond, _)| *beyond >= 0.0) {
+            return false;
+        }
+        // One that reads better may be a little less surprising.
+        let close = candidates.into_iter().filter(|(_, _, beyond, _)| *beyond >= -0.5);
+        let Some((live, place, ..)) = close.max_by(|left, right| left.3.total_cmp(&right.3)) else {
             return false;
         };
         self.settle(live, place);

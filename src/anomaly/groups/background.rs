@@ -54,8 +54,13 @@ const EXCESS_WEIGHT: f64 = 60.0;
 /// Weight of what places of one kind have in common against what one has seen itself (anomalies).
 const EXCESS_KIND_WEIGHT: f64 = 20.0;
 const EXCESS_MAX: f64 = 30.0;
+/// What is left of it beside a group: to be wrong costs some strangers then, and no group.
+const EXCESS_BESIDE_MAX: f64 = 6.0;
 /// Anomalies that the excess of a kind is learnt from.
 const EXCESS_MEMORY: f64 = 2000.0;
+
+/// Silence that is taken for one (seconds): a longer one says nothing of how rare anomalies are, as nobody may have listened.
+const LEAP_S: i64 = 86_400;
 
 /// Records looked at to find one that can go.
 const EVICTION_LOOKS: usize = 16;
@@ -76,7 +81,8 @@ pub(super) struct Background {
     hand: usize,
     kinds: Box<[Kind]>,
     clock: Clock,
-    /// Blocks that have been seen, the older ones less.
+    /// Blocks that have been seen, and the same with the older ones counting less.
+    age: i64,
     blocks: f64,
     /// Anomalies expected in a window, everywhere.
     everywhere: f64,
@@ -99,6 +105,8 @@ struct Record {
     /// The block that is being counted, and its count.
     block: i64,
     in_block: u32,
+    /// Age at which the last block was over.
+    age: i64,
     /// Anomalies in the blocks before, the older ones less.
     anomalies: f32,
     /// Sum over these blocks of count times (count - 1 - mean).
@@ -153,6 +161,11 @@ impl Seen {
     pub(super) fn surprise_of_loose(&self) -> f64 {
         surprise(self.loose, self.mean, self.excess)
     }
+
+    /// The same next to a group, where less is taken for a cluster by chance.
+    pub(super) fn surprise_of_loose_beside_a_group(&self) -> f64 {
+        surprise(self.loose, self.mean, self.excess.min(EXCESS_BESIDE_MAX))
+    }
 }
 
 impl Background {
@@ -165,6 +178,7 @@ impl Background {
             hand: 0,
             kinds: vec![Kind::default(); Shape::KINDS].into_boxed_slice(),
             clock: Clock::default(),
+            age: 0,
             blocks: 0.0,
             everywhere: 1.0,
             series: 0,
@@ -179,8 +193,10 @@ impl Background {
         let first = self.clock.last.is_empty();
         self.clock.see(at);
         let blocks = self.clock.now.div_euclid(self.window_s) - before;
-        // A stream that begins again earlier has not taken any time.
+        // A stream that begins again earlier has not taken any time, and one that leaps ahead not all of it.
         if blocks > 0 && !first {
+            let blocks = blocks.min(LEAP_S / self.window_s + 1);
+            self.age += blocks;
             let kept = self.kept(blocks);
             self.blocks = self.blocks * kept + (1.0 - kept) / (1.0 - self.kept(1));
         }
@@ -332,7 +348,8 @@ impl Background {
     /// Learns from the block that is over, and begins `block`.
     fn fold(&mut self, number: usize, block: i64, mean: f64) {
         let usual = self.excess(number);
-        let kept = self.kept(block - self.records[number].block);
+        let age = self.age;
+        let kept = self.kept(age - self.records[number].age);
         let record = &mut self.records[number];
         let spread = (mean * (1.0 + usual)).sqrt();
         let bound = (mean + 4.0 * spread).max(4.0 + 4.0 * usual);
@@ -346,6 +363,7 @@ impl Background {
         record.excess = single((f64::from(record.excess) + clustered) * kept);
         record.block = block;
         record.in_block = 0;
+        record.age = age;
     }
 
     fn find_or_begin(&mut self, place: Place, slot: i64, block: i64) -> usize {
@@ -368,6 +386,7 @@ impl Background {
             loose: [0; SLOTS_USIZE],
             block,
             in_block: 0,
+            age: self.age,
             anomalies: 0.0,
             excess: 0.0,
         };

@@ -58,19 +58,21 @@ pub(super) enum Shape {
 
 impl Shape {
     /// Number of [`Self::kind`]s.
-    pub(super) const KINDS: usize = 4 + 2 * TAGS_MAX + 2 * (NODES_MAX + 1) + (NODES_MAX + 1) * NODES_MAX;
+    pub(super) const KINDS: usize =
+        2 + 2 * (NODES_MAX + TAGS_MAX) + 2 * TAGS_MAX + 2 * (NODES_MAX + 1) + (NODES_MAX + 1) * NODES_MAX;
 
     /// Places of one kind are alike: what is known of some may be expected of others.
     pub(super) fn kind(self) -> usize {
-        let tags = 4;
+        let words = 2;
+        let tags = words + 2 * (NODES_MAX + TAGS_MAX);
         let prefixes = tags + 2 * TAGS_MAX;
         let stems = prefixes + NODES_MAX + 1;
         let patterns = stems + NODES_MAX + 1;
         match self {
             Self::Everywhere => 0,
             Self::Series => 1,
-            Self::Word { .. } => 2,
-            Self::WordStem { .. } => 3,
+            Self::Word { node } => words + 2 * usize::from(node),
+            Self::WordStem { node } => words + 2 * usize::from(node) + 1,
             Self::Tag { tag } => tags + 2 * usize::from(tag),
             Self::TagOf { tag } => tags + 2 * usize::from(tag) + 1,
             Self::Prefix { nodes } => prefixes + usize::from(nodes),
@@ -87,9 +89,9 @@ impl Shape {
             Self::Stem { .. } => 0.1,
             Self::Tag { .. } | Self::TagOf { .. } => 0.2,
             Self::Pattern { .. } => 0.3,
-            Self::WordStem { .. } => 0.8,
-            Self::Word { .. } => 0.9,
-            Self::Series | Self::Everywhere => 1.0,
+            Self::WordStem { .. } => 1.4,
+            Self::Word { .. } => 1.5,
+            Self::Series | Self::Everywhere => 1.5,
         }
     }
 }

@@ -264,6 +264,18 @@ fn a_stream_that_begins_again_earlier_makes_groups_as_well() {
 }
 
 #[test]
+fn after_a_long_silence_chance_makes_no_groups_either() {
+    let mut bench = Bench::new();
+    let names = hosts();
+    let mut alarms = false_alarms(FalseAlarms::Poisson, &names, 1, &mut Dice(8));
+    alarms.sort_by_key(|alarm| alarm.at);
+    for alarm in alarms {
+        bench.open(&names[alarm.series], alarm.at + 400 * DAY_S);
+    }
+    assert_eq!(bench.ids(), [] as [u64; 0]);
+}
+
+#[test]
 fn more_members_and_rarer_ones_rank_higher() {
     let mut bench = Bench::new();
     bench.open_all(disks("web042"), NOW);

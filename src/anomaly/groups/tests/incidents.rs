@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{fleet::*, *};
 
 /// Days that a fleet is watched for, from the first on.
-const DAYS: i64 = 5;
-const INCIDENT_AT: i64 = 3 * DAY_S + 37_000;
+const DAYS: i64 = if cfg!(debug_assertions) { 3 } else { 6 };
+const INCIDENT_AT: i64 = (DAYS - 1) * DAY_S + 37_000;
 
 /// The alarms of an incident that touches up to 300 of these series, over `within` seconds.
 fn incident(touched: Vec<usize>, within: i64, dice: &mut Dice) -> Vec<Alarm> {
