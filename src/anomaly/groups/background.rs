@@ -10,10 +10,15 @@
 //! * Memory is bounded by [`PLACES_TRACKED_MAX`] records of some 100 bytes. When they are all in use, the quietest of a few goes.
 //! * To note an anomaly at a place is O(1).
 
-use std::collections::VecDeque;
+mod clock;
+mod record;
+#[cfg(test)]
+mod tests;
 
 use ahash::RandomState;
+use clock::Clock;
 use hashbrown::HashMap;
+use record::{Record, SLOTS, WINDOW_SLOTS};
 
 use super::{
     places::{Place, Shape},
@@ -24,14 +29,9 @@ use crate::line::Timestamp;
 /// Places whose counts are kept.
 pub(super) const PLACES_TRACKED_MAX: usize = 65_536;
 
-/// Slots in a window.
-const WINDOW_SLOTS: i64 = 10;
 /// The last slots of a window, and their share of it.
 const LAST_SLOTS: i64 = 3;
 const LAST_SHARE: f64 = 0.3;
-/// Slots that are remembered: what is late by the difference still finds its window.
-const SLOTS: i64 = 16;
-const SLOTS_USIZE: usize = 16;
 
 /// Time after which half of what was learnt is forgotten (seconds).
 const HALF_LIFE_S: f64 = 5.0 * 86_400.0;
@@ -65,9 +65,6 @@ const LEAP_S: i64 = 86_400;
 /// Records looked at to find one that can go.
 const EVICTION_LOOKS: usize = 16;
 
-/// Timestamps whose median is the time.
-const CLOCK_SAMPLES: usize = 5;
-
 const DAY_S: f64 = 86_400.0;
 
 /// What is usual at each place.
@@ -92,27 +89,6 @@ pub(super) struct Background {
     evicted: u64,
 }
 
-/// What is known of one place.
-#[derive(Clone, Debug)]
-struct Record {
-    id: u64,
-    kind: u16,
-    /// Number of the newest slot.
-    newest: i64,
-    /// By number of the slot modulo `SLOTS`: all, and the loose.
-    all: [u16; SLOTS_USIZE],
-    loose: [u16; SLOTS_USIZE],
-    /// The block that is being counted, and its count.
-    block: i64,
-    in_block: u32,
-    /// Age at which the last block was over.
-    age: i64,
-    /// Anomalies in the blocks before, the older ones less.
-    anomalies: f32,
-    /// Sum over these blocks of count times (count - 1 - mean).
-    excess: f32,
-}
-
 /// What places of one kind have in common.
 #[derive(Clone, Debug, Default)]
 struct Kind {
@@ -121,13 +97,6 @@ struct Kind {
     noted: u64,
     anomalies: f64,
     excess: f64,
-}
-
-/// The time: the median of the last few timestamps, so that a single wrong one does not move it.
-#[derive(Debug, Default)]
-struct Clock {
-    last: VecDeque<Timestamp>,
-    now: Timestamp,
 }
 
 /// Counts at a place, and what is usual there.
@@ -232,9 +201,9 @@ impl Background {
         let record = &self.records[number];
         let from = slot.min(record.newest - WINDOW_SLOTS + 1);
         Seen {
-            all: record.sum(&record.all, from, WINDOW_SLOTS),
-            loose: record.sum(&record.loose, from, WINDOW_SLOTS),
-            last: record.sum(&record.all, slot - LAST_SLOTS + 1, LAST_SLOTS),
+            all: record.all(from, WINDOW_SLOTS),
+            loose: record.loose(from, WINDOW_SLOTS),
+            last: record.all(slot - LAST_SLOTS + 1, LAST_SLOTS),
             mean,
             excess,
         }
@@ -247,7 +216,7 @@ impl Background {
         let record = &self.records[number as usize];
         let newest = at.div_euclid(self.slot_s);
         let surprise_since = |slots: i64| {
-            let loose = record.sum(&record.loose, newest - slots + 1, slots);
+            let loose = record.loose(newest - slots + 1, slots);
             surprise(loose, seen.mean * seconds(slots) / seconds(WINDOW_SLOTS), seen.excess)
         };
         let slots = (1..=WINDOW_SLOTS).max_by(|&left, &right| surprise_since(left).total_cmp(&surprise_since(right)));
@@ -266,11 +235,7 @@ impl Background {
     pub(super) fn claim(&mut self, id: u64, at: Timestamp) {
         let slot = at.div_euclid(self.slot_s);
         if let Some(&number) = self.by_id.get(&id) {
-            let record = &mut self.records[number as usize];
-            if record.holds(slot) {
-                let loose = &mut record.loose[Record::index(slot)];
-                *loose = loose.saturating_sub(1);
-            }
+            self.records[number as usize].claim(slot);
         }
     }
 
@@ -378,18 +343,8 @@ impl Background {
         }
         let kind = place.shape.kind();
         self.kinds[kind].places += 1;
-        let record = Record {
-            id: place.id,
-            kind: u16::try_from(kind).expect("there are few kinds"),
-            newest: slot,
-            all: [0; SLOTS_USIZE],
-            loose: [0; SLOTS_USIZE],
-            block,
-            in_block: 0,
-            age: self.age,
-            anomalies: 0.0,
-            excess: 0.0,
-        };
+        let number_of_kind = u16::try_from(kind).expect("there are few kinds");
+        let record = Record::new(place.id, number_of_kind, slot, block, self.age);
         let number = if self.records.len() < PLACES_TRACKED_MAX {
             self.records.push(record);
             self.records.len() - 1
@@ -419,70 +374,6 @@ impl Background {
                 worth(left).total_cmp(&worth(right))
             })
             .expect("a few are looked at")
-    }
-}
-
-impl Record {
-    fn index(slot: i64) -> usize {
-        usize::try_from(slot.rem_euclid(SLOTS)).expect("a remainder")
-    }
-
-    fn holds(&self, slot: i64) -> bool {
-        slot <= self.newest && slot > self.newest - SLOTS
-    }
-
-    /// Counts one in `slot`; when that is long gone, `begin_again` is asked whether the newest slot is the wrong one.
-    fn add(&mut self, slot: i64, begin_again: impl Fn(i64) -> bool) {
-        if slot > self.newest {
-            if slot - self.newest >= SLOTS {
-                self.clear();
-            } else {
-                for passed in self.newest + 1..=slot {
-                    self.all[Self::index(passed)] = 0;
-                    self.loose[Self::index(passed)] = 0;
-                }
-            }
-            self.newest = slot;
-        } else if !self.holds(slot) {
-            if !begin_again(self.newest) {
-                return;
-            }
-            self.clear();
-            self.newest = slot;
-        }
-        let index = Self::index(slot);
-        self.all[index] = self.all[index].saturating_add(1);
-        self.loose[index] = self.loose[index].saturating_add(1);
-    }
-
-    fn clear(&mut self) {
-        self.all = [0; SLOTS_USIZE];
-        self.loose = [0; SLOTS_USIZE];
-    }
-
-    /// The count in some slots from `from` on.
-    fn sum(&self, counts: &[u16; SLOTS_USIZE], from: i64, slots: i64) -> u32 {
-        let slots = from..(from + slots);
-        slots
-            .filter(|&slot| self.holds(slot))
-            .map(|slot| u32::from(counts[Self::index(slot)]))
-            .sum()
-    }
-
-    fn worth(&self, kept: f64) -> f64 {
-        (f64::from(self.anomalies) + f64::from(self.in_block)) * kept
-    }
-}
-
-impl Clock {
-    fn see(&mut self, at: Timestamp) {
-        self.last.push_back(at);
-        if self.last.len() > CLOCK_SAMPLES {
-            self.last.pop_front();
-        }
-        let mut sorted: Vec<Timestamp> = self.last.iter().copied().collect();
-        sorted.sort_unstable();
-        self.now = sorted[sorted.len() / 2];
     }
 }
 

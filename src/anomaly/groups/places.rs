@@ -90,8 +90,7 @@ impl Shape {
             Self::Tag { .. } | Self::TagOf { .. } => 0.2,
             Self::Pattern { .. } => 0.3,
             Self::WordStem { .. } => 1.4,
-            Self::Word { .. } => 1.5,
-            Self::Series | Self::Everywhere => 1.5,
+            Self::Word { .. } | Self::Series | Self::Everywhere => 1.5,
         }
     }
 }
