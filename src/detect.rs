@@ -73,6 +73,16 @@ impl Default for Definition {
 }
 
 impl State {
+    /// Heap memory in use (bytes).
+    pub(crate) fn heap_bytes(&self) -> usize {
+        match self {
+            Self::Adaptive(state) => state.memory_bytes(),
+            Self::Skyline(_) => 0,
+            #[cfg(test)]
+            Self::Scripted(_) => 0,
+        }
+    }
+
     /// Reads a little of each cache line that judging a sample reads.
     pub(crate) fn touch(&self) -> u64 {
         match self {

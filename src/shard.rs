@@ -29,7 +29,7 @@ use std::{
 
 pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
-pub use event::{Change, Event, SeriesReport, SeriesState};
+pub use event::{Change, Event, Memory, SeriesReport, SeriesState};
 use series::{Analysis, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
 use table::Table;
@@ -374,7 +374,11 @@ impl Shard {
                 });
                 SeriesState::Watched {
                     samples: watched.window.len(),
-                    memory_bytes: watched.window.memory_bytes(),
+                    memory: Memory {
+                        window: watched.window.memory(),
+                        detectors_bytes: watched.judges_bytes(),
+                        name_bytes: table::series_bytes(&series.name),
+                    },
                     last: watched.window.last(),
                     detectors: judged.collect(),
                 }

@@ -53,6 +53,8 @@ pub struct Scratch {
     timestamps: Vec<i64>,
     values: Vec<f64>,
     block: block::Scratch,
+    /// Windows that have begun with this scratch, more or less.
+    begun: u32,
 }
 
 impl Scratch {
@@ -65,6 +67,17 @@ impl Scratch {
         self.timestamps.push(point.timestamp);
         self.values.push(point.value);
     }
+}
+
+/// Where the memory of a window goes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    /// Sealed blocks, and the list of them.
+    pub sealed_bytes: usize,
+    /// Samples not sealed yet, and the window itself.
+    pub open_bytes: usize,
+    /// Running statistics, with the values in order while they are kept.
+    pub statistics_bytes: usize,
 }
 
 /// A sample that cannot be added.
@@ -152,10 +165,13 @@ impl Window {
         points
     }
 
-    /// Memory in use, this struct included (bytes).
-    pub fn memory_bytes(&self) -> usize {
-        let running = self.running.as_ref().map_or(0, |running| running.memory_bytes());
-        size_of::<Self>() + self.samples.heap_bytes() + running
+    /// Memory in use, this struct included.
+    pub fn memory(&self) -> Memory {
+        Memory {
+            sealed_bytes: self.samples.sealed_bytes(),
+            open_bytes: size_of::<Self>() + self.samples.open.heap_bytes(),
+            statistics_bytes: self.running.as_ref().map_or(0, |running| running.memory_bytes()),
+        }
     }
 
     /// Calls `each` for the samples at or after `timestamp`, oldest first.

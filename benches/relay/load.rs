@@ -39,6 +39,11 @@ impl Senders {
         Self((0..senders).map(traffic).collect())
     }
 
+    /// How many series there are.
+    pub(crate) fn series(&self) -> usize {
+        self.0.iter().map(Traffic::series).sum()
+    }
+
     /// The next `rounds` samples of each series.
     pub(crate) fn build(&mut self, rounds: usize) -> Load {
         let streams: Vec<_> = thread::scope(|scope| {

@@ -8,7 +8,7 @@
 //! ```text
 //! cargo bench --bench relay -- --quick            # does it work? half a minute
 //! cargo bench --bench relay -- forward nine/100k  # cases whose names hold one of these
-//! cargo bench --bench relay -- memory --series 100000
+//! cargo bench --bench relay -- memory/default --series 100000
 //! cargo bench --bench relay -- grow --svg growth.svg
 //! ```
 
@@ -61,7 +61,7 @@ struct Options {
     /// Lines of a throughput run
     #[arg(long, default_value_t = 5_000_000)]
     lines: usize,
-    /// Series of the memory case
+    /// Series of the memory cases
     #[arg(long, default_value_t = 2_000)]
     series: usize,
     /// Only these programs: straight, proxy, carbon-c-relay, skyrelay [default: all that are installed]
@@ -115,9 +115,9 @@ fn main() -> ExitCode {
             verdicts::CASE,
             sustained::CASE,
             growth::CASE,
-            memory::CASE,
         ];
-        for name in throughput::CASES.map(|case| case.name).iter().chain(&others) {
+        let others = others.iter().chain(&memory::CASES);
+        for name in throughput::CASES.map(|case| case.name).iter().chain(others) {
             report::say(name);
         }
         return ExitCode::SUCCESS;

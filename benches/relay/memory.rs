@@ -1,8 +1,18 @@
 //! Memory of series with a full day of samples, and what a sample costs then.
 //!
-//! Bytes a series are resident memory beyond that of the empty relay, divided by the number of series. They hold what the
-//! replay's queues have left behind as well, which weighs little on 100,000 series and a lot on 2,000: what the relay
-//! says of its windows stands beside.
+//! Bytes a series are resident memory beyond that of the empty relay, divided by the number of series. Where they go is
+//! what the relay says of its first thousand series; the rest is what the allocator keeps for itself and what the replay
+//! has left behind, which weighs little on 100,000 series and a lot on 2,000.
+//!
+//! Values are those of the recorded series in equal parts: each of our series reads one recording, over and over, from a
+//! place of its own on; timestamps are 10 s apart whatever those of the recording.
+//!
+//! ```text
+//! cargo bench --bench relay -- memory/default --series 100000    # some 900 million samples: half an hour
+//! cargo bench --bench relay -- memory/default --series 1000000   # ten times that: hours, and 22 GB
+//! ```
+//!
+//! In the end the relay is sent 100,000 lines a second for a while, and must keep up.
 
 use std::{
     thread,
@@ -12,107 +22,232 @@ use std::{
 use crate::{
     Options, first_timestamp,
     load::Senders,
-    process::Program,
+    process::{Program, Running, Setup, Used},
     report::Table,
-    sink::Sink,
+    sink::{Fingerprint, Sink},
     throughput::NINE,
     traffic::{DAY_SAMPLES, Recordings},
 };
 
-pub(crate) const CASE: &str = "memory";
+pub(crate) const CASES: [&str; 2] = ["memory/default", "memory/nine"];
 
 const SENDERS: usize = 8;
-/// Samples that wait for compression: with so many beyond a day every series has expired some, whatever its phase.
-const BLOCK_SAMPLES: usize = 256;
-/// Lines built at a time.
-const PART_LINES: usize = 2_000_000;
-/// Blocks that each series fills while it is measured, at most: time goes on, and must not reach the future.
-const BLOCKS_MAX: usize = 8;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Samples beyond a day after which every series has let go of a block.
+const BLOCK_SAMPLES: usize = 1_024;
+/// Samples of a quick run.
+const QUICK_SAMPLES: usize = 300;
+/// Lines built at a time: 70 MB.
+const PART_LINES: usize = 1_000_000;
+/// Rounds that are measured, at most: time goes on, and must not reach the future.
+const ROUNDS_MAX: usize = 2_048;
+/// The same, of a part at a steady pace.
+const STEADY_ROUNDS_MAX: usize = 128;
+/// The pace that a relay with full windows must keep.
+const STEADY_LINES_PER_S: u64 = 100_000;
+const PATIENCE: Duration = Duration::from_secs(60);
 /// For an allocator to give back what it holds.
 const REST: Duration = Duration::from_secs(3);
+/// Between two words on how it goes.
+const WORD_EVERY: Duration = Duration::from_secs(20);
 
-/// Runs the case if it is asked for. False when a line was shed or lost.
-#[expect(clippy::cast_precision_loss, reason = "millions of lines")]
+/// Runs the cases that are asked for. False when a line was shed or lost.
 pub(crate) fn run(options: &Options) -> bool {
-    if !options.wants(CASE) || !options.runs(Program::Skyrelay) {
+    let cases: Vec<_> = CASES.into_iter().filter(|case| options.wants(case)).collect();
+    if cases.is_empty() || !options.runs(Program::Skyrelay) {
         return true;
     }
-    let recordings = Recordings::read();
-    let series = options.series;
-    let mut traffic = Senders::new(series, SENDERS.min(series), first_timestamp(), recordings.as_ref());
-    let sink = Sink::start(false);
-    let running = Program::Skyrelay.start(sink.port, NINE);
-    let (empty_mib, _) = running.memory_mib();
-    let mut expected = sink.fingerprint();
-
-    let samples = if options.quick {
-        BLOCK_SAMPLES
-    } else {
-        DAY_SAMPLES + BLOCK_SAMPLES
-    };
-    let begun = Instant::now();
-    let mut filled = 0;
-    while filled < samples {
-        let rounds = (PART_LINES / series).clamp(1, samples - filled);
-        let load = traffic.build(rounds);
-        filled += rounds;
-        expected.add(load.fingerprint);
-        load.send(running.port);
-        sink.wait_for_bytes(expected.bytes, PATIENCE);
-        let minutes = begun.elapsed().as_secs_f64() / 60.0;
-        eprintln!("memory: {filled} of {samples} samples for each of {series} series, {minutes:.1} min");
-    }
-    let before = running.wait_until_judged();
-    thread::sleep(REST);
-    let (full_mib, peak_mib) = running.memory_mib();
-    let window_bytes = running.window_bytes();
-
-    let rounds = options.lines / series / BLOCK_SAMPLES;
-    let measured = traffic.build(rounds.clamp(1, BLOCKS_MAX) * BLOCK_SAMPLES);
-    expected.add(measured.fingerprint);
-    let used_before = running.used();
-    let begun = measured.send(running.port);
-    sink.wait_for_bytes(expected.bytes, PATIENCE);
-    let metrics = running.wait_until_judged();
-    let lines_per_s = measured.lines() as f64 / begun.elapsed().as_secs_f64();
-    let used = running.used();
-    let intact = sink.fingerprint() == expected && metrics.sum("skyrelay_lines_not_analysed_total") == 0;
-
-    let per_million = 1e6 / measured.lines() as f64;
-    let opened = |name| metrics.sum(name) - before.sum(name);
     let table = Table::begin(
-        "Full windows: a day at 10 s, the nine",
+        "Full windows: a day at 10 s",
         &[
+            "case",
             "series",
             "values",
-            "samples each",
             "MiB empty",
             "MiB full",
             "peak MiB",
             "bytes a series",
-            "of it windows",
+            "sealed",
+            "open",
+            "statistics",
+            "detectors",
+            "name",
+            "rest",
             "lines/s while full",
             "CPU s / M lines",
             "of it shards",
-            "anomalies / M lines",
+            "at 100,000 lines/s",
             "intact",
         ],
     );
+    cases.into_iter().fold(true, |intact, case| {
+        let setup = if case == CASES[0] { WAITING } else { NINE };
+        run_case(options, case, setup, &table) && intact
+    })
+}
+
+/// The default detector, with senders that wait for it.
+const WAITING: Setup = Setup {
+    settings: "[analysis]\nwhen_behind = \"wait\"\n",
+    forward: NINE.forward,
+    is_judged: true,
+};
+
+#[expect(clippy::cast_precision_loss, reason = "millions of lines")]
+fn run_case(options: &Options, case: &str, setup: Setup, table: &Table) -> bool {
+    let recordings = Recordings::read();
+    let series = options.series;
+    let mut feed = Feed {
+        traffic: Senders::new(series, SENDERS.min(series), first_timestamp(), recordings.as_ref()),
+        sink: Sink::start(false),
+        expected: Fingerprint::default(),
+    };
+    let running = Program::Skyrelay.start(feed.sink.port, setup);
+    let (empty_mib, _) = running.memory_mib();
+
+    let samples = if options.quick {
+        QUICK_SAMPLES
+    } else {
+        DAY_SAMPLES + BLOCK_SAMPLES
+    };
+    let begun = Instant::now();
+    let mut told = begun;
+    let mut filled = 0;
+    while filled < samples {
+        let rounds = rounds(series, PART_LINES).min(samples - filled);
+        feed.send(&running, rounds);
+        filled += rounds;
+        if told.elapsed() >= WORD_EVERY || filled == samples {
+            told = Instant::now();
+            let seconds = begun.elapsed().as_secs_f64();
+            let per_s = (filled * series) as f64 / seconds;
+            let left = seconds / filled as f64 * (samples - filled) as f64;
+            eprintln!(
+                "{case}: {filled} of {samples} samples for each of {series} series, {:.2} M/s, {:.0} MiB, {:.0} min left",
+                per_s / 1e6,
+                running.memory_mib().0,
+                left / 60.0
+            );
+        }
+    }
+    running.wait_until_judged();
+    thread::sleep(REST);
+    let (full_mib, peak_mib) = running.memory_mib();
+    let memory = running.memory_of_series();
+
+    let (mut seconds, mut lines, mut used) = (0.0, 0, Used::default());
+    let mut left = rounds(series, options.lines).min(ROUNDS_MAX);
+    while left > 0 {
+        let rounds = rounds(series, PART_LINES).min(left);
+        left -= rounds;
+        let sent = feed.send(&running, rounds);
+        seconds += sent.seconds;
+        lines += sent.lines;
+        used.cpu_s += sent.used.cpu_s;
+        used.shards_s += sent.used.shards_s;
+    }
+    let steady = feed.send_steadily(&running, if options.quick { 1 } else { 6 });
+    let metrics = running.metrics();
+    let intact = feed.sink.fingerprint() == feed.expected
+        && metrics.sum("skyrelay_lines_not_analysed_total") == 0
+        && steady.keeps_up;
+
+    let bytes = (full_mib - empty_mib) * 1024.0 * 1024.0 / series as f64;
+    let per_million = 1e6 / lines as f64;
+    let figure = |bytes: f64| format!("{bytes:.0}");
     table.row(&[
+        case.to_owned(),
         series.to_string(),
         if recordings.is_some() { "recorded" } else { "made up" }.to_owned(),
-        samples.to_string(),
-        format!("{empty_mib:.0}"),
-        format!("{full_mib:.0}"),
-        format!("{peak_mib:.0}"),
-        format!("{:.0}", (full_mib - empty_mib) * 1024.0 * 1024.0 / series as f64),
-        format!("{window_bytes:.0}"),
-        format!("{:.2} M", lines_per_s / 1e6),
-        format!("{:.3}", (used.cpu_s - used_before.cpu_s) * per_million),
-        format!("{:.3}", (used.shards_s - used_before.shards_s) * per_million),
-        format!("{:.0}", opened("skyrelay_anomalies_opened_total") as f64 * per_million),
+        figure(empty_mib),
+        figure(full_mib),
+        figure(peak_mib),
+        figure(bytes),
+        figure(memory.sealed),
+        figure(memory.open),
+        figure(memory.statistics),
+        figure(memory.detectors),
+        figure(memory.name),
+        figure(bytes - memory.total),
+        format!("{:.2} M", lines as f64 / seconds / 1e6),
+        format!("{:.3}", used.cpu_s * per_million),
+        format!("{:.3}", used.shards_s * per_million),
+        format!(
+            "{}, {:.0} % of a CPU",
+            if steady.keeps_up { "kept up" } else { "FELL BEHIND" },
+            steady.share * 100.0
+        ),
         if intact { "yes" } else { "NO" }.to_owned(),
     ]);
     intact
+}
+
+/// Rounds that make about so many lines.
+fn rounds(series: usize, lines: usize) -> usize {
+    (lines / series).max(1)
+}
+
+/// What is sent, and where it must arrive.
+struct Feed {
+    traffic: Senders,
+    sink: Sink,
+    expected: Fingerprint,
+}
+
+/// What it took to send and judge some lines.
+struct Sent {
+    lines: u64,
+    seconds: f64,
+    used: Used,
+}
+
+/// How it went at a steady pace.
+struct Steady {
+    keeps_up: bool,
+    /// Of one processor.
+    share: f64,
+}
+
+impl Feed {
+    /// Sends the next rounds as fast as they are taken, and waits until they have arrived and are judged.
+    fn send(&mut self, running: &Running, rounds: usize) -> Sent {
+        let load = self.traffic.build(rounds);
+        self.expected.add(load.fingerprint);
+        let before = running.used();
+        let begun = load.send(running.port);
+        self.sink.wait_for_bytes(self.expected.bytes, PATIENCE);
+        running.wait_until_judged();
+        let seconds = begun.elapsed().as_secs_f64();
+        Sent {
+            lines: load.lines(),
+            seconds,
+            used: running.used().since(before),
+        }
+    }
+
+    /// Sends so many parts at the pace that must be kept. Each must be judged soon after its last line was sent.
+    #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
+    fn send_steadily(&mut self, running: &Running, parts: usize) -> Steady {
+        const SOON: f64 = 1.0;
+        let (mut keeps_up, mut cpu_s, mut seconds) = (true, 0.0, 0.0);
+        for _ in 0..parts {
+            let load = self
+                .traffic
+                .build(rounds(self.traffic.series(), PART_LINES).min(STEADY_ROUNDS_MAX));
+            self.expected.add(load.fingerprint);
+            let before = running.used();
+            let begun = Instant::now();
+            load.send_steadily(running.port, STEADY_LINES_PER_S);
+            self.sink.wait_for_bytes(self.expected.bytes, PATIENCE);
+            running.wait_until_judged();
+            let took = begun.elapsed().as_secs_f64();
+            let meant = load.lines() as f64 / STEADY_LINES_PER_S as f64;
+            keeps_up &= took < meant + SOON;
+            cpu_s += running.used().since(before).cpu_s;
+            seconds += took;
+        }
+        Steady {
+            keeps_up,
+            share: cpu_s / seconds,
+        }
+    }
 }

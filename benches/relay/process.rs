@@ -64,6 +64,20 @@ pub(crate) struct Used {
     pub(crate) shards_s: f64,
 }
 
+/// Where the memory of a series goes (bytes).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Memory {
+    pub(crate) total: f64,
+    /// Compressed samples.
+    pub(crate) sealed: f64,
+    /// Samples in the clear, and the window itself.
+    pub(crate) open: f64,
+    pub(crate) statistics: f64,
+    pub(crate) detectors: f64,
+    /// Its name, and its place in the table.
+    pub(crate) name: f64,
+}
+
 /// `/metrics` of skyrelay, read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics(String);
@@ -233,19 +247,30 @@ impl Running {
         Metrics(text.unwrap_or_default())
     }
 
-    /// What skyrelay says its windows take (bytes a series, over some of them).
+    /// What skyrelay says its series take: the mean over some of them.
     #[expect(clippy::cast_precision_loss, reason = "a few kilobytes each")]
-    pub(crate) fn window_bytes(&self) -> f64 {
+    pub(crate) fn memory_of_series(&self) -> Memory {
         let text = self
             .http_port
             .and_then(|port| http_get(port, "/api/v1/series?match=**&limit=1000"));
         let text = text.unwrap_or_default();
-        let bytes: Vec<u64> = text
-            .split("\"memory_bytes\":")
-            .skip(1)
-            .filter_map(|rest| rest.split([',', '}']).next()?.parse().ok())
-            .collect();
-        bytes.iter().sum::<u64>() as f64 / bytes.len().max(1) as f64
+        let mean = |part: &str| {
+            let key = format!("\"{part}\":");
+            let bytes = |memory: &str| -> Option<u64> {
+                let (_, rest) = memory.split_once(&key)?;
+                rest.split([',', '}']).next()?.parse().ok()
+            };
+            let bytes: Vec<u64> = text.split("\"memory\":{").skip(1).filter_map(bytes).collect();
+            bytes.iter().sum::<u64>() as f64 / bytes.len().max(1) as f64
+        };
+        Memory {
+            total: mean("total"),
+            sealed: mean("sealed"),
+            open: mean("open"),
+            statistics: mean("statistics"),
+            detectors: mean("detectors"),
+            name: mean("name"),
+        }
     }
 
     /// Waits until everything that skyrelay has received is judged, or counted as not judged.
@@ -274,6 +299,16 @@ impl Running {
         };
         let dropped = |line: &str| line.split_whitespace().last()?.parse::<u64>().ok();
         table.lines().filter(of_port).filter_map(dropped).sum()
+    }
+}
+
+impl Used {
+    /// What was used after that.
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            cpu_s: self.cpu_s - before.cpu_s,
+            shards_s: self.shards_s - before.shards_s,
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     detect::Standing,
     glob::Glob,
     line::Timestamp,
-    shard::{SeriesReport, SeriesState},
+    shard::{Memory, SeriesReport, SeriesState},
     window::Point,
 };
 
@@ -120,8 +120,32 @@ struct SeriesAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     last: Option<(Timestamp, f64)>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    memory_bytes: Option<usize>,
+    memory: Option<MemoryAnswer>,
     detectors: Vec<DetectorAnswer>,
+}
+
+/// Where the memory of a series goes (bytes).
+#[derive(Serialize)]
+struct MemoryAnswer {
+    total: usize,
+    sealed: usize,
+    open: usize,
+    statistics: usize,
+    detectors: usize,
+    name: usize,
+}
+
+impl From<Memory> for MemoryAnswer {
+    fn from(memory: Memory) -> Self {
+        Self {
+            total: memory.bytes(),
+            sealed: memory.window.sealed_bytes,
+            open: memory.window.open_bytes,
+            statistics: memory.window.statistics_bytes,
+            detectors: memory.detectors_bytes,
+            name: memory.name_bytes,
+        }
+    }
 }
 
 /// What one detector makes of a series.
@@ -299,7 +323,7 @@ impl From<SeriesReport> for SeriesAnswer {
             received: report.received,
             samples: None,
             last: None,
-            memory_bytes: None,
+            memory: None,
             detectors: Vec::new(),
         };
         match report.state {
@@ -313,14 +337,14 @@ impl From<SeriesReport> for SeriesAnswer {
             }
             SeriesState::Watched {
                 samples,
-                memory_bytes,
+                memory,
                 last,
                 detectors,
             } => {
                 answer.detectors = detectors.into_iter().map(DetectorAnswer::from).collect();
                 answer.samples = Some(samples);
                 answer.last = last.map(|Point { timestamp, value }| (timestamp, value));
-                answer.memory_bytes = Some(memory_bytes);
+                answer.memory = Some(memory.into());
                 let first = answer.detectors.first();
                 answer.state = first.map_or("analysed", |detector| detector.state);
                 answer.reason = first.map_or_else(String::new, |detector| detector.reason.clone());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::{
     detect::{Observation, Standing, Verdict},
     line::Timestamp,
-    window::Point,
+    window::{self, Point},
 };
 
 /// A detector's verdict on a series, worth telling.
@@ -51,6 +51,29 @@ pub struct SeriesReport {
     pub state: SeriesState,
 }
 
+/// Where the memory of a series goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Of its window.
+    pub window: window::Memory,
+    /// What its detectors remember.
+    pub detectors_bytes: usize,
+    /// Its name, and its place in the table.
+    pub name_bytes: usize,
+}
+
+impl Memory {
+    /// All of it.
+    pub fn bytes(&self) -> usize {
+        let window::Memory {
+            sealed_bytes,
+            open_bytes,
+            statistics_bytes,
+        } = self.window;
+        sealed_bytes + open_bytes + statistics_bytes + self.detectors_bytes + self.name_bytes
+    }
+}
+
 /// Whether a series is judged, and why not.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SeriesState {
@@ -58,8 +81,8 @@ pub enum SeriesState {
     Watched {
         /// Samples in its window.
         samples: usize,
-        /// Memory of its window (bytes).
-        memory_bytes: usize,
+        /// Where its memory goes.
+        memory: Memory,
         /// Its newest sample.
         last: Option<Point>,
         /// Each detector's name, whether it judges, and whether its anomaly is open.

@@ -87,6 +87,12 @@ impl Watched {
         }
     }
 
+    /// Memory of the detectors' views (bytes).
+    pub(super) fn judges_bytes(&self) -> usize {
+        let judge = |judge: &Judge| size_of::<Judge>() + judge.state.heap_bytes();
+        self.judges.iter().map(judge).sum()
+    }
+
     /// Takes in a sample and has it judged; `each` is called with every detector's observation.
     pub(super) fn push(
         &mut self,

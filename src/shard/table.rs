@@ -7,6 +7,13 @@ use hashbrown::HashTable;
 
 use super::series::Series;
 
+/// What a series takes here, and its name (bytes).
+pub(super) fn series_bytes(name: &str) -> usize {
+    // Seven of eight buckets may be in use, with a byte each; a name has two counts of references.
+    let bucket = (size_of::<(u64, u32)>() + 1) * 8 / 7;
+    size_of::<Option<Series>>() + bucket + name.len() + 2 * size_of::<usize>()
+}
+
 /// Series by name, and by slot.
 #[derive(Debug, Default)]
 pub(super) struct Table {

@@ -161,11 +161,6 @@ impl Block {
         Layout::read(&self.bytes).last_timestamp(&self.bytes)
     }
 
-    /// Bytes that the block takes, its handle included.
-    pub(crate) fn size_bytes(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
-    }
-
     /// A place before the first sample.
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor::pack(&Layout::read(&self.bytes).start())

@@ -17,13 +17,13 @@ use super::{
 };
 
 /// Samples that wait uncompressed.
-const OPEN_LEN_MAX: usize = 64;
+const OPEN_LEN_MAX: u32 = 64;
 /// Bytes that are enough for one block: a longer one would hold on to too many samples when its first are too old.
 const YOUNG_BYTES_MAX: usize = 960;
 /// Samples that are enough for one block: there is room for two more open ones.
-const YOUNG_LEN_MAX: usize = BLOCK_LEN - 2 * OPEN_LEN_MAX;
+const YOUNG_LEN_MAX: usize = BLOCK_LEN - 2 * OPEN_LEN_MAX as usize;
 const _: () = assert!(
-    BLOCK_LEN / 4 + OPEN_LEN_MAX < YOUNG_LEN_MAX,
+    BLOCK_LEN / 4 + (OPEN_LEN_MAX as usize) < YOUNG_LEN_MAX,
     "what is cut off is not enough"
 );
 
@@ -34,6 +34,8 @@ pub(super) struct Samples {
     /// Timestamp of the last sample of the first sealed block; the end of time while there is none.
     first_block_ends: i64,
     pub(super) sealed: VecDeque<Block>,
+    /// Samples at which the open block is full; 0 before the first.
+    open_len_max: u32,
     /// How many of the last blocks are young.
     young: u32,
     /// How often young blocks have been sealed anew.
@@ -52,6 +54,7 @@ impl Default for Samples {
             open: Open::default(),
             first_block_ends: i64::MAX,
             sealed: VecDeque::new(),
+            open_len_max: 0,
             young: 0,
             renewals: 0,
             open_begins: 0,
@@ -78,8 +81,14 @@ impl Samples {
 
     /// Adds a sample that is newer than all others. Those at or before `horizon` are too old to be sealed.
     pub(super) fn push(&mut self, point: Point, horizon: i64, scratch: &mut Scratch) {
-        if self.open.len() >= OPEN_LEN_MAX || !self.open.takes(point.timestamp) {
+        if self.open_len_max == 0 {
+            // Series often begin together, and are not to be sealed together.
+            scratch.begun = scratch.begun.wrapping_add(1);
+            self.open_len_max = 1 + scratch.begun * 37 % OPEN_LEN_MAX;
+        }
+        if self.open.len() >= self.open_len_max as usize || !self.open.takes(point.timestamp) {
             self.seal(horizon, scratch);
+            self.open_len_max = OPEN_LEN_MAX;
         }
         self.open.push(point);
     }
@@ -130,11 +139,10 @@ impl Samples {
         count
     }
 
-    /// Heap memory in use (bytes).
-    pub(super) fn heap_bytes(&self) -> usize {
-        self.open.heap_bytes()
-            + self.sealed.capacity() * size_of::<Block>()
-            + self.sealed.iter().map(Block::size_bytes).sum::<usize>()
+    /// Memory of the sealed blocks and their list (bytes).
+    pub(super) fn sealed_bytes(&self) -> usize {
+        let blocks = self.sealed.iter().map(|block| block.as_bytes().len());
+        self.sealed.capacity() * size_of::<Block>() + blocks.sum::<usize>()
     }
 
     /// Reads a little of each cache line that adding a sample reads.
@@ -184,6 +192,7 @@ impl Samples {
             timestamps,
             values,
             block: buffers,
+            ..
         } = scratch;
         let mut sealed = 0;
         if renewed > 0 {

@@ -160,7 +160,7 @@ fn looking_up_goes_by_the_whole_name() {
     assert_eq!(points.iter().map(|point| point.value).collect::<Vec<_>>(), [1.0, 3.0]);
     let SeriesState::Watched {
         samples,
-        memory_bytes,
+        memory,
         last,
         detectors,
     } = report.state
@@ -168,7 +168,8 @@ fn looking_up_goes_by_the_whole_name() {
         panic!("it is watched: {report:?}");
     };
     assert_eq!((samples, last), (2, points.last().copied()));
-    assert!(memory_bytes > 0);
+    assert!(memory.window.open_bytes > 2 * 8);
+    assert!(memory.name_bytes > "ab".len() && memory.bytes() > memory.window.open_bytes + memory.name_bytes);
     assert_eq!(detectors, [("bound".into(), crate::detect::Standing::Analysed, false)]);
     assert_eq!(bench.look_up("ba").unwrap().1[0].value.to_bits(), 2f64.to_bits());
     for other in ["a", "abc", "", "bb", "a b"] {
