@@ -21,17 +21,19 @@ pub(super) const SHORT_RESIDUALS: u32 = 3;
 pub(super) const LONG_RESIDUALS: u32 = 24;
 
 /// Part of all distances that lies in the tail.
-pub(super) const TAIL_SHARE: f64 = 0.02;
+pub(super) const TAIL_SHARE: f64 = 0.1;
 /// -log10 of it: the rarity of a distance at the edge of the tail.
-pub(super) const TAIL_RARITY: f64 = 1.698_970_004_336_019;
+pub(super) const TAIL_RARITY: f64 = 1.0;
+/// The edge is never nearer than this (deviations), so that a quantity that rests mostly keeps some sense of far.
+pub(super) const TAIL_EDGE_LEAST: f32 = 1.0;
 /// Samples that a tail looks back on.
 pub(super) const TAIL_MEMORY_SAMPLES: f64 = 5_000.0;
 /// Fewest samples that the step of the tail's edge is worked out from, so that it does not leap at first.
-pub(super) const TAIL_STEADY_SAMPLES: f64 = 200.0;
-/// Shapes that a tail may have: from one that ends soon to one so heavy that its variance barely exists.
-pub(super) const TAIL_SHAPE_LEAST: f64 = -0.3;
-/// See [`TAIL_SHAPE_LEAST`].
-pub(super) const TAIL_SHAPE_MOST: f64 = 0.45;
+pub(super) const TAIL_STEADY_SAMPLES: f64 = 100.0;
+/// Least weight of a tail, about that of a normal distribution: what has ended so far need not end.
+pub(super) const TAIL_WEIGHT_LEAST: f32 = 0.2;
+/// One distance weighs at most as if it were this many times beyond the edge, as a natural logarithm.
+pub(super) const TAIL_EXCESS_MAX: f32 = 3.0;
 /// Rarities beyond this are equal.
 pub(super) const RARITY_MAX: f64 = 50.0;
 
@@ -71,18 +73,36 @@ pub(super) const PROOF_SAMPLES: u16 = 100;
 /// One error counts at most this many times the mean error so far.
 pub(super) const PROOF_ERROR_MAX: f32 = 8.0;
 
-/// Share of the distances in the level.
-pub(super) const LEVEL_SHARE: f64 = 0.7;
-/// Share of the gap in the level.
-pub(super) const GAP_SHARE: f64 = 0.3;
-/// Distances and rarities that make a level of 1 at sensitivity 1.
-pub(super) const LEVEL_UNIT: f64 = 5.0;
-/// Gap that makes its part of a level of 1 at sensitivity 1 (long-run deviations).
-pub(super) const GAP_UNIT: f64 = 0.24;
-/// Distance and rarity that make a spike of 1 at sensitivity 1.
-pub(super) const SPIKE_UNIT: f64 = 10.0;
+/// Distances and rarities that make a level of 1 at sensitivity 1, without a gap.
+pub(super) const LEVEL_UNIT: f64 = 7.1;
+/// Share of the short mean in it; the rest is the long mean's. Single samples are the other channel's.
+pub(super) const SHORT_SHARE: f64 = 0.25;
+/// Gap that makes a unit at sensitivity 1 (long-run deviations).
+pub(super) const GAP_UNIT: f64 = 0.28;
+/// Level for each unit of gap.
+pub(super) const LEVEL_OF_GAP: f64 = 0.4;
+/// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap.
+pub(super) const SPIKE_UNIT: f64 = 16.0;
+/// Deviations that a decade of rarity counts as much as, in a spike.
+pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
+/// Spike for each unit of gap: a leap to where the series has been before is less of a surprise.
+pub(super) const SPIKE_OF_GAP: f64 = 0.18;
+/// Samples that the mean is of from which a step leads away: more steady than one sample, and young enough to follow.
+pub(super) const STEP_SAMPLES: usize = 3;
+/// What a spike takes more for ten times as many samples a day. People can bear so many alarms a day, not a sample.
+pub(super) const PACE_SHARE: f64 = 0.15;
+/// Interval at which a spike takes its unit (seconds).
+pub(super) const PACE_INTERVAL_S: f64 = 300.0;
+/// Days of which the noise of a time of the day weighs as much as the noise at all times.
+pub(super) const NOISE_TRUST_DAYS: f64 = 4.0;
+/// Days beyond which it gains no more weight.
+pub(super) const NOISE_DAYS_MAX: f64 = 8.0;
+/// Least weight of a new day in the noise of a time of the day.
+pub(super) const NOISE_GAIN_LEAST: f64 = 0.1;
+/// One step counts as noise at most this many times what is usual at the time.
+pub(super) const NOISE_STEP_MAX: f64 = 8.0;
 /// Steps are taken for no further than this many deviations from their mean when the mean and deviation are learnt.
-pub(super) const STEP_DEVIATIONS_MAX: f64 = 6.0;
+pub(super) const STEP_DEVIATIONS_MAX: f64 = 12.0;
 
 /// Intervals that differ by less than this factor are of one rhythm.
 pub(super) const RHYTHM_TOLERANCE: f32 = 1.5;
@@ -93,8 +113,18 @@ pub(super) const GAP_INTERVALS: f32 = 10.0;
 
 /// Samples of silence of the level channel after an alert.
 pub(super) const LEVEL_QUIET_SAMPLES: u8 = 120;
-/// Longest silence of the level channel after an alert (seconds).
-pub(super) const LEVEL_QUIET_S: i64 = 6 * 3600;
+/// Least samples of silence of the level channel, however far they are apart.
+pub(super) const LEVEL_QUIET_LEAST: u8 = 12;
+/// Longest silence of the level channel after an alert, and of one channel after an alert of the other (seconds).
+pub(super) const QUIET_S: i64 = 6 * 3600;
+/// What the level has to reach more for each time that it was told of lately.
+pub(super) const LEVEL_REPEAT: f64 = 0.1;
+/// What lately means: a telling counts 1/e after this (seconds).
+pub(super) const LEVEL_REPEAT_S: f64 = 7.0 * 86_400.0;
+/// Samples after an alert of one channel in which the other has to say more: it is the same trouble.
+pub(super) const OTHER_QUIET_SAMPLES: u8 = 60;
+/// What it has to reach then.
+pub(super) const OTHER_BAR: f64 = 2.0;
 /// Samples of silence of the spike channel after an alert.
 pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
 /// The part of a spike that later ones have to reach to be told.

@@ -5,7 +5,8 @@
 //! 1. predicted, by the time of the week, the time of the day or the long-run mean, whichever has proved itself;
 //! 2. measured on the *level* channel: the means of the last 3 and of the last 24 residuals, each against what it usually is,
 //!    and the gap between the value and all that were seen;
-//! 3. measured on the *spike* channel: the step from the sample before, against usual steps;
+//! 3. measured on the *spike* channel: the step from the mean of the last 3 samples, less the step that the season takes,
+//!    against steps that are usual at this time of the day, and the same gap;
 //! 4. told or not, by the [policy](super::policy);
 //! 5. and only then learnt.
 //!
@@ -20,18 +21,23 @@
 
 use super::{
     constants::{
-        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_SHARE, GAP_UNIT, GAP_UNITS_MAX, LEVEL_SHARE,
-        LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, SHORT_RESIDUALS, SPIKE_UNIT, VALUE_MAX, WEEK_BEGINS_S,
-        WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, LEVEL_OF_GAP,
+        LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, PACE_INTERVAL_S, PACE_SHARE, SHORT_RESIDUALS, SHORT_SHARE,
+        SPIKE_OF_GAP, SPIKE_OF_RARITY, SPIKE_UNIT, STEP_SAMPLES, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF,
+        WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, YOUNG_SAMPLES,
     },
     gap::Seen,
     moments::Moments,
+    noise::Noise,
     policy::{Alerts, Policy, Scored, Silence},
     rhythm::{Beat, Rhythm},
     season::{Profile, Proof, Visit},
     single::single,
     yardstick::{Surprise, Yardstick},
 };
+
+/// Samples after which the pace is worked out anew.
+const PACE_SAMPLES: u32 = 64;
 
 /// Residuals that are kept.
 const RESIDUALS: usize = LONG_RESIDUALS as usize;
@@ -99,14 +105,17 @@ pub(super) enum Season {
 pub(super) struct Model {
     /// Time of the last sample.
     last: i64,
-    /// Value of the last sample.
-    previous: f64,
+    /// Values of the last samples, the newest first, and the times between them (seconds).
+    recent: [f64; STEP_SAMPLES],
+    gaps_s: [u32; STEP_SAMPLES - 1],
+    /// What a spike counts, at the pace of the series: less where there are more samples a day.
+    pace: f32,
     /// Of all values.
     overall: Moments,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
-    /// Of the steps from one sample to the next.
+    /// Of the steps from the mean of the last samples, in terms of the noise at their time.
     step: Yardstick,
     /// Sum of the last residuals.
     residual_sum: f64,
@@ -129,6 +138,7 @@ pub(super) struct Model {
     residuals: [f32; RESIDUALS],
     seen: Seen,
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
+    noise: Noise,
 }
 
 /// All that one sample is measured against.
@@ -144,7 +154,12 @@ pub(super) struct Basis {
     in_rhythm: u32,
     /// Is the sample before so long ago that there is no step?
     after_gap: bool,
-    previous: f64,
+    /// What a step leads away from: the mean of the last samples, and what the season has added since.
+    before: f64,
+    /// How many times as noisy as usual it is at this time of the day.
+    noise: f64,
+    /// What a spike counts, at the pace of the series.
+    pace: f64,
     origin: f64,
     /// Of all values, long-run.
     pub(super) deviation: f64,
@@ -171,7 +186,7 @@ pub(super) struct Scores {
     pub(super) long: Surprise,
     /// Distance from all values seen (deviations).
     pub(super) gap: f64,
-    /// Of the step from the sample before.
+    /// Of the step from the samples before.
     pub(super) step: Surprise,
     /// Is the level above (1) or below (-1) what was expected, and the step up or down?
     pub(super) level_sign: f64,
@@ -219,7 +234,9 @@ impl Model {
     pub(super) fn new() -> Self {
         Self {
             last: i64::MIN,
-            previous: 0.0,
+            recent: [0.0; STEP_SAMPLES],
+            gaps_s: [0; STEP_SAMPLES - 1],
+            pace: 1.0,
             overall: Moments::default(),
             short: Yardstick::default(),
             long: Yardstick::default(),
@@ -240,6 +257,7 @@ impl Model {
             residuals: [0.0; RESIDUALS],
             seen: Seen::default(),
             day: Profile::default(),
+            noise: Noise::default(),
         }
     }
 
@@ -258,14 +276,14 @@ impl Model {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.count == 0 {
             self.origin = value;
-            self.previous = value;
+            self.recent = [value; STEP_SAMPLES];
             self.policy = Policy::new(time.timestamp);
         }
         self.count = self.count.saturating_add(1);
         self.in_rhythm = self.in_rhythm.saturating_add(1);
         let gap = self.count > 1 && self.follow_rhythm(time.timestamp - self.last);
         let forecast = self.forecast(time.local, value);
-        *basis = self.basis(&forecast, gap);
+        *basis = self.basis(time, &forecast, gap);
         let scores = basis.measure(tuning, &self.seen, value);
         let sample = Scored {
             timestamp: time.timestamp,
@@ -329,7 +347,12 @@ impl Model {
     /// Reads a little of what judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
         let week = self.week.as_deref().map_or(0, Profile::touch);
-        self.last.unsigned_abs() ^ self.origin.to_bits() ^ u64::from(self.count) ^ self.seen.touch() ^ week
+        self.last.unsigned_abs()
+            ^ self.origin.to_bits()
+            ^ u64::from(self.count)
+            ^ self.seen.touch()
+            ^ self.noise.touch()
+            ^ week
     }
 
     fn forecast(&self, local: i64, value: f64) -> Forecast {
@@ -353,7 +376,7 @@ impl Model {
         }
     }
 
-    fn basis(&self, forecast: &Forecast, after_gap: bool) -> Basis {
+    fn basis(&self, time: Time, forecast: &Forecast, after_gap: bool) -> Basis {
         let place = usize::from(self.residual_place);
         let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS]);
         Basis {
@@ -362,7 +385,9 @@ impl Model {
             count: self.count,
             in_rhythm: self.in_rhythm,
             after_gap,
-            previous: self.previous,
+            before: self.before(time, forecast),
+            noise: self.noise.at(time.local, days(time.timestamp - self.policy.first())),
+            pace: f64::from(self.pace),
             origin: self.origin,
             deviation: self.overall.deviation(),
             short_sum: back(1) + back(2),
@@ -374,12 +399,27 @@ impl Model {
         }
     }
 
+    /// What a step at `time` leads away from.
+    fn before(&self, time: Time, forecast: &Forecast) -> f64 {
+        let [newest, middle, oldest] = self.recent;
+        let mean = newest / 3.0 + middle / 3.0 + oldest / 3.0;
+        let [newer_s, older_s] = self.gaps_s.map(i64::from);
+        // When they were, on average: only a series that has been seen for a while has a season.
+        let local = || time.local - (time.timestamp - self.last) - (2 * newer_s + older_s) / 3;
+        let season = match forecast.season {
+            Season::None => None,
+            Season::Day => self.day.read(local(), DAY_VISITS),
+            Season::Week => self.week.as_ref().and_then(|week| week.read(local(), WEEK_VISITS)),
+        };
+        season.map_or(mean, |apart| mean + forecast.expected - (self.origin + apart))
+    }
+
     fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, basis: &mut Basis) {
         let gain = 1.0 / f64::from(self.count).min(MEMORY_SAMPLES);
         let in_rhythm = f64::from(self.in_rhythm);
         let rhythm_gain = 1.0 / in_rhythm.min(MEMORY_SAMPLES);
         let (short, long) = basis.means(value);
-        let step = value - self.previous;
+        let step = basis.step_to(value);
         let known = self.in_rhythm > YOUNG_SAMPLES;
         let distance = |surprise: Surprise| known.then_some(surprise.distance);
         self.short.learn(short, distance(scores.short), rhythm_gain);
@@ -387,7 +427,9 @@ impl Model {
         if self.count > 1 {
             if !basis.after_gap {
                 let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
-                self.step.learn_held(step, distance(scores.step), step_gain);
+                self.step
+                    .learn_held(step / basis.noise, distance(scores.step), step_gain);
+                self.noise.learn(time.local, step.abs(), basis.noise);
             }
             self.mean_proof.learn(value - forecast.mean);
         }
@@ -411,11 +453,26 @@ impl Model {
             week.learn(&mut self.week_visit, time.local, value, self.origin, WEEK_GAIN_LEAST);
         }
         self.keep_residual(value - forecast.expected);
-        self.previous = value;
-        self.last = time.timestamp;
+        self.keep_value(time.timestamp, value, basis.after_gap);
         if self.count.is_power_of_two() {
             self.move_origin();
         }
+        if self.count.is_power_of_two() || self.count.is_multiple_of(PACE_SAMPLES) {
+            self.pace = single(pace(self.rhythm.usual_s()));
+        }
+    }
+
+    fn keep_value(&mut self, timestamp: i64, value: f64, after_gap: bool) {
+        if after_gap || self.count == 1 {
+            self.recent = [value; STEP_SAMPLES];
+            self.gaps_s = [0; STEP_SAMPLES - 1];
+        } else {
+            let [newest, middle, _] = self.recent;
+            let gap_s = u32::try_from(timestamp - self.last).unwrap_or(u32::MAX);
+            self.recent = [value, newest, middle];
+            self.gaps_s = [gap_s, self.gaps_s[0]];
+        }
+        self.last = timestamp;
     }
 
     /// Takes in the time since the last sample: is it a gap? What is of no use any more is forgotten.
@@ -428,7 +485,7 @@ impl Model {
                 true
             }
             Beat::Changed => {
-                (self.short, self.long, self.step) = Default::default();
+                (self.short, self.long, self.step, self.noise) = Default::default();
                 self.fill_residuals(0.0);
                 self.in_rhythm = 1;
                 false
@@ -473,10 +530,23 @@ impl Scores {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "ages are exact in seconds")]
+fn days(age_s: i64) -> f64 {
+    age_s as f64 / 86_400.0
+}
+
+/// What a spike counts for a series with a sample in `interval_s`.
+fn pace(interval_s: f64) -> f64 {
+    let tenfolds = (PACE_INTERVAL_S / interval_s.clamp(1.0, 86_400.0)).log10();
+    1.0 / (1.0 + PACE_SHARE * tenfolds)
+}
+
 impl Basis {
     /// One for an engine that has seen nothing yet.
     pub(super) fn new() -> Self {
+        let time = Time { timestamp: 0, local: 0 };
         Model::new().basis(
+            time,
             &Forecast {
                 mean: 0.0,
                 day: None,
@@ -495,7 +565,7 @@ impl Basis {
         Self {
             short_sum: before(&self.short, SHORT_RESIDUALS),
             long_sum: before(&self.long, LONG_RESIDUALS),
-            previous: self.expected,
+            before: self.expected,
             ..*self
         }
     }
@@ -510,7 +580,7 @@ impl Basis {
             };
         }
         let (short_mean, long_mean) = self.means(value);
-        let step = value - self.previous;
+        let step = self.step_to(value) / self.noise;
         let short = self.short.measure(short_mean);
         let long = self.long.measure(long_mean);
         let surprise = if self.after_gap {
@@ -518,13 +588,19 @@ impl Basis {
         } else {
             self.step.measure(step)
         };
-        let apart = short.distance + short.rarity + long.distance + long.rarity;
-        let level =
-            LEVEL_SHARE * 0.5 * apart * tuning.level_scale + GAP_SHARE * (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
-        let spike = (surprise.distance + surprise.rarity) * tuning.spike_scale;
-        let signed = |surprise: Surprise, apart: f64| (surprise.distance + surprise.rarity) * apart.signum();
-        let level_sign = (signed(short, short_mean - self.short.moments.mean)
-            + signed(long, long_mean - self.long.moments.mean))
+        let apart = |surprise: Surprise| surprise.distance + surprise.rarity;
+        let level = (SHORT_SHARE * apart(short) + (1.0 - SHORT_SHARE) * apart(long)) * tuning.level_scale;
+        let gaps = (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
+        let spike = (surprise.distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
+        let level = level + LEVEL_OF_GAP * gaps;
+        let spike = if self.after_gap || step == 0.0 {
+            0.0
+        } else {
+            (spike + SPIKE_OF_GAP * gaps) * self.pace
+        };
+        let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
+        let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)
+            + (1.0 - SHORT_SHARE) * signed(long, long_mean - self.long.moments.mean))
         .signum();
         let step_sign = (step - self.step.moments.mean).signum();
         let distance = (value - self.expected).abs();
@@ -547,9 +623,9 @@ impl Basis {
         }
     }
 
-    /// The step to `value` from the sample before.
+    /// The step to `value` from the samples before, less what the season takes.
     pub(super) fn step_to(&self, value: f64) -> f64 {
-        value - self.previous
+        value - self.before
     }
 
     /// The means of the last 3 and 24 residuals, were `value` the sample's.

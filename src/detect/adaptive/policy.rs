@@ -1,13 +1,18 @@
 //! Which scores people are told of.
 //!
 //! * Nobody is told anything in the first 150 samples and on the first day of a series.
-//! * The level channel tells at 1 or more, and is quiet then for 120 samples or six hours, whichever ends first.
+//! * The level channel tells at 1 or more, and at a tenth more for each time that it has told in about a week. It is quiet
+//!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
 //! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples. Every
 //!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least; it halves in 10,000 samples. So a metric
 //!   that comes in bursts is told of once, and again when a burst outdoes the others.
+//! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
-    constants::{BAR_KEPT, BAR_SHARE, LEVEL_QUIET_S, LEVEL_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES},
+    constants::{
+        BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_QUIET_SAMPLES, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
+        OTHER_QUIET_SAMPLES, QUIET_S, SPIKE_QUIET_SAMPLES,
+    },
     single::single,
 };
 
@@ -25,14 +30,20 @@ pub(super) struct Silence {
 pub(super) struct Policy {
     /// Time of the first sample.
     first: i64,
-    /// Time at which the level channel may speak again.
-    level_quiet_until: i64,
-    /// Samples for which the level channel is quiet yet.
-    level_quiet: u8,
-    /// Samples for which the spike channel is quiet yet.
-    spike_quiet: u8,
+    level: Told,
+    spike: Told,
+    /// How often the level channel has told lately, as of its last time.
+    repeats: f32,
     /// What a spike has to reach.
     bar: f32,
+}
+
+/// When a channel has told last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Told {
+    at: i64,
+    /// Samples since.
+    samples: u8,
 }
 
 /// A sample as the policy sees it.
@@ -57,9 +68,9 @@ impl Policy {
     pub(super) fn new(first: i64) -> Self {
         Self {
             first,
-            level_quiet_until: i64::MIN,
-            level_quiet: 0,
-            spike_quiet: 0,
+            level: Told::NEVER,
+            spike: Told::NEVER,
+            repeats: 0.0,
             bar: 0.0,
         }
     }
@@ -82,36 +93,72 @@ impl Policy {
     /// Whom a sample is told by. Once for each sample, in their order.
     pub(super) fn decide(&mut self, silence: Silence, sample: Scored) -> Alerts {
         let silent = self.is_silent(silence, sample.timestamp, sample.count);
-        Alerts {
-            level: self.decide_level(silent, sample),
-            spike: self.decide_spike(silent, sample.spike),
+        self.level.samples = self.level.samples.saturating_add(1);
+        self.spike.samples = self.spike.samples.saturating_add(1);
+        let (level, spike) = (self.decide_level(silent, sample), self.decide_spike(silent, sample));
+        let now = Told {
+            at: sample.timestamp,
+            samples: 0,
+        };
+        if level {
+            self.level = now;
         }
+        if spike {
+            self.spike = now;
+        }
+        Alerts { level, spike }
     }
 
     fn decide_level(&mut self, silent: bool, sample: Scored) -> bool {
-        let quiet = self.level_quiet > 0 && sample.timestamp < self.level_quiet_until;
-        self.level_quiet = self.level_quiet.saturating_sub(1);
-        let alert = !silent && !quiet && sample.level >= 1.0;
+        let time = sample.timestamp;
+        let quiet = self.level.samples <= LEVEL_QUIET_LEAST || self.level.is_within(LEVEL_QUIET_SAMPLES, time);
+        if silent || quiet || sample.level < 1.0 {
+            return false;
+        }
+        let repeats = f64::from(self.repeats) * (-self.level.age_s(time) / LEVEL_REPEAT_S).exp();
+        let alert = sample.level >= (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(time);
         if alert {
-            self.level_quiet = LEVEL_QUIET_SAMPLES;
-            self.level_quiet_until = sample.timestamp + LEVEL_QUIET_S;
+            self.repeats = single(repeats + 1.0);
         }
         alert
     }
 
-    fn decide_spike(&mut self, silent: bool, spike: f64) -> bool {
-        let quiet = self.spike_quiet > 0;
-        self.spike_quiet = self.spike_quiet.saturating_sub(1);
+    fn decide_spike(&mut self, silent: bool, sample: Scored) -> bool {
+        let Scored { timestamp, spike, .. } = sample;
         self.bar *= single(BAR_KEPT);
-        let mut alert = false;
-        if spike >= 1.0 {
-            alert = !silent && !quiet && spike >= f64::from(self.bar);
-            self.bar = self.bar.max(single(BAR_SHARE * spike));
+        if spike < 1.0 {
+            return false;
         }
-        if alert {
-            self.spike_quiet = SPIKE_QUIET_SAMPLES;
-        }
+        let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES;
+        let alert = !silent && !quiet && spike >= self.bar().max(self.level.bar_of_other(timestamp));
+        self.bar = self.bar.max(single(BAR_SHARE * spike));
         alert
+    }
+}
+
+impl Told {
+    const NEVER: Self = Self {
+        at: i64::MIN,
+        samples: u8::MAX,
+    };
+
+    /// Was it at most so many samples ago, and less than the longest quiet?
+    fn is_within(self, samples: u8, time: i64) -> bool {
+        self.samples <= samples && time < self.at.saturating_add(QUIET_S)
+    }
+
+    /// What the other channel has to reach.
+    fn bar_of_other(self, time: i64) -> f64 {
+        if self.is_within(OTHER_QUIET_SAMPLES, time) {
+            OTHER_BAR
+        } else {
+            1.0
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "ages are exact in seconds")]
+    fn age_s(self, time: i64) -> f64 {
+        time.saturating_sub(self.at) as f64
     }
 }
 
@@ -154,9 +201,45 @@ mod tests {
 
     #[test]
     fn a_level_is_told_again_after_120_samples_or_six_hours() {
-        assert_eq!(told(NONE, 60, &[(1.0, 0.0); 300]).0, [0, 121, 242]);
-        assert_eq!(told(NONE, 3600, &[(1.0, 0.0); 20]).0, [0, 6, 12, 18]);
+        assert_eq!(told(NONE, 60, &[(2.0, 0.0); 300]).0, [0, 121, 242]);
+        assert_eq!(told(NONE, 1200, &[(2.0, 0.0); 40]).0, [0, 18, 36]);
+        assert_eq!(told(NONE, 3600, &[(2.0, 0.0); 30]).0, [0, 13, 26]);
         assert!(told(NONE, 60, &[(0.99, 0.0); 300]).0.is_empty());
+    }
+
+    #[test]
+    fn a_level_has_to_reach_more_the_more_it_was_told_of() {
+        // Twelve hours apart: after one telling 1.09 is needed, after two 1.18.
+        let after = |scores: &[f64]| {
+            let mut all = vec![(0.0, 0.0); 24 * 60 * scores.len()];
+            for (place, &level) in scores.iter().enumerate() {
+                all[720 * place].0 = level;
+            }
+            let places = told(NONE, 60, &all).0;
+            places.into_iter().map(|place| place / 720).collect::<Vec<_>>()
+        };
+        assert_eq!(after(&[1.0, 1.05, 1.1, 1.15, 1.2]), [0, 2, 4]);
+        let mut weeks = [0.0; 100];
+        (weeks[0], weeks[1], weeks[2], weeks[99]) = (1.0, 1.1, 1.2, 1.01);
+        assert_eq!(after(&weeks), [0, 1, 2, 99]);
+    }
+
+    #[test]
+    fn what_one_channel_has_told_the_other_tells_only_at_twice_as_much() {
+        let after = |level: f64, samples: usize, spike: f64| {
+            let mut scores = vec![(0.0, 0.0); samples + 1];
+            (scores[0].0, scores[samples].1) = (level, spike);
+            !told(NONE, 60, &scores).1.is_empty()
+        };
+        assert!(!after(1.0, 1, 1.9) && after(1.0, 1, 2.0) && after(0.9, 1, 1.0));
+        assert!(!after(1.0, 60, 1.9) && after(1.0, 61, 1.0));
+        let levels = |spike: f64, level: f64| told(NONE, 3600, &[(0.0, spike), (level, 0.0)]).0.len();
+        assert_eq!([levels(1.0, 1.9), levels(1.0, 2.0), levels(0.9, 1.0)], [0, 1, 1]);
+        assert_eq!(
+            told(NONE, 60, &[(1.0, 1.0)]),
+            (vec![0], vec![0]),
+            "but at once they tell both"
+        );
     }
 
     #[test]

@@ -32,6 +32,11 @@ pub(super) enum Beat {
 }
 
 impl Rhythm {
+    /// The usual interval (seconds), 0 while there is none.
+    pub(super) fn usual_s(self) -> f64 {
+        f64::from(self.usual_s)
+    }
+
     /// Takes in an interval (seconds, above 0).
     pub(super) fn follow(&mut self, interval_s: i64) -> Beat {
         #[expect(clippy::cast_precision_loss, reason = "seven digits are enough")]

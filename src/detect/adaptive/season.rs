@@ -4,20 +4,30 @@
 //! samples of the visit are summed up; when it has left, their mean goes into the slot. So a profile never knows the day
 //! that it is asked about. It is read between the centres of two slots, in a straight line.
 //!
-//! Values are differences from an origin that the caller keeps, in single precision. A read is two slots next to each other.
+//! Values are differences from an origin that the caller keeps. Three bytes hold a slot, and a read is two slots next to each
+//! other.
 
 use super::{
     constants::{PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
     single::single,
 };
 
+/// The bits of a mean that are kept.
+const MEAN_BITS: u32 = 0xffff_f000;
+/// Visits that there is room for.
+const VISITS_MAX: u8 = 15;
+
 /// The means of `SLOTS` slots of `SLOT_S` seconds each.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Profile<const SLOTS: usize, const SLOT_S: i64> {
-    means: [f32; SLOTS],
-    /// Times that each slot has been visited.
-    visits: [u8; SLOTS],
+    slots: [Slot; SLOTS],
 }
+
+/// A mean of four digits, and how often it has been visited, up to 15: no gain is less than a fifteenth.
+///
+/// The upper 20 bits of the mean in single precision, and four of visits.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Slot([u8; 3]);
 
 /// The slot that time is in, and what was seen in it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,8 +49,7 @@ pub(super) struct Proof {
 impl<const SLOTS: usize, const SLOT_S: i64> Default for Profile<SLOTS, SLOT_S> {
     fn default() -> Self {
         Self {
-            means: [0.0; SLOTS],
-            visits: [0; SLOTS],
+            slots: [Slot::default(); SLOTS],
         }
     }
 }
@@ -51,7 +60,7 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
 
     /// Reads a little of it.
     pub(super) fn touch(&self) -> u64 {
-        u64::from(self.means[0].to_bits())
+        u64::from(self.slots[0].0[0])
     }
 
     /// What is usual at `local`; `None` while neither of the two slots about it has been visited `least` times.
@@ -67,8 +76,9 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         let before = (within / SLOT_S) as usize;
         let next = if before + 1 == SLOTS { 0 } else { before + 1 };
         let way = (within % SLOT_S) as f64 / SLOT_S as f64;
-        let mean = |slot: usize| f64::from(self.means[slot]);
-        match (self.visits[before] >= least, self.visits[next] >= least) {
+        let (before, next) = (self.slots[before], self.slots[next]);
+        let mean = |slot: Slot| f64::from(slot.mean());
+        match (before.visits() >= least, next.visits() >= least) {
             (true, true) => Some(mean(before) + way * (mean(next) - mean(before))),
             (true, false) => Some(mean(before)),
             (false, true) => Some(mean(next)),
@@ -92,8 +102,8 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
 
     /// Moves all by `shift`.
     pub(super) fn shift(&mut self, shift: f64) {
-        for mean in &mut self.means {
-            *mean = single(f64::from(*mean) + shift);
+        for slot in &mut self.slots {
+            *slot = Slot::new(single(f64::from(slot.mean()) + shift), slot.visits());
         }
     }
 
@@ -107,12 +117,36 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
             return;
         }
         let slot = visit.slot.rem_euclid(SLOTS as i64) as usize;
-        let visits = &mut self.visits[slot];
-        *visits = visits.saturating_add(1);
-        let gain = (1.0 / f64::from(*visits)).max(gain_least);
-        let mean = f64::from(self.means[slot]);
+        let slot = &mut self.slots[slot];
+        let visits = (slot.visits() + 1).min(VISITS_MAX);
+        let gain = (1.0 / f64::from(visits)).max(gain_least);
+        let mean = f64::from(slot.mean());
         let seen = visit.sum / f64::from(visit.samples) - origin;
-        self.means[slot] = single(mean + gain * (seen - mean));
+        *slot = Slot::new(single(mean + gain * (seen - mean)), visits);
+    }
+}
+
+impl Slot {
+    fn new(mean: f32, visits: u8) -> Self {
+        // Rounded to the nearest, which leaves the largest where it is rather than infinite.
+        let bits = mean.to_bits();
+        let rounded = (bits.saturating_add(1 << 11)) & MEAN_BITS;
+        let kept = if f32::from_bits(rounded).is_finite() {
+            rounded
+        } else {
+            bits & MEAN_BITS
+        };
+        let [a, b, c, _] = (kept | u32::from(visits) << 8).to_be_bytes();
+        Self([a, b, c])
+    }
+
+    fn mean(self) -> f32 {
+        let Self([a, b, c]) = self;
+        f32::from_bits(u32::from_be_bytes([a, b, c, 0]) & MEAN_BITS)
+    }
+
+    fn visits(self) -> u8 {
+        self.0[2] & VISITS_MAX
     }
 }
 
@@ -176,7 +210,7 @@ mod tests {
             (86_400 * 9 + 23_400, 6.5),
         ] {
             let found = profile.read(local, 1).unwrap();
-            assert!((found - expected(hour)).abs() < 1e-4, "{found} at {hour}");
+            assert!((found - expected(hour)).abs() < 0.02, "{found} at {hour}");
         }
     }
 
@@ -203,7 +237,23 @@ mod tests {
             profile.learn(&mut visit, day * 86_400 + 900, value, 0.0, 0.15);
         }
         let expected = 1.0 - 0.85_f64.powi(9);
-        assert!((profile.read(900, 1).unwrap() - expected).abs() < 1e-6);
+        assert!((profile.read(900, 1).unwrap() - expected).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_slot_keeps_four_digits_and_its_visits() {
+        for mean in [0.0, 1.0, -93.917, 1e-30, 3.3e38, f32::MAX, f32::MIN] {
+            for visits in [0, 1, 15] {
+                let slot = Slot::new(mean, visits);
+                assert_eq!(slot.visits(), visits);
+                assert!(
+                    (slot.mean() - mean).abs() <= mean.abs() / 4000.0,
+                    "{mean}: {}",
+                    slot.mean()
+                );
+            }
+        }
+        assert_eq!(size_of::<Profile<168, 3600>>(), 504);
     }
 
     #[test]
@@ -211,7 +261,7 @@ mod tests {
         let mut profile = of_hours(2, 0.15);
         let before = profile.read(30_000, 1).unwrap();
         profile.shift(100.0);
-        assert!((profile.read(30_000, 1).unwrap() - before - 100.0).abs() < 1e-4);
+        assert!((profile.read(30_000, 1).unwrap() - before - 100.0).abs() < 0.02);
     }
 
     #[test]

@@ -1,34 +1,35 @@
 //! How rare a distance is, by those that were seen.
 //!
-//! The edge of the tail is the tracked 98 % quantile. The excesses of the distances beyond it have a generalised Pareto
-//! distribution (Pickands 1975), whose scale and shape follow from their mean and variance (Hosking and Wallis 1987). So a
-//! series that often goes far has to go further to be called rare.
+//! The edge of the tail is the tracked 90 % quantile. Beyond it the chance of going further falls as a power of the distance:
+//! by how fast it has been falling, which is the mean logarithm of distance over edge (Hill 1975). So a series that often goes
+//! far has to go further to be called rare, and it takes one number to say so.
 //!
-//! O(1), 16 bytes. Up to the edge nothing but products is worked out; one logarithm beyond it.
+//! O(1), 12 bytes. Up to the edge nothing but products is worked out; a logarithm beyond it.
+
+use std::f64::consts::LOG10_E;
 
 use super::{
     constants::{
-        RARITY_MAX, TAIL_MEMORY_SAMPLES, TAIL_RARITY, TAIL_SHAPE_LEAST, TAIL_SHAPE_MOST, TAIL_SHARE,
-        TAIL_STEADY_SAMPLES,
+        RARITY_MAX, TAIL_EDGE_LEAST, TAIL_EXCESS_MAX, TAIL_MEMORY_SAMPLES, TAIL_RARITY, TAIL_SHARE,
+        TAIL_STEADY_SAMPLES, TAIL_WEIGHT_LEAST,
     },
     single::single,
 };
 
-/// Samples in the tail that it looks back on.
+/// Excesses that the tail looks back on.
 const MEMORY_EXCESSES: f64 = TAIL_MEMORY_SAMPLES * TAIL_SHARE;
-/// Excesses that the distribution at the start weighs as much as.
+/// Excesses that the weight at the start counts as much as.
 const PRIOR_EXCESSES: u16 = 5;
-/// An excess counts for the mean and variance at most this many times the mean.
-const EXCESS_MAX: f32 = 20.0;
+/// A step of the edge is at most this part of it times its weight.
+const EDGE_STEP_MAX: f64 = 0.5;
 
-/// The tail of the distances of one mean.
+/// The tail of the distances of one quantity.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tail {
-    /// The edge: 98 % of all distances are below.
+    /// The edge: 90 % of all distances are below.
     edge: f32,
-    /// Of the excesses over the edge.
-    mean: f32,
-    variance: f32,
+    /// Mean logarithm of how many times the edge the distances beyond it are.
+    weight: f32,
     /// Seen, as far as it is remembered.
     samples: u16,
     excesses: u16,
@@ -38,9 +39,8 @@ impl Default for Tail {
     /// About the tail of a normal distribution.
     fn default() -> Self {
         Self {
-            edge: 2.3,
-            mean: 0.4,
-            variance: 0.16,
+            edge: 1.5,
+            weight: 0.25,
             samples: 0,
             excesses: PRIOR_EXCESSES,
         }
@@ -54,40 +54,23 @@ impl Tail {
         if distance <= edge {
             return 0.0;
         }
-        let (mean, variance) = (f64::from(self.mean), f64::from(self.variance));
-        let spread = mean * mean / variance.max(f64::MIN_POSITIVE);
-        let shape = (0.5 * (1.0 - spread)).clamp(TAIL_SHAPE_LEAST, TAIL_SHAPE_MOST);
-        // The scale that keeps the mean, whatever the shape was held to.
-        let scale = mean * (1.0 - shape);
-        let excess = (distance - edge) / scale;
-        let rarity = if shape.abs() < 1e-3 {
-            excess * std::f64::consts::LOG10_E
-        } else {
-            // A tail that ends has no room beyond its end.
-            let within = (1.0 + shape * excess).max(f64::MIN_POSITIVE);
-            within.log10() / shape
-        };
-        (TAIL_RARITY + rarity).min(RARITY_MAX)
+        let decades = (distance / edge).ln() * LOG10_E / f64::from(self.weight.max(TAIL_WEIGHT_LEAST));
+        (TAIL_RARITY + decades).min(RARITY_MAX)
     }
 
     /// Takes in `distance`.
     pub(super) fn learn(&mut self, distance: f64) {
         self.samples = self.samples.saturating_add(1);
-        let distance = single(distance);
-        let gain = single(1.0 / f64::from(self.samples).clamp(TAIL_STEADY_SAMPLES, TAIL_MEMORY_SAMPLES));
-        // A step of the stochastic approximation of a quantile: over the density there, which is that of the tail.
-        let step = gain * self.mean / single(TAIL_SHARE);
-        if distance > self.edge {
-            let excess = (distance - self.edge).min(EXCESS_MAX * self.mean);
+        let gain = 1.0 / f64::from(self.samples).clamp(TAIL_STEADY_SAMPLES, TAIL_MEMORY_SAMPLES);
+        // Steps of the stochastic approximation of a quantile: over the density there, which is that of the tail.
+        if distance > f64::from(self.edge) {
+            let excess = single((distance / f64::from(self.edge)).ln()).min(TAIL_EXCESS_MAX);
             self.excesses = self.excesses.saturating_add(1);
-            let gain = single(1.0 / f64::from(self.excesses).min(MEMORY_EXCESSES));
-            let apart = excess - self.mean;
-            self.mean += gain * apart;
-            self.variance = (1.0 - gain) * (self.variance + gain * apart * apart);
-            self.mean = self.mean.max(1e-6);
-            self.edge += step * single(1.0 - TAIL_SHARE);
+            self.weight += (excess - self.weight) * single(1.0 / f64::from(self.excesses).min(MEMORY_EXCESSES));
+            let step = single((gain / TAIL_SHARE).min(EDGE_STEP_MAX) * (1.0 - TAIL_SHARE));
+            self.edge *= 1.0 + step * self.weight;
         } else {
-            self.edge = (self.edge - step * single(TAIL_SHARE)).max(0.0);
+            self.edge = (self.edge - self.edge * single(gain) * self.weight).max(TAIL_EDGE_LEAST);
         }
     }
 }
@@ -122,9 +105,9 @@ mod tests {
     #[test]
     fn an_exponential_tail_is_found() {
         let tail = learnt(uniform(50_000).map(|chance| -chance.ln()));
-        about(tail.edge.into(), -(0.02_f64.ln()), 0.4);
-        // One in 10,000 lies beyond 9.2.
-        about(tail.rarity(-(1e-4_f64.ln())), 4.0, 1.0);
+        about(tail.edge.into(), -(0.1_f64.ln()), 0.3);
+        // One in 1,000 lies beyond 6.9. A tail that is no power is taken for heavier than it is, far out.
+        about(tail.rarity(-(1e-3_f64.ln())), 2.6, 0.4);
     }
 
     #[test]

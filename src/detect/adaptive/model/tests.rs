@@ -167,9 +167,35 @@ fn an_odd_first_value_is_forgotten() {
 }
 
 #[test]
+fn a_season_takes_its_step_and_no_spike() {
+    // A leap of 200 at noon, each day.
+    let mut bench = shown(20, |timestamp| {
+        wave(timestamp) + if timestamp % 86_400 < 43_200 { 0.0 } else { 200.0 }
+    });
+    let mut highest = 0.0_f64;
+    for _ in 0..288 {
+        let at = bench.timestamp;
+        let leap = if at % 86_400 < 43_200 { 0.0 } else { 200.0 };
+        let (scores, alerts) = bench.show(wave(at) + leap);
+        assert_eq!(alerts, Alerts::default(), "{scores:?} at {at}");
+        highest = highest.max(scores.spike);
+    }
+    assert!(highest < 1.0, "{highest}");
+}
+
+#[test]
+fn a_spike_takes_more_where_samples_are_many() {
+    let about = |interval_s, expected: f64| assert!((pace(interval_s) - expected).abs() < 1e-9);
+    about(300.0, 1.0);
+    about(30.0, 1.0 / 1.15);
+    about(3000.0, 1.0 / 0.85);
+    assert!(pace(0.0) > 0.6 && pace(1e12) < 1.7);
+}
+
+#[test]
 fn a_model_is_small() {
-    assert!(size_of::<Model>() <= 900, "{}", size_of::<Model>());
-    assert!(shown(30, wave).model.memory_bytes() <= 1750);
+    assert!(size_of::<Model>() <= 1000, "{}", size_of::<Model>());
+    assert!(shown(30, wave).model.memory_bytes() <= 1536);
 }
 
 fn any_value() -> impl Strategy<Value = f64> {
