@@ -18,7 +18,7 @@ mod scores;
 use events::Events;
 use labelled::{SETS, Series, Set};
 use nab::{PROFILES, Score};
-use skyrelay::detect::{Kind, skyline};
+use skyrelay::detect::{Kind, adaptive, skyline};
 
 /// Scores that were reached, less what a change that means nothing may cost.
 struct Recorded {
@@ -31,12 +31,20 @@ struct Recorded {
 }
 
 fn recorded() -> Vec<Recorded> {
-    vec![Recorded {
-        detector: "skyline",
-        kind: Kind::Skyline(skyline::Settings::default()),
-        nab: 25.0,
-        events: [(0.16, 0.26), (0.38, 0.23), (0.03, 0.05)],
-    }]
+    vec![
+        Recorded {
+            detector: "adaptive",
+            kind: Kind::Adaptive(adaptive::Settings::default()),
+            nab: 71.5,
+            events: [(0.42, 0.11), (0.72, 0.065), (0.47, 0.10)],
+        },
+        Recorded {
+            detector: "skyline",
+            kind: Kind::Skyline(skyline::Settings::default()),
+            nab: 25.0,
+            events: [(0.16, 0.26), (0.38, 0.23), (0.03, 0.05)],
+        },
+    ]
 }
 
 #[test]

@@ -24,13 +24,13 @@ use events::Events;
 use labelled::{SETS, Set};
 use nab::PROFILES;
 use scores::Scores;
-use skyrelay::detect::{Kind, skyline};
+use skyrelay::detect::{Kind, adaptive, skyline};
 
 /// Scores a detector.
 #[derive(Debug, Parser)]
 struct Options {
     /// Which one
-    #[arg(long, value_enum, default_value_t = Detector::Skyline)]
+    #[arg(long, value_enum, default_value_t = Detector::Adaptive)]
     detector: Detector,
     /// Show what was found and what was false, series by series
     #[arg(long)]
@@ -42,19 +42,22 @@ struct Options {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Detector {
+    Adaptive,
     Skyline,
 }
 
 impl Detector {
     fn kind(self) -> Kind {
         match self {
+            Self::Adaptive => Kind::Adaptive(adaptive::Settings::default()),
             Self::Skyline => Kind::Skyline(skyline::Settings::default()),
         }
     }
 
-    /// The votes that alert on their own.
+    /// The channels that tell on their own.
     fn channels(self) -> &'static [&'static str] {
         match self {
+            Self::Adaptive => &["level", "spike"],
             Self::Skyline => &[],
         }
     }

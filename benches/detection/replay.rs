@@ -9,7 +9,7 @@ use serde::Deserialize;
 use skyrelay::{
     backtest::{self, Input},
     detect::{Definition, Kind},
-    shard::{Settings, Verbosity},
+    shard::{Settings, Unanalysed, Verbosity},
 };
 
 use crate::labelled::{Series, Set};
@@ -22,8 +22,8 @@ const MAX_LINE_BYTES: usize = 16_384;
 pub(crate) struct Alert {
     /// The sample, by its place in the series.
     pub(crate) place: usize,
-    /// The votes behind it, by name.
-    pub(crate) votes: Vec<String>,
+    /// The channels that have told of it, for detectors that have some: votes that say so.
+    pub(crate) channels: Vec<String>,
 }
 
 /// A verdict as a backtest prints it.
@@ -83,6 +83,8 @@ fn replay(series: &Series, kind: &Kind) -> Vec<Alert> {
     )
     .expect("a backtest of a readable file runs");
     assert_eq!(summary.lines, series.points.len() as u64, "{}: lines", series.name);
+    let paused = summary.tally.unanalysed(Unanalysed::Paused);
+    assert_eq!(paused, 0, "{}: the detector has panicked", series.name);
     let rows = serde_json::Deserializer::from_slice(&verdicts).into_iter::<Row>();
     rows.map(|row| row.expect("a backtest prints verdicts"))
         .filter(|row| row.alert)
@@ -90,10 +92,10 @@ fn replay(series: &Series, kind: &Kind) -> Vec<Alert> {
             assert_eq!(row.series, series.name);
             Alert {
                 place: series.place(row.timestamp).expect("verdicts are about samples"),
-                votes: row
+                channels: row
                     .votes
                     .into_iter()
-                    .filter(|(_, vote)| vote["vote"] == true)
+                    .filter(|(_, vote)| vote["told"] == 1.0)
                     .map(|(name, _)| name)
                     .collect(),
             }

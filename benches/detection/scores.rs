@@ -20,12 +20,12 @@ pub(crate) struct Scores {
     pub(crate) events: Vec<Events>,
 }
 
-/// Replays `sets` and scores all alerts together, and those of each of `channels`: votes that alert on their own.
+/// Replays `sets` and scores all alerts together, and those of each of `channels`.
 pub(crate) fn of(title: &str, kind: &Kind, channels: &[&str], sets: &[Set]) -> Vec<Scores> {
     let alerts: Vec<_> = sets.iter().map(|set| replay::alerts(set, kind)).collect();
     let all = score(title.to_owned(), sets, &alerts, |_| true);
     let each = channels.iter().map(|&channel| {
-        let counts = |alert: &Alert| alert.votes.iter().any(|vote| vote == channel);
+        let counts = |alert: &Alert| alert.channels.iter().any(|told| told == channel);
         score(format!("{title}, {channel} only"), sets, &alerts, counts)
     });
     std::iter::once(all).chain(each).collect()
