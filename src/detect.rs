@@ -54,7 +54,7 @@ pub enum State {
     /// Of kind `adaptive`.
     Adaptive(Box<adaptive::State>),
     /// Of kind `skyline`.
-    Skyline(skyline::State),
+    Skyline(Box<skyline::State>),
     /// Of the one for tests.
     #[cfg(test)]
     Scripted(scripted::State),
@@ -77,7 +77,7 @@ impl State {
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Adaptive(state) => state.memory_bytes(),
-            Self::Skyline(_) => 0,
+            Self::Skyline(state) => state.memory_bytes(),
             #[cfg(test)]
             Self::Scripted(_) => 0,
         }
@@ -107,7 +107,7 @@ impl Engine {
     pub fn new_state(&self) -> State {
         match self {
             Self::Adaptive(_) => State::Adaptive(Box::default()),
-            Self::Skyline(_) => State::Skyline(skyline::State::default()),
+            Self::Skyline(_) => State::Skyline(Box::default()),
             #[cfg(test)]
             Self::Scripted => State::Scripted(scripted::State::default()),
         }
@@ -135,7 +135,7 @@ impl Engine {
     }
 
     /// Judges the newest sample of `window`, once for each sample.
-    pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
+    pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
         match (self, state) {
             (Self::Adaptive(engine), State::Adaptive(state)) => {
                 engine.observe(state, window.last().unwrap_or_default())
@@ -148,7 +148,7 @@ impl Engine {
     }
 
     /// The verdict that [`Self::observe`] has just come to, with all reasons.
-    pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
+    pub fn explain(&mut self, state: &mut State, window: &Window, observation: Observation) -> Verdict {
         match (self, state) {
             (Self::Adaptive(engine), State::Adaptive(state)) => engine.explain(state, window, observation),
             (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),

@@ -51,9 +51,6 @@ const NAME_BYTES_MAX: usize = 1024;
 /// Lines that are looked up together.
 const GROUP_LINES: usize = 16;
 
-/// Windows of one shard that may keep their values in order at a time: 70 KB each at 8,640 samples.
-const ORDERED_WINDOWS_MAX: usize = 512;
-
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
@@ -72,7 +69,6 @@ pub struct Shard {
     table: Table,
     /// Series of all shards together.
     series_count: Arc<AtomicUsize>,
-    ordered_windows: usize,
     scratch: Scratch,
     /// Slot at which the next sweep for silent series goes on.
     sweep_slot: usize,
@@ -93,7 +89,6 @@ impl Shard {
             verbosity,
             table: Table::default(),
             series_count,
-            ordered_windows: 0,
             scratch: Scratch::default(),
             sweep_slot: 0,
             census: Census::default(),
@@ -248,7 +243,6 @@ impl Shard {
             Analysis::Unwatched => return Err(Unanalysed::Unwatched),
             Analysis::Paused => return Err(Unanalysed::Paused),
         };
-        let kept_order = watched.window.keeps_order();
         let every_sample = self.verbosity == Verbosity::EverySample;
         let detectors = &self.settings.detectors;
         let name = &series.name;
@@ -269,12 +263,6 @@ impl Shard {
                 judge.open = seen.anomalous;
             },
         )?;
-        match (kept_order, watched.window.keeps_order()) {
-            (false, true) if self.ordered_windows >= ORDERED_WINDOWS_MAX => watched.window.forget_order(),
-            (false, true) => self.ordered_windows += 1,
-            (true, false) => self.ordered_windows = self.ordered_windows.saturating_sub(1),
-            (true, true) | (false, false) => {}
-        }
         Ok(())
     }
 
@@ -343,9 +331,6 @@ impl Shard {
         let Analysis::Watched(watched) = &series.analysis else {
             return;
         };
-        self.ordered_windows = self
-            .ordered_windows
-            .saturating_sub(usize::from(watched.window.keeps_order()));
         let last = watched.window.last().unwrap_or_default();
         for judge in watched.judges.iter().filter(|judge| judge.open) {
             events.push(Event {

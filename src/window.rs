@@ -23,7 +23,6 @@ mod edge;
 mod line_fit;
 mod moments;
 mod open;
-mod ordered;
 mod running;
 mod samples;
 
@@ -31,7 +30,6 @@ pub(crate) use double_double::DoubleDouble;
 pub(crate) use edge::Edge;
 pub(crate) use line_fit::LineFit;
 pub(crate) use moments::Moments;
-pub(crate) use ordered::Ordered;
 use running::Running;
 use samples::Samples;
 
@@ -170,7 +168,7 @@ impl Window {
         Memory {
             sealed_bytes: self.samples.sealed_bytes(),
             open_bytes: size_of::<Self>() + self.samples.open.heap_bytes(),
-            statistics_bytes: self.running.as_ref().map_or(0, |running| running.memory_bytes()),
+            statistics_bytes: self.running.as_ref().map_or(0, |_| size_of::<Running>()),
         }
     }
 
@@ -222,26 +220,6 @@ impl Window {
     /// The straight line through all samples; `None` while there are none.
     pub(crate) fn line_fit(&self) -> Option<LineFit> {
         self.running().line_fit()
-    }
-
-    /// The values in order of size: sorted now if nobody has asked of late, kept up to date from now on, and given up
-    /// when nobody asks any more.
-    pub(crate) fn ordered(&mut self) -> &Ordered {
-        let horizon = self.horizon();
-        let running = self.running.as_mut().expect(STATISTICS);
-        running.ordered(&self.samples, horizon)
-    }
-
-    /// Gives back what [`Self::ordered`] keeps.
-    pub(crate) fn forget_order(&mut self) {
-        if let Some(running) = &mut self.running {
-            running.forget_order();
-        }
-    }
-
-    /// Are the values kept in order of size?
-    pub(crate) fn keeps_order(&self) -> bool {
-        self.running.as_ref().is_some_and(|running| running.keeps_order())
     }
 
     fn running(&self) -> &Running {
@@ -324,14 +302,6 @@ mod tests {
                     let anew: Moments = plain.iter().map(|point| point.value).collect();
                     close(window.moments().mean(), anew.mean(), 1e6);
                     close(window.moments().sample_deviation(), anew.sample_deviation(), 1e6);
-                    let mut values: Vec<f64> = plain.iter().map(|point| point.value).collect();
-                    values.sort_by(f64::total_cmp);
-                    prop_assert_eq!(window.ordered().min(), values.first().copied());
-                    prop_assert_eq!(window.ordered().max(), values.last().copied());
-                    prop_assert_eq!(window.ordered().count_below(100.0), values.partition_point(|&value| value < 100.0));
-                }
-                if place % 400 == 0 {
-                    window.forget_order();
                 }
             }
         }

@@ -9,7 +9,7 @@
 //! | `mean_subtraction_cumulation`, `stddev_from_average`, `grubbs` | running moments of the window | constant |
 //! | `stddev_from_moving_average` | running weighted moments | constant |
 //! | `least_squares` | running sums of times and values | constant |
-//! | `histogram_bins`, `median_absolute_deviation` | the window's values in order | a microsecond while kept |
+//! | `histogram_bins`, `median_absolute_deviation` | counts of the values; where these do not tell, the values | constant; the samples of the window |
 //! | `ks_test` | the last hour; an ADF test if it is suspicious | the samples of an hour |
 //!
 //! The last three are asked only when the other six leave the outcome open ([`Engine::observe`]), and all nine when a
@@ -26,6 +26,7 @@ mod first_hour_average;
 mod grubbs;
 mod histogram_bins;
 mod ks_test;
+mod ladder;
 mod least_squares;
 mod mean_subtraction_cumulation;
 mod median_absolute_deviation;
@@ -34,6 +35,7 @@ mod stddev_from_average;
 mod stddev_from_moving_average;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use algorithm::Algorithm;
 use ballot::Ballot;
@@ -42,8 +44,9 @@ use first_hour_average::FirstHour;
 use ks_test::KsBuffers;
 pub use settings::*;
 use stddev_from_moving_average::{MovingMoments, Weights};
+use values::{Kept, Values};
 
-use super::{Finding, Observation, Standing, Verdict, Vote};
+use super::{Finding, Observation, Outcome, Standing, Verdict, Vote};
 use crate::window::{Point, Scratch, Window};
 
 /// The nine at work: settings, and what all series share.
@@ -52,6 +55,7 @@ pub struct Engine {
     settings: Settings,
     weights: Weights,
     grubbs_limits: grubbs::Limits,
+    values: Values,
     ks: KsBuffers,
 }
 
@@ -60,10 +64,16 @@ pub struct Engine {
 pub struct State {
     first_hour: FirstHour,
     moving: MovingMoments,
+    kept: Kept,
     anomalous: bool,
 }
 
 impl State {
+    /// Memory in use, this struct included (bytes).
+    pub(super) fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.kept.heap_bytes()
+    }
+
     /// Reads a little of each cache line that judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
         u64::from(self.first_hour.touch() ^ self.moving.touch())
@@ -76,6 +86,7 @@ impl Engine {
         Self {
             weights: Weights::new(settings.stddev_from_moving_average.com),
             grubbs_limits: grubbs::Limits::new(settings.grubbs.alpha),
+            values: Values::new(settings.histogram_bins.bins),
             ks: KsBuffers::default(),
             settings,
         }
@@ -85,14 +96,16 @@ impl Engine {
     pub fn expire(&mut self, state: &mut State, point: Point) {
         state.first_hour.expire(point);
         state.moving.expire(point.value, &mut self.weights);
+        state.kept.expire(point.value);
     }
 
     /// Takes in the newest sample of `window` and judges it, as cheaply as the outcome allows.
-    pub fn observe(&mut self, state: &mut State, window: &mut Window) -> Observation {
+    pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
         state
             .first_hour
             .follow(window, self.settings.first_hour_average.older_than_s);
         state.moving.follow(window, &mut self.weights);
+        state.kept.follow(window, &mut self.values);
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;
@@ -103,8 +116,9 @@ impl Engine {
         }
     }
 
-    /// The verdict behind `observation`, which is of the newest sample: all nine votes, with what they went by.
-    pub fn explain(&mut self, state: &mut State, window: &mut Window, observation: Observation) -> Verdict {
+    /// The verdict behind `observation`, which is of the newest sample: all nine votes, with what they went by. To be asked
+    /// for before anything else is observed.
+    pub fn explain(&mut self, state: &mut State, window: &Window, observation: Observation) -> Verdict {
         let last = window.last().unwrap_or_default();
         let facts = Facts::of(window);
         let algorithms = self.settings.algorithms.clone();
@@ -151,8 +165,9 @@ impl Engine {
         let facts = Facts::of(&window);
         let algorithms = self.settings.algorithms.clone();
         let votes = algorithms.iter();
+        self.values.forget();
         votes
-            .map(|&algorithm| self.vote(algorithm, &mut state, &mut window, &facts))
+            .map(|&algorithm| self.vote(algorithm, &mut state, &window, &facts))
             .collect()
     }
 
@@ -171,7 +186,7 @@ impl Engine {
     }
 
     /// Do enough algorithms vote true? The dear ones are asked only while that is open.
-    fn is_elected(&mut self, state: &mut State, window: &mut Window) -> bool {
+    fn is_elected(&mut self, state: &mut State, window: &Window) -> bool {
         let facts = Facts::of(window);
         let mut ballot = Ballot::new(&self.settings);
         for place in 0..self.settings.algorithms.len() {
@@ -180,18 +195,41 @@ impl Engine {
                 ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
             }
         }
-        for algorithm in Algorithm::dear(window.keeps_order()) {
+        for algorithm in Algorithm::DEAR {
+            if ballot.can_only_fail() && !ks_test::may_fail(&self.settings.ks_test, &mut self.ks, window) {
+                ballot.rule_out_failure();
+            }
             if ballot.is_decided() {
                 break;
             }
             if self.settings.algorithms.contains(&algorithm) {
-                ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
+                let outcome = self
+                    .decide(algorithm, state, &facts)
+                    .unwrap_or_else(|| self.find(algorithm, state, window, &facts).outcome);
+                ballot.add(algorithm, outcome);
             }
         }
         ballot.is_elected()
     }
 
-    fn find(&mut self, algorithm: Algorithm, state: &mut State, window: &mut Window, facts: &Facts) -> Finding {
+    /// The vote, where counts decide it. A ladder that does not was set up for other values than there are now, and is set
+    /// up anew with the vote.
+    fn decide(&self, algorithm: Algorithm, state: &mut State, facts: &Facts) -> Option<Outcome> {
+        let settings = &self.settings;
+        let outcome = match algorithm {
+            Algorithm::HistogramBins => histogram_bins::decide(&settings.histogram_bins, state.kept.ladder()?, facts),
+            Algorithm::MedianAbsoluteDeviation => {
+                median_absolute_deviation::decide(&settings.median_absolute_deviation, state.kept.ladder()?, facts)
+            }
+            _ => return None,
+        };
+        if outcome.is_none() {
+            state.kept.forget_ladder();
+        }
+        outcome
+    }
+
+    fn find(&mut self, algorithm: Algorithm, state: &mut State, window: &Window, facts: &Facts) -> Finding {
         let settings = &self.settings;
         match algorithm {
             Algorithm::FirstHourAverage => {
@@ -209,15 +247,19 @@ impl Engine {
             ),
             Algorithm::LeastSquares => least_squares::find(&settings.least_squares, window, facts),
             Algorithm::Grubbs => grubbs::find(&mut self.grubbs_limits, facts),
-            Algorithm::HistogramBins => histogram_bins::find(&settings.histogram_bins, window.ordered(), facts),
-            Algorithm::MedianAbsoluteDeviation => {
-                median_absolute_deviation::find(&settings.median_absolute_deviation, window.ordered(), facts)
+            Algorithm::HistogramBins => {
+                histogram_bins::find(&settings.histogram_bins, self.values.of(window, &mut state.kept), facts)
             }
+            Algorithm::MedianAbsoluteDeviation => median_absolute_deviation::find(
+                &settings.median_absolute_deviation,
+                self.values.of(window, &mut state.kept),
+                facts,
+            ),
             Algorithm::KsTest => ks_test::find(&settings.ks_test, &mut self.ks, window),
         }
     }
 
-    fn vote(&mut self, algorithm: Algorithm, state: &mut State, window: &mut Window, facts: &Facts) -> Vote {
+    fn vote(&mut self, algorithm: Algorithm, state: &mut State, window: &Window, facts: &Facts) -> Vote {
         let finding = self.find(algorithm, state, window, facts);
         let details = match algorithm {
             Algorithm::FirstHourAverage => first_hour_average::details(&state.first_hour, facts),
@@ -226,8 +268,14 @@ impl Engine {
             Algorithm::StddevFromMovingAverage => stddev_from_moving_average::details(&state.moving, &self.weights),
             Algorithm::LeastSquares => least_squares::details(window),
             Algorithm::Grubbs => grubbs::details(facts),
-            Algorithm::HistogramBins => histogram_bins::details(&self.settings.histogram_bins, window.ordered(), facts),
-            Algorithm::MedianAbsoluteDeviation => median_absolute_deviation::details(window.ordered()),
+            Algorithm::HistogramBins => histogram_bins::details(
+                &self.settings.histogram_bins,
+                self.values.of(window, &mut state.kept),
+                facts,
+            ),
+            Algorithm::MedianAbsoluteDeviation => {
+                median_absolute_deviation::details(self.values.of(window, &mut state.kept))
+            }
             Algorithm::KsTest => self.ks.details(),
         };
         Vote {

@@ -2,5 +2,6 @@
 
 pub(crate) mod adf;
 pub(crate) mod kolmogorov;
+pub(crate) mod median;
 mod normal;
 pub(crate) mod student_t;

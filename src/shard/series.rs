@@ -99,7 +99,7 @@ impl Watched {
         point: Point,
         engines: &mut [Engine],
         scratch: &mut Scratch,
-        mut each: impl FnMut(&mut Judge, &mut Engine, &mut Window, Observation),
+        mut each: impl FnMut(&mut Judge, &mut Engine, &Window, Observation),
     ) -> Result<(), Unanalysed> {
         let point = match &mut self.counter {
             Some(counter) => counter.rate(point)?,
@@ -113,8 +113,8 @@ impl Watched {
         })?;
         for judge in judges {
             let engine = &mut engines[judge.detector];
-            let observation = engine.observe(&mut judge.state, &mut self.window);
-            each(judge, engine, &mut self.window, observation);
+            let observation = engine.observe(&mut judge.state, &self.window);
+            each(judge, engine, &self.window, observation);
         }
         Ok(())
     }

@@ -4,20 +4,14 @@
 //!
 //! * One sample is read back at the expiry edge for each that leaves.
 //! * Sums are double-double (see `moments`), and built anew when a giant has left, so they do not drift.
-//! * The values in order of size are kept only while somebody asks about them.
 
 use super::{
     Point, TAIL_LEN,
     edge::Edge,
     line_fit::{LineFit, LineSums},
     moments::Moments,
-    ordered::Ordered,
     samples::Samples,
 };
-
-/// Samples after which the values in order are given up when nobody has asked for them: to keep them up to date for about
-/// so long costs what putting them in order does.
-const ORDER_IDLE_SAMPLES: u16 = 64;
 
 /// What is known of all samples of a window without looking at them again.
 #[derive(Debug, Default)]
@@ -29,9 +23,6 @@ pub(super) struct Running {
     tail: [Point; TAIL_LEN],
     /// Equal values at the end, those gone included.
     equal_run: u32,
-    ordered: Option<Box<Ordered>>,
-    /// Samples since they were asked for.
-    order_idle: u16,
 }
 
 impl Running {
@@ -42,9 +33,6 @@ impl Running {
             expired(point);
             self.line.remove(point, &self.moments);
             self.moments.remove(point.value);
-            if let Some(ordered) = &mut self.ordered {
-                ordered.remove(point.value);
-            }
             self.expiry.advance();
             worn |= self.moments.is_worn();
         }
@@ -55,10 +43,6 @@ impl Running {
 
     /// Takes in a sample that is newer than all others.
     pub(super) fn add(&mut self, point: Point) {
-        self.order_idle = self.order_idle.saturating_add(1);
-        if self.order_idle > ORDER_IDLE_SAMPLES {
-            self.ordered = None;
-        }
         #[expect(clippy::float_cmp, reason = "a run is of values that are the same")]
         let repeats = self.equal_run > 0 && self.tail[TAIL_LEN - 1].value == point.value;
         self.equal_run = if repeats { self.equal_run.saturating_add(1) } else { 1 };
@@ -66,9 +50,6 @@ impl Running {
         self.tail[TAIL_LEN - 1] = point;
         self.moments.add(point.value);
         self.line.add(point, &self.moments);
-        if let Some(ordered) = &mut self.ordered {
-            ordered.add(point.value);
-        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,29 +75,6 @@ impl Running {
 
     pub(super) fn line_fit(&self) -> Option<LineFit> {
         self.line.fit(&self.moments)
-    }
-
-    /// The values in order, of all samples after `horizon` if they are not kept yet.
-    pub(super) fn ordered(&mut self, samples: &Samples, horizon: i64) -> &Ordered {
-        self.order_idle = 0;
-        self.ordered.get_or_insert_with(|| {
-            let mut values = Vec::new();
-            samples.each_since(horizon + 1, |point| values.push(point.value));
-            Box::new(Ordered::new(values))
-        })
-    }
-
-    pub(super) fn forget_order(&mut self) {
-        self.ordered = None;
-    }
-
-    pub(super) fn keeps_order(&self) -> bool {
-        self.ordered.is_some()
-    }
-
-    /// Memory in use, this struct included (bytes).
-    pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.ordered.as_ref().map_or(0, |_| self.len() * size_of::<f64>())
     }
 
     /// Reads a little of each cache line that adding a sample reads.

@@ -209,14 +209,14 @@ fn the_nine_vote_on_what_opens_as_they_would_have_live() {
         kept.push(point, &mut scratch, |old| nine.expire(&mut nine_state, old))
             .unwrap();
         let observation = bench.engine.observe(&mut bench.state, point);
-        let live = nine.observe(&mut nine_state, &mut kept);
+        let live = nine.observe(&mut nine_state, &kept);
         if observation.changed || observation.alert {
             let votes = bench.engine.explain(&bench.state, &bare, observation).votes;
             let opens = observation.changed && observation.anomalous;
             assert_eq!(votes.len(), if opens { 11 } else { 2 });
             if opens {
                 opened += 1;
-                let live = nine.explain(&mut nine_state, &mut kept, live).votes;
+                let live = nine.explain(&mut nine_state, &kept, live).votes;
                 for (vote, live) in votes[2..].iter().zip(&live) {
                     assert_eq!((vote.name, vote.finding.outcome), (live.name, live.finding.outcome));
                     let apart = vote.finding.statistic.unwrap_or(0.0) - live.finding.statistic.unwrap_or(0.0);

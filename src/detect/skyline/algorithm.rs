@@ -54,18 +54,12 @@ impl Algorithm {
         }
     }
 
-    /// Those that running statistics cannot answer, in the order in which they are best asked. The first one often
-    /// decides: one that looks at an hour, unless the values of the whole window are in order already.
-    pub(super) fn dear(in_order: bool) -> [Self; 3] {
-        if in_order {
-            [Self::HistogramBins, Self::MedianAbsoluteDeviation, Self::KsTest]
-        } else {
-            [Self::KsTest, Self::HistogramBins, Self::MedianAbsoluteDeviation]
-        }
-    }
+    /// Those that running statistics cannot answer, in the order in which they are best asked: counts decide most votes
+    /// of the first two, and the last one looks at an hour.
+    pub(super) const DEAR: [Self; 3] = [Self::HistogramBins, Self::MedianAbsoluteDeviation, Self::KsTest];
 
     pub(super) fn is_dear(self) -> bool {
-        Self::dear(true).contains(&self)
+        Self::DEAR.contains(&self)
     }
 }
 

@@ -43,6 +43,17 @@ impl Ballot {
         }
     }
 
+    /// Are the votes so far enough whatever the missing ones will be, unless one of these fails?
+    pub(super) fn can_only_fail(&self) -> bool {
+        let (least, _) = self.support_range();
+        !self.failed && least >= self.consensus && self.may_fail
+    }
+
+    /// None of the missing votes will fail.
+    pub(super) fn rule_out_failure(&mut self) {
+        self.may_fail = false;
+    }
+
     /// Do the votes so far make an anomaly?
     pub(super) fn is_elected(&self) -> bool {
         !self.failed && self.support(self.votes_false) >= self.consensus
@@ -50,12 +61,7 @@ impl Ballot {
 
     /// Is the outcome the same whatever the missing votes will be?
     pub(super) fn is_decided(&self) -> bool {
-        let missing = self.algorithms - self.votes;
-        let (least, most) = if self.published_votes {
-            (self.support(self.votes_false + missing), self.support(self.votes_false))
-        } else {
-            (self.votes_true, self.votes_true + missing)
-        };
+        let (least, most) = self.support_range();
         self.failed || most < self.consensus || (least >= self.consensus && !self.may_fail)
     }
 
@@ -79,6 +85,16 @@ impl Ballot {
             format!("{support} of {algorithms} algorithms not against, {consensus} needed")
         } else {
             format!("{support} of {algorithms} algorithms, {consensus} needed")
+        }
+    }
+
+    /// The least and the most votes for an anomaly that it can come to.
+    fn support_range(&self) -> (u32, u32) {
+        let missing = self.algorithms - self.votes;
+        if self.published_votes {
+            (self.support(self.votes_false + missing), self.support(self.votes_false))
+        } else {
+            (self.votes_true, self.votes_true + missing)
         }
     }
 
@@ -129,6 +145,16 @@ mod tests {
         assert!(!ballot(false, &votes[..8]).is_decided());
         assert!(ballot(false, &votes).is_decided());
         assert!(ballot(false, &votes).score() < 1.0);
+    }
+
+    #[test]
+    fn what_has_enough_votes_can_only_fail() {
+        let votes = [Outcome::True; 6];
+        assert!(!ballot(false, &votes[..5]).can_only_fail());
+        let mut ballot = ballot(false, &votes);
+        assert!(ballot.can_only_fail() && !ballot.is_decided());
+        ballot.rule_out_failure();
+        assert!(!ballot.can_only_fail() && ballot.is_decided() && ballot.is_elected());
     }
 
     #[test]

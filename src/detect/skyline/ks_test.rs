@@ -20,8 +20,8 @@ use crate::{
 pub(super) struct KsBuffers {
     /// In order of time.
     reference: Vec<f64>,
-    reference_ordered: Vec<f64>,
     probe: Vec<f64>,
+    counts: Vec<usize>,
     adf: adf::Scratch,
     distance: Option<f64>,
     adf_p: Option<f64>,
@@ -54,6 +54,12 @@ impl KsBuffers {
     }
 }
 
+/// Could the test fail? Where it cannot, and the other votes are enough, it need not be worked out.
+pub(super) fn may_fail(settings: &KsTest, buffers: &mut KsBuffers, window: &Window) -> bool {
+    buffers.fill(settings, window);
+    adf::check(&buffers.reference, settings.adf_max_lag as usize).is_err()
+}
+
 /// The statistic is the p-value of the Kolmogorov-Smirnov test: small is suspicious.
 pub(super) fn find(settings: &KsTest, buffers: &mut KsBuffers, window: &Window) -> Finding {
     buffers.fill(settings, window);
@@ -65,10 +71,8 @@ pub(super) fn find(settings: &KsTest, buffers: &mut KsBuffers, window: &Window) 
             ..Finding::UNDEFINED
         };
     }
-    buffers.reference_ordered.clone_from(&buffers.reference);
-    buffers.reference_ordered.sort_unstable_by(f64::total_cmp);
     buffers.probe.sort_unstable_by(f64::total_cmp);
-    let test = kolmogorov::two_sample(&buffers.reference_ordered, &buffers.probe);
+    let test = kolmogorov::two_sample(&buffers.reference, &buffers.probe, &mut buffers.counts);
     buffers.distance = Some(test.d);
     let outcome = if test.p < settings.alpha && test.d > settings.min_distance {
         match buffers.adf.p_value(&buffers.reference, settings.adf_max_lag as usize) {

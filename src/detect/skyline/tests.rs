@@ -42,7 +42,7 @@ impl Followed {
     }
 
     fn explain(&mut self, observation: Observation) -> Verdict {
-        self.engine.explain(&mut self.state, &mut self.window, observation)
+        self.engine.explain(&mut self.state, &self.window, observation)
     }
 }
 

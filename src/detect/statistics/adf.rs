@@ -56,6 +56,21 @@ pub(crate) struct Scratch {
     squares: Vec<f64>,
 }
 
+/// Is there a p value of the test with at most `max_lag` lags?
+///
+/// # Errors
+/// `Constant` if all values are equal, otherwise `TooShort` below 2 * (`max_lag` + 2) values. No values at all are
+/// `TooShort`.
+pub(crate) fn check(series: &[f64], max_lag: usize) -> Result<(), AdfError> {
+    if all_equal(series.iter().copied()).is_some() {
+        return Err(AdfError::Constant);
+    }
+    if series.len() / 2 < max_lag + 2 {
+        return Err(AdfError::TooShort);
+    }
+    Ok(())
+}
+
 impl Scratch {
     /// The p value of the test with at most `max_lag` lags on finite values.
     ///
@@ -63,15 +78,9 @@ impl Scratch {
     /// residuals does not involve it) and where squares overflow.
     ///
     /// # Errors
-    /// `Constant` if all values are equal, otherwise `TooShort` below 2 * (`max_lag` + 2) values. No values at all
-    /// are `TooShort`.
+    /// As [`check`].
     pub(crate) fn p_value(&mut self, series: &[f64], max_lag: usize) -> Result<f64, AdfError> {
-        if all_equal(series.iter().copied()).is_some() {
-            return Err(AdfError::Constant);
-        }
-        if series.len() / 2 < max_lag + 2 {
-            return Err(AdfError::TooShort);
-        }
+        check(series, max_lag)?;
         let design = Design::new(series);
         let lags = self.best_lags(&design, max_lag);
         Ok(mackinnon_p(self.level_t(&design, lags)))

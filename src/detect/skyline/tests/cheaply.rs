@@ -19,6 +19,10 @@ struct Seen {
     /// Samples at which `ks_test` failed though enough others were for an anomaly.
     undone: usize,
     opened: usize,
+    /// Votes that counts decided: `histogram_bins` false and true, `median_absolute_deviation` false, true and nothing.
+    counted: [usize; 5],
+    /// Votes that counts left open, of either.
+    open: [usize; 2],
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
@@ -63,6 +67,12 @@ fn live_and_in_full_every_verdict_is_the_same() {
         seen.dear_for > 100 && seen.dear_against > 100 && seen.undone > 3,
         "{seen:?}"
     );
+    assert!(seen.counted.iter().all(|&votes| votes > 200), "{seen:?}");
+    assert!(seen.counted.iter().sum::<usize>() > 8000, "{seen:?}");
+    assert!(
+        seen.open.iter().sum::<usize>() * 10 < seen.counted.iter().sum(),
+        "{seen:?}"
+    );
 }
 
 /// One that only observes, and one that explains every sample as well.
@@ -85,6 +95,43 @@ fn compare(settings: &Settings, points: &[Point], seen: &mut Seen) -> Result<(),
             prop_assert_eq!(live.explain(observation), verdict.clone());
         }
         seen.count(settings, &verdict, full.engine.standing(&full.window));
+        compare_counts(settings, &mut live, &verdict, seen)?;
+    }
+    Ok(())
+}
+
+/// What counts decide, and what all values say. A ladder lives on for as long as it does decide.
+fn compare_counts(
+    settings: &Settings,
+    live: &mut Followed,
+    verdict: &Verdict,
+    seen: &mut Seen,
+) -> Result<(), TestCaseError> {
+    let Followed {
+        engine, state, window, ..
+    } = live;
+    let facts = Facts::of(window);
+    for (&algorithm, vote) in settings.algorithms.iter().zip(&verdict.votes) {
+        let median = match algorithm {
+            Algorithm::HistogramBins => false,
+            Algorithm::MedianAbsoluteDeviation => true,
+            _ => continue,
+        };
+        if !state.kept.has_ladder() {
+            engine.values.of(window, &mut state.kept);
+            continue;
+        }
+        let Some(outcome) = engine.decide(algorithm, state, &facts) else {
+            seen.open[usize::from(median)] += 1;
+            continue;
+        };
+        prop_assert_eq!(outcome, vote.finding.outcome, "{:?}: {:?}", algorithm, vote);
+        let kind = match outcome {
+            Outcome::False => 0,
+            Outcome::True => 1,
+            _ => 2,
+        };
+        seen.counted[2 * usize::from(median) + kind] += 1;
     }
     Ok(())
 }
@@ -128,16 +175,16 @@ fn while_the_cheap_ones_are_against_the_dear_ones_are_not_asked() {
     };
     for place in 0..400 {
         nine.observe(calm(place));
-        assert!(!nine.window.keeps_order(), "sample {place} had the values sorted");
+        assert!(!nine.state.kept.has_ladder(), "sample {place} had the values counted");
     }
     let spike = Point {
         timestamp: 4000,
         value: 5000.0,
     };
     assert!(nine.observe(spike).anomalous);
-    assert!(nine.window.keeps_order(), "a spike is looked at more closely");
-    for place in 401..800 {
+    assert!(nine.state.kept.has_ladder(), "a spike is looked at more closely");
+    for place in 401..1600 {
         nine.observe(calm(place));
     }
-    assert!(!nine.window.keeps_order(), "a while later nothing is kept for it");
+    assert!(!nine.state.kept.has_ladder(), "a while later nothing is kept for it");
 }
