@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench detection` replays the development sets and prints one Markdown table: the score of the Numenta
 //! Anomaly Benchmark in its three profiles, and precision, recall and F1 of events with the false alarms of a metric in a
-//! day. Where the sets are absent it says so and has measured nothing.
+//! day, and what judging costs. Where the sets are absent it says so and has measured nothing.
 //!
 //! ```text
 //! cargo bench --bench detection                        # the default detector
@@ -11,6 +11,7 @@
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
+mod cost;
 mod events;
 mod labelled;
 mod nab;
@@ -20,6 +21,7 @@ mod scores;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
+use cost::Cost;
 use events::Events;
 use labelled::{SETS, Set};
 use nab::PROFILES;
@@ -78,6 +80,9 @@ fn main() -> ExitCode {
         }
     }
     print_table(&sets, &scores::of(&title, &kind, channels, &sets));
+    if matches!(options.detector, Detector::Adaptive) {
+        print_cost(&cost::of_adaptive());
+    }
     ExitCode::SUCCESS
 }
 
@@ -96,6 +101,20 @@ fn print_table(sets: &[Set], scores: &[Scores]) {
         let cells: Vec<String> = nab.chain(row.events.iter().flat_map(cells)).collect();
         println!("| {} | {} |", row.title, cells.join(" | "));
     }
+}
+
+fn print_cost(cost: &Cost) {
+    println!("\n| cost | |\n| --- | --- |");
+    println!("| a sample, in the cache | {:.0} ns |", cost.in_cache_ns);
+    println!(
+        "| a sample, {} series, in no order | {:.0} ns |",
+        cost::MANY,
+        cost.out_of_cache_ns
+    );
+    println!(
+        "| state of a series, season and week included | {} bytes |",
+        cost.state_bytes
+    );
 }
 
 fn cells(events: &Events) -> [String; 4] {

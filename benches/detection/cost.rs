@@ -1,0 +1,83 @@
+//! What judging costs: time for a sample, and memory for a series.
+//!
+//! Series of a day's wave with noise, a sample in half an hour, known for two weeks, so that everything is in use. They are
+//! visited in an order that no prefetching guesses. In the relay a shard touches what it will read some samples ahead, so
+//! this is the dear end.
+
+use std::time::Instant;
+
+use skyrelay::{
+    detect::adaptive::{Engine, Settings, State},
+    window::Point,
+};
+
+/// Series that do not fit into a cache, and some that do.
+pub(crate) const MANY: usize = 100_000;
+const FEW: usize = 16;
+
+/// Samples that a series is known for: two weeks.
+const KNOWN_SAMPLES: i64 = 14 * 48;
+const STEP_S: i64 = 1800;
+/// Rounds of which the best counts: the machine may be busy.
+const ROUNDS: i64 = 10;
+
+/// Time for a sample (nanoseconds), in the cache and out of it, and memory for a series (bytes).
+pub(crate) struct Cost {
+    pub(crate) in_cache_ns: f64,
+    pub(crate) out_of_cache_ns: f64,
+    pub(crate) state_bytes: usize,
+}
+
+/// Measures the adaptive detector.
+pub(crate) fn of_adaptive() -> Cost {
+    let mut engine = Engine::new(Settings::default());
+    let known = known(&mut engine);
+    let state_bytes = known.memory_bytes();
+    Cost {
+        in_cache_ns: sample_ns(&mut engine, &mut vec![known.clone(); FEW], MANY / FEW),
+        out_of_cache_ns: sample_ns(&mut engine, &mut vec![known; MANY], 1),
+        state_bytes,
+    }
+}
+
+fn known(engine: &mut Engine) -> State {
+    let mut state = State::default();
+    for sample in 0..KNOWN_SAMPLES {
+        engine.observe(&mut state, point(sample, 0));
+    }
+    state
+}
+
+/// `turns` samples for each of `states`, over and over: the time that a sample took in the best round.
+#[expect(clippy::cast_precision_loss, reason = "a count of samples")]
+fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize) -> f64 {
+    // Prime to the count, and far from 1.
+    let stride = 61_803;
+    let samples = (states.len() * turns) as f64;
+    let mut sample = KNOWN_SAMPLES;
+    let rounds = (0..ROUNDS).map(|_| {
+        let begun = Instant::now();
+        let mut told = 0_usize;
+        for _ in 0..turns {
+            let mut at = 0;
+            for series in 0..states.len() {
+                at = (at + stride) % states.len();
+                told += usize::from(engine.observe(&mut states[at], point(sample, series)).alert);
+            }
+            sample += 1;
+        }
+        std::hint::black_box(told);
+        begun.elapsed().as_secs_f64() * 1e9 / samples
+    });
+    rounds.fold(f64::INFINITY, f64::min)
+}
+
+/// Cheap to work out: a triangle over the day, and noise.
+#[expect(clippy::cast_precision_loss, reason = "small counts")]
+fn point(sample: i64, series: usize) -> Point {
+    let mixed = (sample.cast_unsigned() ^ (series as u64) << 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 48;
+    Point {
+        timestamp: sample * STEP_S,
+        value: 100.0 + 4.0 * (sample % 48 - 24).abs() as f64 + mixed as f64 / 6553.6,
+    }
+}
