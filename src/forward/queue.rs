@@ -21,6 +21,8 @@ use crate::{line::Chunk, metrics::ForwardMetrics};
 
 /// Bytes that a chunk takes beside its lines.
 const CHUNK_OVERHEAD_BYTES: usize = 64;
+/// Times that one who has pushed writes what others have pushed meanwhile, before it goes back to its own sender.
+const TURNS_MAX: usize = 4;
 const NOBODY_PANICS: &str = "nobody panics with the lock held";
 
 /// Why lines were lost.
@@ -117,7 +119,7 @@ impl Queue {
     }
 
     fn write_unless_somebody_does(&self) {
-        loop {
+        for _ in 0..TURNS_MAX {
             let mut outlet = match self.outlet.try_lock() {
                 Ok(outlet) => outlet,
                 // Whoever has it looks once more when it is free again, and finds what was pushed meanwhile.
@@ -132,10 +134,12 @@ impl Queue {
             match turn {
                 Turn::Empty if self.lock().chunks.is_empty() => return,
                 Turn::Empty => {}
-                Turn::More | Turn::Blocked => return self.arrived.notify_one(),
+                Turn::More | Turn::Blocked => break,
                 Turn::Away => return,
             }
         }
+        // The task goes on from here.
+        self.arrived.notify_one();
     }
 
     /// Writes from now on to `stream`. For the task of the upstream, as all that follows up to [`Self::ended`].
