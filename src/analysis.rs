@@ -136,6 +136,14 @@ impl Analysis {
         }
     }
 
+    /// Is every shard so far behind that it would shed whatever part it is given of a chunk of so many bytes? Then nobody
+    /// needs to look for names in it.
+    pub fn would_shed(&self, chunk_bytes: usize) -> bool {
+        let least = chunk_bytes / BYTES_PER_WEIGHT;
+        let is_full = |inbox: &Inbox| inbox.room.available_permits() < least.min(inbox.room_max as usize);
+        self.when_behind == WhenBehind::Shed && self.inboxes.iter().all(is_full)
+    }
+
     /// Has a shard answer `question`, after what it has to do already.
     ///
     /// # Errors

@@ -56,7 +56,9 @@ impl Intake {
 
     /// Takes whole lines that arrived at `received`. Waits only where the configuration makes senders wait.
     pub async fn take(&self, chunk: Bytes, received: Timestamp) {
-        let mut sorted = self.sorter.sort(&chunk, received);
+        let shed = self.analysis.would_shed(chunk.len());
+        let unseen = shed.then(|| self.sorter.sift(&chunk, Unanalysed::Shed)).flatten();
+        let mut sorted = unseen.unwrap_or_else(|| self.sorter.sort(&chunk, received));
         self.count(&sorted, received);
         for upstream in &self.upstreams {
             for piece in &sorted.forwarded {

@@ -124,6 +124,28 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 }
 
 #[test]
+fn it_is_known_beforehand_that_a_chunk_would_be_shed() {
+    for when_behind in [WhenBehind::Shed, WhenBehind::Wait] {
+        run(async {
+            let bench = Bench::new(when_behind);
+            bench.give(batch(0, 6)).await.unwrap();
+            assert!(!bench.analysis.would_shed(4 * BYTES_PER_WEIGHT));
+            assert_eq!(
+                bench.analysis.would_shed(5 * BYTES_PER_WEIGHT),
+                when_behind == WhenBehind::Shed
+            );
+            if when_behind == WhenBehind::Shed {
+                bench
+                    .give(padded(6, 1, 5 * BYTES_PER_WEIGHT))
+                    .await
+                    .expect_err("there is room for four");
+            }
+            bench.finish().await;
+        });
+    }
+}
+
+#[test]
 fn a_full_queue_sheds_and_gives_the_batch_back() {
     run(async {
         let bench = Bench::new(WhenBehind::Shed);

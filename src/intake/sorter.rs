@@ -98,8 +98,10 @@ impl Sorter {
 
     /// Sorts the lines of `chunk`, which ends with a newline.
     pub fn sort(&self, chunk: &Bytes, received: Timestamp) -> Sorted {
-        if self.forward_only && self.forward_invalid == ForwardInvalid::Forward {
-            return self.sift(chunk);
+        if self.forward_only
+            && let Some(sorted) = self.sift(chunk, Unanalysed::Unwatched)
+        {
+            return sorted;
         }
         let lines_expected = chunk.len() / (LINE_BYTES_USUAL * self.shards) + 1;
         let mut sorted = Sorted {
@@ -138,8 +140,12 @@ impl Sorter {
         sorted
     }
 
-    /// Sorts out poison only: nobody asks for names.
-    fn sift(&self, chunk: &Bytes) -> Sorted {
+    /// The same for a chunk at whose lines no shard will look, for this reason: names are not looked for. `None` when
+    /// malformed lines are held back, as then each line is looked at.
+    pub fn sift(&self, chunk: &Bytes, reason: Unanalysed) -> Option<Sorted> {
+        if self.forward_invalid == ForwardInvalid::Drop {
+            return None;
+        }
         let mut sorted = Sorted::default();
         let mut cut = Cutter::new(chunk);
         let mut passed = 0;
@@ -151,11 +157,9 @@ impl Sorter {
         });
         cut.lines += sorted.lines - passed;
         let quarantined = sorted.tally.unanalysed(Unanalysed::Quarantined);
-        sorted
-            .tally
-            .add_unanalysed(Unanalysed::Unwatched, sorted.lines - quarantined);
+        sorted.tally.add_unanalysed(reason, sorted.lines - quarantined);
         sorted.forwarded = cut.finish();
-        sorted
+        Some(sorted)
     }
 
     /// The upper half chooses the shard, as the table of a shard goes by the lower one.
