@@ -19,9 +19,10 @@ use crate::{
 
 pub(crate) const CASE: &str = "verdicts";
 
-const SERIES: usize = 2_000;
+const SERIES: usize = 400;
 const SENDERS: usize = 8;
-const ROUNDS: usize = 1_000;
+/// More than a day: the default detector learns a season before it tells of much.
+const ROUNDS: usize = 12_000;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Verdicts by series, in order: what is behind the name in their JSON.
@@ -33,12 +34,12 @@ pub(crate) fn run(options: &Options) -> bool {
         return true;
     }
     let recordings = Recordings::read();
-    let rounds = if options.quick { ROUNDS / 5 } else { ROUNDS };
-    let mut traffic = Senders::new(SERIES, SENDERS, first_timestamp(), recordings.as_ref());
-    let load = traffic.build(rounds);
+    let series = if options.quick { SERIES / 5 } else { SERIES };
+    let mut traffic = Senders::new(series, SENDERS, first_timestamp(), recordings.as_ref());
+    let load = traffic.build(ROUNDS);
     let table = Table::begin(
         &format!(
-            "Verdicts over the network and in a backtest, {SERIES} series, {SENDERS} senders, {} lines",
+            "Verdicts over the network and in a backtest, {series} series, {SENDERS} senders, {} lines",
             load.lines()
         ),
         &["detector", "openings and closings", "of series", "same"],
