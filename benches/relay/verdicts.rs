@@ -95,12 +95,18 @@ pub(crate) fn run(options: &Options) -> bool {
     same
 }
 
-/// What JSON lines say of series. Live they begin with the number of the anomaly, which a backtest does not give.
+/// What JSON lines say of anomalies that open and close. Live they begin with the number of the anomaly, which a backtest
+/// does not give; and a backtest shows each alert, live an anomaly that is open is not opened again.
 fn read(lines: &str) -> Told {
     let mut told = Told::new();
+    let mut open = BTreeMap::new();
     for line in lines.lines() {
         let verdict = line.split_once("\"series\":\"").map(|(_, verdict)| verdict);
-        if let Some((series, verdict)) = verdict.and_then(|verdict| verdict.split_once('"')) {
+        let Some((series, verdict)) = verdict.and_then(|verdict| verdict.split_once('"')) else {
+            continue;
+        };
+        let is_open = verdict.contains("\"anomalous\":true");
+        if open.insert(series, is_open) != Some(is_open) {
             told.entry(series.to_owned()).or_default().push(verdict.to_owned());
         }
     }
