@@ -194,6 +194,10 @@ impl Samples {
             block: buffers,
             ..
         } = scratch;
+        if self.sealed.capacity() < self.sealed.len() + 2 {
+            // Few at a time: by itself the list would double.
+            self.sealed.reserve_exact(4);
+        }
         let mut sealed = 0;
         if renewed > 0 {
             let (block, len) = Block::seal_for_long(timestamps, values, buffers);
