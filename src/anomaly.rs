@@ -42,6 +42,8 @@ pub struct Anomaly {
     pub detector: Arc<str>,
     /// The verdict that opened it.
     pub opened: Verdict,
+    /// The last verdict that people were told of it again by.
+    pub again: Option<Verdict>,
     /// The verdict that closed it; `None` while it is open.
     pub closed: Option<Verdict>,
     /// How much it matters by itself: its score, and how rarely the series has one.
@@ -50,10 +52,10 @@ pub struct Anomaly {
     pub group: Tag,
 }
 
-/// An anomaly has opened or closed: what people are told.
+/// An anomaly has opened, goes on, or has closed: what people are told.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// Which of the two.
+    /// Which of these.
     pub change: Change,
     /// The anomaly, as it is now.
     pub anomaly: Arc<Anomaly>,
@@ -140,6 +142,7 @@ impl Board {
         let mut together = self.together();
         let anomaly = match change {
             Change::Opened => self.open(event, &mut together),
+            Change::Again => self.tell_again(event)?,
             Change::Closed => self.close(event, &mut together)?,
         };
         together.tell(&self.metrics);
@@ -162,6 +165,7 @@ impl Board {
             series: event.series,
             detector: event.detector,
             opened: event.verdict,
+            again: None,
             closed: None,
             rank,
             group,
@@ -186,6 +190,17 @@ impl Board {
             }
         }
         anomaly
+    }
+
+    /// Keeps the verdict with what is open of the event's series and detector, if anything is.
+    fn tell_again(&self, event: Event) -> Option<Arc<Anomaly>> {
+        let mut of_series = self.open.get_mut(&event.series)?;
+        let open = of_series.iter_mut().find(|open| open.detector == event.detector)?;
+        *open = Arc::new(Anomaly {
+            again: Some(event.verdict),
+            ..Anomaly::clone(open)
+        });
+        Some(Arc::clone(open))
     }
 
     /// Closes what is open of the event's series and detector, if anything is.

@@ -212,7 +212,7 @@ impl<W: Write> Backtest<'_, W> {
                     self.summary.open += 1;
                 }
                 Some(Change::Closed) => self.summary.open -= 1,
-                None => {}
+                Some(Change::Again) | None => {}
             }
             serde_json::to_writer(&mut self.verdicts, &VerdictReport::from(&event)).map_err(io::Error::from)?;
             self.verdicts.write_all(b"\n")?;

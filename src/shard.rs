@@ -54,7 +54,7 @@ const GROUP_LINES: usize = 16;
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verbosity {
-    /// An event when an anomaly opens or closes.
+    /// An event when an anomaly opens, is told of again, or closes.
     Changes,
     /// An event at every sample.
     EverySample,
@@ -251,11 +251,12 @@ impl Shard {
             &mut self.engines,
             &mut self.scratch,
             |judge, engine, window, seen| {
-                if seen.changed || seen.alert || every_sample {
+                let change = Change::of(seen);
+                if change.is_some() || every_sample {
                     events.push(Event {
                         series: Arc::clone(name),
                         detector: Arc::clone(&detectors[judge.detector].name),
-                        change: Change::of(seen),
+                        change,
                         verdict: engine.explain(&mut judge.state, window, seen),
                     });
                 }

@@ -42,7 +42,7 @@ pub(crate) fn run(options: &Options) -> bool {
             "Verdicts over the network and in a backtest, {series} series, {SENDERS} senders, {} lines",
             load.lines()
         ),
-        &["detector", "openings and closings", "of series", "same"],
+        &["detector", "verdicts told", "of series", "same"],
     );
     let mut same = true;
     for (name, setup) in [("default", DEFAULT), ("nine", NINE)] {
@@ -95,18 +95,12 @@ pub(crate) fn run(options: &Options) -> bool {
     same
 }
 
-/// What JSON lines say of anomalies that open and close. Live they begin with the number of the anomaly, which a backtest
-/// does not give; and a backtest shows each alert, live an anomaly that is open is not opened again.
+/// What JSON lines tell. Live they begin with the number of the anomaly, which a backtest does not give.
 fn read(lines: &str) -> Told {
     let mut told = Told::new();
-    let mut open = BTreeMap::new();
     for line in lines.lines() {
         let verdict = line.split_once("\"series\":\"").map(|(_, verdict)| verdict);
-        let Some((series, verdict)) = verdict.and_then(|verdict| verdict.split_once('"')) else {
-            continue;
-        };
-        let is_open = verdict.contains("\"anomalous\":true");
-        if open.insert(series, is_open) != Some(is_open) {
+        if let Some((series, verdict)) = verdict.and_then(|verdict| verdict.split_once('"')) {
             told.entry(series.to_owned()).or_default().push(verdict.to_owned());
         }
     }

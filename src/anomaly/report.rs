@@ -6,9 +6,9 @@ use super::{Anomaly, Notice, groups::GroupSummary};
 use crate::{detect::Verdict, line::Timestamp, report::VerdictReport, shard::Change};
 
 impl Anomaly {
-    /// The verdict it was opened with or, once it is over, closed with.
+    /// The last verdict that people were told of it by.
     pub fn latest(&self) -> &Verdict {
-        self.closed.as_ref().unwrap_or(&self.opened)
+        self.closed.as_ref().or(self.again.as_ref()).unwrap_or(&self.opened)
     }
 
     /// The form of the API: the verdict that opened it, and how long it has lasted.
@@ -26,12 +26,13 @@ impl Anomaly {
 }
 
 impl Notice {
-    /// The form of the log: the verdict that opened or closed the anomaly.
+    /// The form of the log: the verdict that people are told of.
     pub fn report(&self) -> NoticeReport<'_> {
         let Self { change, anomaly, group } = self;
         NoticeReport {
             event: match change {
                 Change::Opened => "open",
+                Change::Again => "again",
                 Change::Closed => "close",
             },
             id: anomaly.id,

@@ -12,8 +12,8 @@ fn event(series: &str, change: Change, timestamp: Timestamp) -> Event {
             timestamp,
             value: 1.0,
             score: 1.0,
-            anomalous: change == Change::Opened,
-            alert: change == Change::Opened,
+            anomalous: change != Change::Closed,
+            alert: change != Change::Closed,
             reason: String::new(),
             ..Verdict::default()
         },
@@ -44,6 +44,21 @@ fn an_anomaly_lasts_from_open_to_close() {
     assert_eq!(ids(&board, Which::All), [2, 1]);
     assert_eq!(metrics.anomaly.open.get(), 1);
     assert!(board.record(event("a", Change::Closed, 40)).is_none());
+}
+
+#[test]
+fn people_are_told_again_of_what_goes_on() {
+    let metrics = Metrics::new();
+    let board = Board::new(10, groups::Settings::default(), metrics.anomaly.clone());
+    assert!(board.record(event("a", Change::Again, 5)).is_none());
+    board.record(event("a", Change::Opened, 10)).unwrap();
+    let notice = board.record(event("a", Change::Again, 20)).unwrap();
+    assert_eq!(serde_json::to_value(notice.report()).unwrap()["event"], "again");
+    assert_eq!((notice.anomaly.id, notice.anomaly.latest().timestamp), (1, 20));
+    assert_eq!(ids(&board, Which::Open), [1]);
+    assert_eq!((metrics.anomaly.open.get(), notice.anomaly.opened.timestamp), (1, 10));
+    let notice = board.record(event("a", Change::Closed, 30)).unwrap();
+    assert_eq!(notice.anomaly.latest().timestamp, 30);
 }
 
 #[test]

@@ -15,7 +15,7 @@ pub struct Event {
     pub series: Arc<str>,
     /// Name of the detector.
     pub detector: Arc<str>,
-    /// What it means for the anomaly; `None`: nothing has changed, and people are told again, or every sample is.
+    /// What it means for the anomaly; `None` of a sample that is told of only because every sample is.
     pub change: Option<Change>,
     /// The verdict.
     pub verdict: Verdict,
@@ -26,6 +26,8 @@ pub struct Event {
 pub enum Change {
     /// It begins.
     Opened,
+    /// It goes on, and people are told of it again: it has got worse, or has lasted.
+    Again,
     /// It is over.
     Closed,
 }
@@ -35,6 +37,7 @@ impl Change {
         match (seen.changed, seen.anomalous) {
             (true, true) => Some(Self::Opened),
             (true, false) => Some(Self::Closed),
+            (false, true) if seen.alert => Some(Self::Again),
             (false, _) => None,
         }
     }
