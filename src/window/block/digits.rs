@@ -12,6 +12,27 @@ pub(super) const TENS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
+/// The same as integers.
+const WHOLE_TENS: [u128; 23] = {
+    let mut tens = [1; 23];
+    let mut place = 1;
+    while place < tens.len() {
+        tens[place] = 10 * tens[place - 1];
+        place += 1;
+    }
+    tens
+};
+/// Their reciprocals, each rounded once.
+const TENTHS: [f64; 23] = {
+    let mut tenths = [1.0; 23];
+    let mut place = 1;
+    while place < tenths.len() {
+        tenths[place] = 1.0 / TENS[place];
+        place += 1;
+    }
+    tenths
+};
+
 /// Where a number was cut when it was printed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Digits {
@@ -66,7 +87,7 @@ impl Digits {
             return single(x as f32);
         }
         let Some(decimals) = self.decimals(x) else { return x };
-        let rounded = rounded(x.abs(), decimals) as f64 / TENS[decimals];
+        let rounded = rounded(x.abs(), decimals) / TENS[decimals];
         if numerator < 0 { -rounded } else { rounded }
     }
 
@@ -81,19 +102,21 @@ impl Digits {
 }
 
 /// x * 10^decimals, rounded as it is when a number is printed: the product of doubles goes wrong near ties.
-fn rounded(x: f64, decimals: usize) -> u128 {
+fn rounded(x: f64, decimals: usize) -> f64 {
     let bits = x.to_bits();
     let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
-    // At most 53 bits by 74.
-    let product = u128::from(mantissa) * 10_u128.pow(decimals as u32);
     let exponent = (bits >> 52) as i32 - 1075;
     match exponent {
-        0.. => (x * TENS[decimals]) as u128,
+        0.. => (x * TENS[decimals]) as u128 as f64,
         -127..0 => {
             let down = exponent.unsigned_abs();
-            (product + (1 << (down - 1))) >> down
+            // At most 53 bits by 74.
+            let product = u128::from(mantissa) * WHOLE_TENS[decimals];
+            let nearest = (product + (1 << (down - 1))) >> down;
+            // A number of few digits, nearly always, and a processor converts such by itself.
+            i64::try_from(nearest).map_or_else(|_| nearest as f64, |nearest| nearest as f64)
         }
-        _ => 0,
+        _ => 0.0,
     }
 }
 
@@ -123,7 +146,7 @@ pub(super) fn magnitude(x: f64) -> i32 {
     let decimal = (binary * 1233) >> 12;
     let next = match usize::try_from(decimal + 1) {
         Ok(up) => TENS.get(up).copied().unwrap_or(f64::INFINITY),
-        Err(_) => 1.0 / TENS.get((-1 - decimal) as usize).copied().unwrap_or(f64::INFINITY),
+        Err(_) => TENTHS.get((-1 - decimal) as usize).copied().unwrap_or(0.0),
     };
     decimal + i32::from(x.abs() >= next)
 }
@@ -133,4 +156,57 @@ pub(super) fn magnitude(x: f64) -> i32 {
 pub(super) fn nearest(value: f64, ten: f64) -> i64 {
     let scaled = value * ten;
     (scaled + 0.5_f64.copysign(scaled)) as i64
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As the definition of the format has it.
+    fn plainly_rounded(x: f64, decimals: usize) -> u128 {
+        let bits = x.to_bits();
+        let mantissa = bits & ((1 << 52) - 1) | 1 << 52;
+        let product = u128::from(mantissa) * 10_u128.pow(decimals as u32);
+        let exponent = (bits >> 52) as i32 - 1075;
+        match exponent {
+            0.. => (x * TENS[decimals]) as u128,
+            -127..0 => {
+                let down = exponent.unsigned_abs();
+                (product + (1 << (down - 1))) >> down
+            }
+            _ => 0,
+        }
+    }
+
+    fn plain_magnitude(x: f64) -> i32 {
+        let binary = (x.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+        let decimal = (binary * 1233) >> 12;
+        let next = match usize::try_from(decimal + 1) {
+            Ok(up) => TENS.get(up).copied().unwrap_or(f64::INFINITY),
+            Err(_) => 1.0 / TENS.get((-1 - decimal) as usize).copied().unwrap_or(f64::INFINITY),
+        };
+        decimal + i32::from(x.abs() >= next)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn rounding_is_that_of_the_format(bits in 0..f64::INFINITY.to_bits(), near_one in any::<bool>(), decimals in 0_usize..23) {
+            // Some anywhere, most of a size that values have.
+            let size = if near_one { 983 + (bits >> 52) % 120 } else { bits >> 52 };
+            let x = f64::from_bits(bits & ((1 << 52) - 1) | size << 52);
+            let expected = plainly_rounded(x, decimals) as f64;
+            prop_assert_eq!(rounded(x, decimals).to_bits(), expected.to_bits(), "{:e}, {} decimals", x, decimals);
+            prop_assert_eq!(magnitude(x), plain_magnitude(x));
+        }
+
+        #[test]
+        fn powers_of_ten_are_told_apart(power in -30_i32..30, ulps in -2_i64..=2) {
+            let x = f64::from_bits(10_f64.powi(power).to_bits().wrapping_add_signed(ulps));
+            prop_assert_eq!(magnitude(x), plain_magnitude(x));
+        }
+    }
 }
