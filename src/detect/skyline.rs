@@ -106,6 +106,7 @@ impl Engine {
             .follow(window, self.settings.first_hour_average.older_than_s);
         state.moving.follow(window, &mut self.weights);
         state.kept.follow(window, &mut self.values);
+        self.ks.forget();
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;
@@ -166,6 +167,7 @@ impl Engine {
         let algorithms = self.settings.algorithms.clone();
         let votes = algorithms.iter();
         self.values.forget();
+        self.ks.forget();
         votes
             .map(|&algorithm| self.vote(algorithm, &mut state, &window, &facts))
             .collect()

@@ -15,9 +15,12 @@ use crate::{
     window::Window,
 };
 
-/// Buffers for the two samples, and what was found in them.
+/// Buffers for the two samples, which are read once a sample of the series, and what was found in them.
 #[derive(Debug, Default)]
 pub(super) struct KsBuffers {
+    /// Are they those of the window as it is now?
+    read: bool,
+    found: Option<Finding>,
     /// In order of time.
     reference: Vec<f64>,
     probe: Vec<f64>,
@@ -28,6 +31,12 @@ pub(super) struct KsBuffers {
 }
 
 impl KsBuffers {
+    /// There is another sample, or another window.
+    pub(super) fn forget(&mut self) {
+        self.read = false;
+        self.found = None;
+    }
+
     /// What the last [`find`] went by.
     pub(super) fn details(&self) -> Vec<(&'static str, Option<f64>)> {
         vec![
@@ -39,6 +48,10 @@ impl KsBuffers {
     }
 
     fn fill(&mut self, settings: &KsTest, window: &Window) {
+        if self.read {
+            return;
+        }
+        self.read = true;
         self.reference.clear();
         self.probe.clear();
         self.distance = None;
@@ -62,7 +75,16 @@ pub(super) fn may_fail(settings: &KsTest, buffers: &mut KsBuffers, window: &Wind
 
 /// The statistic is the p-value of the Kolmogorov-Smirnov test: small is suspicious.
 pub(super) fn find(settings: &KsTest, buffers: &mut KsBuffers, window: &Window) -> Finding {
+    if let Some(found) = buffers.found {
+        return found;
+    }
     buffers.fill(settings, window);
+    let found = test(settings, buffers);
+    buffers.found = Some(found);
+    found
+}
+
+fn test(settings: &KsTest, buffers: &mut KsBuffers) -> Finding {
     let threshold = Some(settings.alpha);
     let needed = settings.min_samples as usize;
     if buffers.reference.len() < needed || buffers.probe.len() < needed {
