@@ -250,13 +250,14 @@ impl Engine {
             Algorithm::LeastSquares => least_squares::find(&settings.least_squares, window, facts),
             Algorithm::Grubbs => grubbs::find(&mut self.grubbs_limits, facts),
             Algorithm::HistogramBins => {
-                histogram_bins::find(&settings.histogram_bins, self.values.of(window, &mut state.kept), facts)
+                let values = self.values.of(window, &mut state.kept);
+                histogram_bins::find(&settings.histogram_bins, values, state.kept.ladder(), facts)
             }
-            Algorithm::MedianAbsoluteDeviation => median_absolute_deviation::find(
-                &settings.median_absolute_deviation,
-                self.values.of(window, &mut state.kept),
-                facts,
-            ),
+            Algorithm::MedianAbsoluteDeviation => {
+                let values = self.values.of(window, &mut state.kept);
+                let ladder = state.kept.ladder();
+                median_absolute_deviation::find(&settings.median_absolute_deviation, values, ladder, facts)
+            }
             Algorithm::KsTest => ks_test::find(&settings.ks_test, &mut self.ks, window),
         }
     }
@@ -276,7 +277,8 @@ impl Engine {
                 facts,
             ),
             Algorithm::MedianAbsoluteDeviation => {
-                median_absolute_deviation::details(self.values.of(window, &mut state.kept))
+                let values = self.values.of(window, &mut state.kept);
+                median_absolute_deviation::details(values, state.kept.ladder())
             }
             Algorithm::KsTest => self.ks.details(),
         };

@@ -21,7 +21,8 @@ struct Bins {
     count: u32,
 }
 
-pub(super) fn find(settings: &HistogramBins, values: &Values, facts: &Facts) -> Finding {
+/// The vote, by counts where these are exact, else by all values.
+pub(super) fn find(settings: &HistogramBins, values: &Values, ladder: Option<&Ladder>, facts: &Facts) -> Finding {
     let threshold = Some(f64::from(settings.max_members));
     let bins = Bins::over(settings.bins, values);
     let Some((from, below)) = bins.and_then(|bins| bins.hit_by(facts.tail)) else {
@@ -30,11 +31,8 @@ pub(super) fn find(settings: &HistogramBins, values: &Values, facts: &Facts) -> 
             ..Finding::UNDEFINED
         };
     };
-    let members = values
-        .as_slice()
-        .iter()
-        .filter(|&&value| from <= value && value < below)
-        .count();
+    let counted = ladder.and_then(|ladder| ladder.count(from, below).exactly());
+    let members = counted.map_or_else(|| values.count(from, below), |members| members as usize);
     let rare = members <= settings.max_members as usize;
     Finding {
         outcome: if rare { Outcome::True } else { Outcome::False },

@@ -52,6 +52,13 @@ pub(super) struct Between {
     pub(super) most: u32,
 }
 
+impl Between {
+    /// The number, where it is known.
+    pub(super) fn exactly(self) -> Option<u32> {
+        (self.least == self.most).then_some(self.least)
+    }
+}
+
 impl Ladder {
     /// Counts `values`, with rungs at `wishes` too, of which [`WISHES_MAX`] count.
     pub(super) fn new(values: &[f64], wishes: impl IntoIterator<Item = f64>) -> Self {
@@ -122,6 +129,17 @@ impl Ladder {
         let (low, _) = self.range_of_rank(last / 2);
         let (_, high) = self.range_of_rank(self.total / 2);
         Some((low, high))
+    }
+
+    /// Two distances between which the median distance from `centre` is, but for rounding.
+    pub(super) fn median_distance_range(&self, centre: f64) -> (f64, f64) {
+        let mut distances = self.rungs.map(|rung| (rung - centre).abs());
+        distances.sort_unstable_by(f64::total_cmp);
+        let within = |distance: f64| self.count(centre - distance, (centre + distance).next_up());
+        let too_near = distances.partition_point(|&distance| within(distance).most <= self.total.saturating_sub(1) / 2);
+        let not_far = distances.partition_point(|&distance| within(distance).least <= self.total / 2);
+        let low = too_near.checked_sub(1).map_or(0.0, |place| distances[place]);
+        (low, distances.get(not_far).copied().unwrap_or(f64::INFINITY))
     }
 
     /// Two values between which the value is that `rank` others come before.
@@ -261,6 +279,11 @@ mod tests {
                 }
                 let (low, high) = ladder.median_range().unwrap();
                 prop_assert!(low <= sorted[(capacity - 1) / 2] && sorted[capacity / 2] <= high);
+                let centre = f64::from(bounds[0]);
+                let mut distances: Vec<f64> = window.iter().map(|value| (value - centre).abs()).collect();
+                distances.sort_by(f64::total_cmp);
+                let (near, far) = ladder.median_distance_range(centre);
+                prop_assert!(near <= distances[(capacity - 1) / 2] + 1e-9 && distances[capacity / 2] <= far + 1e-9);
                 for pair in bounds.windows(2) {
                     let (low, high) = (f64::from(pair[0].min(pair[1])), f64::from(pair[0].max(pair[1])));
                     let plainly = window.iter().filter(|&&value| low <= value && value < high).count();

@@ -14,9 +14,14 @@ use super::{
 /// Far more than rounding could turn a comparison by, far less than counts could tell apart.
 const MARGIN: f64 = 1e-9;
 
-pub(super) fn find(settings: &MedianAbsoluteDeviation, values: &mut Values, facts: &Facts) -> Finding {
+pub(super) fn find(
+    settings: &MedianAbsoluteDeviation,
+    values: &mut Values,
+    ladder: Option<&Ladder>,
+    facts: &Facts,
+) -> Finding {
     let threshold = Some(settings.deviations);
-    let Some((median, deviation)) = values.medians() else {
+    let Some((median, deviation)) = values.medians(ladder) else {
         return Finding::UNDEFINED;
     };
     if deviation == 0.0 {
@@ -37,8 +42,8 @@ pub(super) fn find(settings: &MedianAbsoluteDeviation, values: &mut Values, fact
     }
 }
 
-pub(super) fn details(values: &mut Values) -> Vec<(&'static str, Option<f64>)> {
-    let medians = values.medians();
+pub(super) fn details(values: &mut Values, ladder: Option<&Ladder>) -> Vec<(&'static str, Option<f64>)> {
+    let medians = values.medians(ladder);
     vec![
         ("median", medians.map(|(median, _)| median)),
         ("deviation", medians.map(|(_, deviation)| deviation)),

@@ -6,7 +6,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{histogram_bins, ladder::Ladder};
-use crate::{detect::statistics::median::median, window::Window};
+use crate::{
+    detect::statistics::median::{median, median_between},
+    window::Window,
+};
 
 /// Samples below which no ladder is set up: to look at all values is as cheap.
 const LADDER_SAMPLES_MIN: usize = 128;
@@ -140,7 +143,8 @@ impl Values {
     pub(super) fn of(&mut self, window: &Window, kept: &mut Kept) -> &mut Self {
         if !self.read {
             self.read(window, kept);
-            self.range = range(&self.in_time);
+            let known = kept.ladder.as_ref().and_then(|ladder| ladder.range());
+            self.range = known.or_else(|| range(&self.in_time));
             self.medians = None;
             self.read = true;
             if self.in_time.len() >= LADDER_SAMPLES_MIN && kept.ladder.is_none() {
@@ -173,9 +177,10 @@ impl Values {
         }
     }
 
-    /// In order of time.
-    pub(super) fn as_slice(&self) -> &[f64] {
-        &self.in_time
+    /// Values from `low` on and below `high`.
+    pub(super) fn count(&self, low: f64, high: f64) -> usize {
+        let values = self.in_time.iter();
+        values.filter(|&&value| low <= value && value < high).count()
     }
 
     /// The smallest and the largest; `None` of nothing.
@@ -183,16 +188,26 @@ impl Values {
         self.range
     }
 
-    /// The median, and the median distance from it; `None` of nothing.
-    pub(super) fn medians(&mut self) -> Option<(f64, f64)> {
+    /// The median, and the median distance from it; `None` of nothing. A ladder says where to look for them.
+    pub(super) fn medians(&mut self, ladder: Option<&Ladder>) -> Option<(f64, f64)> {
         if self.medians.is_none() {
-            let middle = median(&self.in_time, &mut self.buffer)?;
+            let range = ladder.and_then(Ladder::median_range);
+            let middle = find_median(&self.in_time, range, &mut self.buffer)?;
             self.distances.clear();
             self.distances
                 .extend(self.in_time.iter().map(|value| (value - middle).abs()));
-            self.medians = median(&self.distances, &mut self.buffer).map(|distance| (middle, distance));
+            let range = ladder.map(|ladder| ladder.median_distance_range(middle));
+            let distance = find_median(&self.distances, range, &mut self.buffer)?;
+            self.medians = Some((middle, distance));
         }
         self.medians
+    }
+}
+
+fn find_median(values: &[f64], range: Option<(f64, f64)>, buffer: &mut Vec<f64>) -> Option<f64> {
+    match range {
+        Some((low, high)) => median_between(values, low, high, buffer),
+        None => median(values, buffer),
     }
 }
 

@@ -10,12 +10,25 @@ const MARGIN: usize = 12;
 
 /// The middle value, or the mean of the two middle ones; `None` of nothing. `buffer` is memory to work with.
 pub(crate) fn median(values: &[f64], buffer: &mut Vec<f64>) -> Option<f64> {
-    let (lower_rank, upper_rank) = (values.len().checked_sub(1)? / 2, values.len() / 2);
-    let mut below = 0;
-    if values.len() >= FEW {
-        below = gather_middle(values, buffer);
+    if values.len() < FEW {
+        buffer.clear();
+        buffer.extend_from_slice(values);
+        return middle_of(values, 0, buffer);
     }
-    if values.len() < FEW || lower_rank < below || upper_rank - below >= buffer.len() {
+    let (low, high) = middle_range(values, buffer);
+    median_between(values, low, high, buffer)
+}
+
+/// The same, which is likely to lie from `low` to `high`: the fewer values lie there, the sooner it is found.
+pub(crate) fn median_between(values: &[f64], low: f64, high: f64, buffer: &mut Vec<f64>) -> Option<f64> {
+    let below = gather(values, low, high, buffer);
+    middle_of(values, below, buffer)
+}
+
+/// The median of `values`, of which so many are below those in `buffer`. If it is not among these, all are looked at.
+fn middle_of(values: &[f64], mut below: usize, buffer: &mut Vec<f64>) -> Option<f64> {
+    let (lower_rank, upper_rank) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+    if lower_rank < below || upper_rank - below >= buffer.len() {
         buffer.clear();
         buffer.extend_from_slice(values);
         below = 0;
@@ -30,14 +43,19 @@ pub(crate) fn median(values: &[f64], buffer: &mut Vec<f64>) -> Option<f64> {
     })
 }
 
-/// Puts the values near the middle into `buffer`; gives how many are below these.
-fn gather_middle(values: &[f64], buffer: &mut Vec<f64>) -> usize {
+/// Two values between which a sample says that the median is.
+fn middle_range(values: &[f64], buffer: &mut Vec<f64>) -> (f64, f64) {
     buffer.clear();
     buffer.extend(values.iter().step_by(values.len() / SAMPLE));
     let middle = buffer.len() / 2;
     let margin = buffer.len() / MARGIN;
     let (_, &mut low, above) = buffer.select_nth_unstable_by(middle - margin, f64::total_cmp);
     let (_, &mut high, _) = above.select_nth_unstable_by(2 * margin - 1, f64::total_cmp);
+    (low, high)
+}
+
+/// Puts the values from `low` to `high` into `buffer`; gives how many are below these.
+fn gather(values: &[f64], low: f64, high: f64, buffer: &mut Vec<f64>) -> usize {
     // Every value is written, and the next one over it unless it is to stay: there is nothing to be guessed wrong.
     buffer.clear();
     buffer.resize(values.len(), 0.0);
@@ -74,6 +92,17 @@ mod tests {
             let spread = |place: usize| if spread { jitter(place) } else { 0.0 };
             let values: Vec<f64> = (0..many).map(|place| f64::from(values[place / times]) + spread(place)).collect();
             prop_assert_eq!(median(&values, &mut vec![7.0]), Some(plain_median(values)));
+        }
+
+        #[test]
+        fn wherever_it_is_looked_for_it_is_found(
+            values in prop::collection::vec(-20_i8..20, 1..60),
+            low in -25_i8..25,
+            high in -25_i8..25,
+        ) {
+            let values: Vec<f64> = values.into_iter().map(f64::from).collect();
+            let found = median_between(&values, f64::from(low), f64::from(high), &mut vec![7.0]);
+            prop_assert_eq!(found, Some(plain_median(values)));
         }
     }
 
