@@ -63,7 +63,10 @@ pub(crate) fn run(options: &Options) -> bool {
         ],
     );
     let mut intact = true;
-    for (name, load) in [("idle", None), ("100,000 lines/s, all judged by the default detector", Some(&load))] {
+    for (name, load) in [
+        ("idle", None),
+        ("100,000 lines/s, all judged by the default detector", Some(&load)),
+    ] {
         let mut runs: Vec<_> = programs.iter().map(|_| Vec::new()).collect();
         for round in 1..=options.rounds {
             for (&program, runs) in programs.iter().zip(&mut runs) {

@@ -11,6 +11,7 @@
 //! | `policy` | which scores people are told of |
 //! | `lasting` | when an anomaly opens, and when it is over |
 //! | `band`, `explanation` | what is said of a verdict, when somebody asks |
+//! | `bytes` | what is known of a series, written and read back |
 //! | `constants` | every number, with its reason |
 //!
 //! It needs no window: what it knows of a series is in its [`State`], of 1.1 KB, and half a KB for the week from the second day.
@@ -52,6 +53,7 @@
 //! * Telling of a level again only after it was calm: no difference beyond the quiet spell.
 
 mod band;
+mod bytes;
 mod constants;
 mod explanation;
 mod gap;
@@ -70,6 +72,7 @@ mod tail;
 mod tests;
 mod yardstick;
 
+use bytes::{Plain, plain};
 use lasting::{Lasting, Turn};
 use local_time::LocalTime;
 use model::{Basis, Model, Scores, Time, Tuning};
@@ -79,6 +82,9 @@ pub use settings::{Settings, Severities};
 
 use super::{Observation, Severity, Standing, Verdict, skyline};
 use crate::window::{Point, Window};
+
+/// What is written, and how: to be changed with every field, and with what is learnt in it.
+const BYTES_VERSION: u8 = 1;
 
 /// The adaptive detector at work, for any number of series.
 #[derive(Debug)]
@@ -108,6 +114,8 @@ struct Judged {
     turn: Turn,
 }
 
+plain!(State { model, lasting });
+
 impl Default for State {
     fn default() -> Self {
         Self {
@@ -121,6 +129,20 @@ impl State {
     /// Reads a little of each cache line that judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
         self.model.touch()
+    }
+
+    /// What it knows, for [`Self::from_bytes`].
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![BYTES_VERSION];
+        self.write(&mut out);
+        out
+    }
+
+    /// The state that was written, to the bit; `None` when `bytes` are not what [`Self::to_bytes`] of this version gives.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.strip_prefix(&[BYTES_VERSION])?;
+        let state = Self::read(&mut rest)?;
+        rest.is_empty().then_some(state)
     }
 
     /// Memory in use, this struct included (bytes).

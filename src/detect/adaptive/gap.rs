@@ -6,7 +6,10 @@
 //!
 //! A look is a binary search over 256 bytes; a new value is moved into its place, which is rare.
 
-use super::constants::{SEEN_APART, SEEN_VALUES};
+use super::{
+    bytes::plain,
+    constants::{SEEN_APART, SEEN_VALUES},
+};
 
 /// The values of a series that have been seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,6 +17,8 @@ pub(super) struct Seen {
     count: u8,
     values: [f32; SEEN_VALUES],
 }
+
+plain!(Seen { count, values } | seen | usize::from(seen.count) <= SEEN_VALUES);
 
 impl Default for Seen {
     fn default() -> Self {
@@ -25,9 +30,10 @@ impl Default for Seen {
 }
 
 impl Seen {
-    /// Reads a little of it.
+    /// Reads a little of each of its cache lines.
     pub(super) fn touch(&self) -> u64 {
-        u64::from(self.values[0].to_bits() ^ self.values[SEEN_VALUES / 2].to_bits())
+        let bits = |place: usize| self.values[place].to_bits();
+        u64::from(bits(0) ^ bits(16) ^ bits(32) ^ bits(48) ^ bits(SEEN_VALUES - 1))
     }
 
     fn values(&self) -> &[f32] {

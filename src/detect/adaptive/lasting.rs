@@ -13,6 +13,7 @@
 //! difference to what is told.
 
 use super::{
+    bytes::plain,
     constants::{ACCEPT_S, ACCEPT_SAMPLES, CALM_S, CALM_SAMPLES, CALM_SCORE},
     policy::{Alerts, Scored},
     single::single,
@@ -35,6 +36,21 @@ pub(super) struct Lasting {
     /// The furthest that the mean of the last residuals has been from zero.
     furthest: f32,
 }
+
+plain!(
+    Lasting {
+        open,
+        told,
+        calm,
+        samples,
+        opened,
+        troubled,
+        furthest
+    } | lasting
+        | lasting.calm
+        < CALM_SAMPLES
+        || !lasting.open
+);
 
 /// What a sample means for the anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@
 //! profiles and seen values behind it a sample reads a line or two each.
 
 use super::{
+    bytes::plain,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, LEVEL_OF_GAP,
         LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, PACE_INTERVAL_S, PACE_SHARE, SHORT_RESIDUALS, SHORT_SHARE,
@@ -101,44 +102,48 @@ pub(super) enum Season {
 }
 
 /// The model of one series.
+///
+/// Laid out as it is written, so that a sample reads few lines: five of scalars, two of residuals, and of what is behind
+/// them a line each, or two.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C)]
 pub(super) struct Model {
     /// Time of the last sample.
     last: i64,
+    /// Samples so far.
+    count: u32,
+    /// Samples since the rhythm changed.
+    in_rhythm: u32,
+    week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
+    day_visit: Visit,
+    week_visit: Visit,
+    /// Of all values.
+    overall: Moments,
     /// Values of the last samples, the newest first, and the times between them (seconds).
     recent: [f64; STEP_SAMPLES],
     gaps_s: [u32; STEP_SAMPLES - 1],
+    /// Sum of the last residuals.
+    residual_sum: f64,
+    /// What values in single precision are differences from.
+    origin: f64,
+    mean_proof: Proof,
+    day_proof: Proof,
+    week_proof: Proof,
+    rhythm: Rhythm,
     /// What a spike counts, at the pace of the series: less where there are more samples a day.
     pace: f32,
-    /// Of all values.
-    overall: Moments,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
     /// Of the steps from the mean of the last samples, in terms of the noise at their time.
     step: Yardstick,
-    /// Sum of the last residuals.
-    residual_sum: f64,
-    /// What values in single precision are differences from.
-    origin: f64,
-    day_visit: Visit,
-    week_visit: Visit,
     policy: Policy,
-    /// Samples so far.
-    count: u32,
-    /// Samples since the rhythm changed.
-    in_rhythm: u32,
-    rhythm: Rhythm,
-    mean_proof: Proof,
-    day_proof: Proof,
-    week_proof: Proof,
+    residuals: [f32; RESIDUALS],
     /// Where the next residual goes.
     residual_place: u8,
-    week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
-    residuals: [f32; RESIDUALS],
-    seen: Seen,
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     noise: Noise,
+    seen: Seen,
 }
 
 /// All that one sample is measured against.
@@ -201,6 +206,41 @@ struct Forecast {
     expected: f64,
     season: Season,
 }
+
+plain!(
+    Model {
+        last,
+        count,
+        in_rhythm,
+        week,
+        day_visit,
+        week_visit,
+        overall,
+        recent,
+        gaps_s,
+        residual_sum,
+        origin,
+        mean_proof,
+        day_proof,
+        week_proof,
+        rhythm,
+        pace,
+        short,
+        long,
+        step,
+        policy,
+        residuals,
+        residual_place,
+        day,
+        noise,
+        seen,
+    } | model
+        | {
+            usize::from(model.residual_place) < RESIDUALS
+                && model.day_visit.is_of(DAY_SLOTS)
+                && model.week_visit.is_of(WEEK_SLOTS)
+        }
+);
 
 impl Tuning {
     /// At `sensitivity` (above 0; 1 is usual).
@@ -344,15 +384,21 @@ impl Model {
         size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val)
     }
 
-    /// Reads a little of what judging a sample reads.
+    /// Reads a little of each cache line that judging the next sample reads.
     pub(super) fn touch(&self) -> u64 {
-        let week = self.week.as_deref().map_or(0, Profile::touch);
-        self.last.unsigned_abs()
+        let week = self.week.as_deref().map_or(0, |week| week.touch(&self.week_visit));
+        let residual = |place: usize| u64::from(self.residuals[place].to_bits());
+        week ^ self.last.unsigned_abs()
             ^ self.origin.to_bits()
-            ^ u64::from(self.count)
-            ^ self.seen.touch()
+            ^ self.short.moments.mean.to_bits()
+            ^ self.long.moments.mean.to_bits()
+            ^ self.policy.first().unsigned_abs()
+            ^ residual(0)
+            ^ residual(RESIDUALS / 2)
+            ^ residual(RESIDUALS - 1)
+            ^ self.day.touch(&self.day_visit)
             ^ self.noise.touch()
-            ^ week
+            ^ self.seen.touch()
     }
 
     fn forecast(&self, local: i64, value: f64) -> Forecast {

@@ -4,6 +4,7 @@
 //! comes from, with the noise at all times for the rest, so that nothing depends on one odd day.
 
 use super::{
+    bytes::plain,
     constants::{
         DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, NOISE_DAYS_MAX, NOISE_GAIN_LEAST, NOISE_STEP_MAX, NOISE_TRUST_DAYS,
     },
@@ -12,12 +13,15 @@ use super::{
 
 /// The noise of a series.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[repr(C)]
 pub(super) struct Noise {
+    visit: Visit,
     /// Mean size of steps, held to eight times itself.
     overall: Proof,
-    visit: Visit,
     by_day: Profile<DAY_SLOTS, DAY_SLOT_S>,
 }
+
+plain!(Noise { visit, overall, by_day } | noise | noise.visit.is_of(DAY_SLOTS));
 
 impl Noise {
     /// How many times as noisy as at all times it is at `local`, for a series that is `days` old.
@@ -46,7 +50,7 @@ impl Noise {
 
     /// Reads a little of what judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
-        self.by_day.touch()
+        u64::from(self.overall.error().to_bits()) ^ self.by_day.touch(&self.visit)
     }
 }
 

@@ -9,6 +9,7 @@
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
+    bytes::plain,
     constants::{
         BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_QUIET_SAMPLES, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
         OTHER_QUIET_SAMPLES, QUIET_S, SPIKE_QUIET_SAMPLES,
@@ -62,6 +63,16 @@ pub(super) struct Alerts {
     pub(super) level: bool,
     pub(super) spike: bool,
 }
+
+plain!(Policy {
+    first,
+    level,
+    spike,
+    repeats,
+    bar
+});
+plain!(Told { at, samples });
+plain!(Alerts { level, spike });
 
 impl Policy {
     /// That of a series whose first sample is at `first`.

@@ -6,6 +6,7 @@
 //! O(1), 12 bytes.
 
 use super::{
+    bytes::plain,
     constants::{GAP_INTERVALS, RHYTHM_SAMPLES, RHYTHM_TOLERANCE},
     single::single,
 };
@@ -19,6 +20,12 @@ pub(super) struct Rhythm {
     other_s: f32,
     others: u8,
 }
+
+plain!(Rhythm {
+    usual_s,
+    other_s,
+    others
+});
 
 /// What an interval is, against the usual one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

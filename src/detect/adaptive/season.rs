@@ -8,6 +8,7 @@
 //! other.
 
 use super::{
+    bytes::{Plain, plain},
     constants::{PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
     single::single,
 };
@@ -30,12 +31,15 @@ pub(super) struct Profile<const SLOTS: usize, const SLOT_S: i64> {
 struct Slot([u8; 3]);
 
 /// The slot that time is in, and what was seen in it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Visit {
-    /// Number of the slot, counted through from 1970.
-    slot: i64,
     sum: f64,
-    samples: u32,
+    /// Number of the slot, counted through from 1970, as far as there is room: two that are mistaken for one another are
+    /// 240,000 years apart.
+    number: u32,
+    samples: u16,
+    /// Place of the slot in the profile.
+    slot: u8,
 }
 
 /// How well predictions of one kind have done.
@@ -44,6 +48,25 @@ pub(super) struct Proof {
     /// Mean error.
     error: f32,
     samples: u16,
+}
+
+plain!(Profile<const SLOTS: usize, const SLOT_S: i64> { slots });
+plain!(Visit {
+    sum,
+    number,
+    samples,
+    slot
+});
+plain!(Proof { error, samples } | proof | proof.samples <= PROOF_MEMORY_SAMPLES);
+
+impl Plain for Slot {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.0.write(out);
+    }
+
+    fn read(input: &mut &[u8]) -> Option<Self> {
+        <[u8; 3]>::read(input).map(Self).filter(|slot| slot.mean().is_finite())
+    }
 }
 
 impl<const SLOTS: usize, const SLOT_S: i64> Default for Profile<SLOTS, SLOT_S> {
@@ -58,9 +81,9 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
     const PERIOD_S: i64 = SLOTS as i64 * SLOT_S;
 
-    /// Reads a little of it.
-    pub(super) fn touch(&self) -> u64 {
-        u64::from(self.slots[0].0[0])
+    /// Reads a little of what is known of the time of `visit`, where the next sample will look, or near it.
+    pub(super) fn touch(&self, visit: &Visit) -> u64 {
+        u64::from(self.slots[usize::from(visit.slot)].0[0])
     }
 
     /// What is usual at `local`; `None` while neither of the two slots about it has been visited `least` times.
@@ -87,12 +110,20 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     }
 
     /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        reason = "a remainder is not negative, and small"
+    )]
     pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, value: f64, origin: f64, gain_least: f64) {
-        let slot = local.div_euclid(SLOT_S);
-        if slot != visit.slot {
+        let number = local.div_euclid(SLOT_S);
+        let low = number as u32;
+        if low != visit.number || visit.samples == 0 {
             self.end(visit, origin, gain_least);
             *visit = Visit {
-                slot,
+                number: low,
+                slot: number.rem_euclid(SLOTS as i64) as u8,
                 ..Visit::default()
             };
         }
@@ -107,17 +138,11 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "a remainder is not negative, and small"
-    )]
     fn end(&mut self, visit: &Visit, origin: f64, gain_least: f64) {
         if visit.samples == 0 {
             return;
         }
-        let slot = visit.slot.rem_euclid(SLOTS as i64) as usize;
-        let slot = &mut self.slots[slot];
+        let slot = &mut self.slots[usize::from(visit.slot)];
         let visits = (slot.visits() + 1).min(VISITS_MAX);
         let gain = (1.0 / f64::from(visits)).max(gain_least);
         let mean = f64::from(slot.mean());
@@ -150,13 +175,10 @@ impl Slot {
     }
 }
 
-impl Default for Visit {
-    fn default() -> Self {
-        Self {
-            slot: i64::MIN,
-            sum: 0.0,
-            samples: 0,
-        }
+impl Visit {
+    /// Is its slot one of so many?
+    pub(super) fn is_of(&self, slots: usize) -> bool {
+        usize::from(self.slot) < slots
     }
 }
 

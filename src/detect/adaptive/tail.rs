@@ -9,6 +9,7 @@
 use std::f64::consts::LOG10_E;
 
 use super::{
+    bytes::plain,
     constants::{
         RARITY_MAX, TAIL_EDGE_LEAST, TAIL_EXCESS_MAX, TAIL_MEMORY_SAMPLES, TAIL_RARITY, TAIL_SHARE,
         TAIL_STEADY_SAMPLES, TAIL_WEIGHT_LEAST,
@@ -34,6 +35,13 @@ pub(super) struct Tail {
     samples: u16,
     excesses: u16,
 }
+
+plain!(Tail {
+    edge,
+    weight,
+    samples,
+    excesses
+});
 
 impl Default for Tail {
     /// About the tail of a normal distribution.

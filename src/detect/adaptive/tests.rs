@@ -247,18 +247,32 @@ fn only_the_wanted_direction_is_told() {
 }
 
 #[test]
-fn what_was_copied_goes_on_bit_for_bit() {
-    let mut bench = known(Settings::default());
-    let mut copy = Bench {
-        engine: Engine::new(Settings::default()),
-        state: bench.state.clone(),
-        ..bench
-    };
-    for _ in 0..2000 {
-        let value = wave(bench.timestamp) + if bench.timestamp % 7200 == 0 { 80.0 } else { 0.0 };
-        assert_eq!(bench.judge(value), copy.judge(value));
+fn a_state_is_small() {
+    // The next larger blocks of memory that an allocator has are of 1,280 bytes.
+    assert!(size_of::<State>() <= 1024, "{}", size_of::<State>());
+}
+
+#[test]
+fn what_was_written_and_read_goes_on_bit_for_bit() {
+    for days in [0, 1, 20] {
+        let mut bench = Bench::new(Settings::default(), 300);
+        bench.show(days * DAY_S, wave);
+        let bytes = bench.state.to_bytes();
+        let mut copy = Bench {
+            engine: Engine::new(Settings::default()),
+            state: State::from_bytes(&bytes).unwrap(),
+            ..bench
+        };
+        assert_eq!(copy.state, bench.state);
+        for _ in 0..2000 {
+            let value = wave(bench.timestamp) + if bench.timestamp % 7200 == 0 { 80.0 } else { 0.0 };
+            assert_eq!(bench.judge(value), copy.judge(value));
+        }
+        assert_eq!(bench.state.to_bytes(), copy.state.to_bytes());
+        assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(State::from_bytes(&[&bytes[..], &[0]].concat()), None);
+        assert_eq!(State::from_bytes(&[&[0], &bytes[1..]].concat()), None);
     }
-    assert_eq!(bench.state, copy.state);
 }
 
 proptest! {

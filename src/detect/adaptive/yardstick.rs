@@ -1,6 +1,7 @@
 //! What a quantity is measured against: how far it usually lies from its mean, and how rarely further.
 
 use super::{
+    bytes::plain,
     constants::{DISTANCE_MAX, DISTANCE_OF_FIRST, STEP_DEVIATIONS_MAX},
     moments::Moments,
     tail::Tail,
@@ -21,6 +22,8 @@ pub(super) struct Surprise {
     /// -log10 of the chance to be further away.
     pub(super) rarity: f64,
 }
+
+plain!(Yardstick { moments, tail });
 
 impl Yardstick {
     /// How unusual `value` is.
