@@ -35,8 +35,8 @@ fn recorded() -> Vec<Recorded> {
         Recorded {
             detector: "adaptive",
             kind: Kind::Adaptive(adaptive::Settings::default()),
-            nab: 71.5,
-            events: [(0.42, 0.11), (0.72, 0.065), (0.47, 0.10)],
+            nab: 72.5,
+            events: [(0.42, 0.11), (0.725, 0.07), (0.475, 0.09)],
         },
         Recorded {
             detector: "skyline",

@@ -90,7 +90,7 @@ pub(super) const SPIKE_OF_GAP: f64 = 0.18;
 /// Samples that the mean is of from which a step leads away: more steady than one sample, and young enough to follow.
 pub(super) const STEP_SAMPLES: usize = 3;
 /// What a spike takes more for ten times as many samples a day. People can bear so many alarms a day, not a sample.
-pub(super) const PACE_SHARE: f64 = 0.15;
+pub(super) const PACE_SHARE: f64 = 0.1;
 /// Interval at which a spike takes its unit (seconds).
 pub(super) const PACE_INTERVAL_S: f64 = 300.0;
 /// Days of which the noise of a time of the day weighs as much as the noise at all times.

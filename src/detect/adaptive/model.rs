@@ -6,7 +6,8 @@
 //! 2. measured on the *level* channel: the means of the last 3 and of the last 24 residuals, each against what it usually is,
 //!    and the gap between the value and all that were seen;
 //! 3. measured on the *spike* channel: the step from the mean of the last 3 samples, less the step that the season takes,
-//!    against steps that are usual at this time of the day, and the same gap;
+//!    against steps that are usual at this time of the day, and the same gap; a long step counts by the logarithm of how many
+//!    times as long it is as values are large, so that a burst is measured against the level that it bursts from;
 //! 4. told or not, by the [policy](super::policy);
 //! 5. and only then learnt.
 //!
@@ -161,6 +162,8 @@ pub(super) struct Basis {
     after_gap: bool,
     /// What a step leads away from: the mean of the last samples, and what the season has added since.
     before: f64,
+    /// How large values are in the long run.
+    size: f64,
     /// How many times as noisy as usual it is at this time of the day.
     noise: f64,
     /// What a spike counts, at the pace of the series.
@@ -191,7 +194,9 @@ pub(super) struct Scores {
     pub(super) long: Surprise,
     /// Distance from all values seen (deviations).
     pub(super) gap: f64,
-    /// Of the step from the samples before.
+    /// What the step from the samples before counts.
+    stride: f64,
+    /// Of that.
     pub(super) step: Surprise,
     /// Is the level above (1) or below (-1) what was expected, and the step up or down?
     pub(super) level_sign: f64,
@@ -432,6 +437,7 @@ impl Model {
             in_rhythm: self.in_rhythm,
             after_gap,
             before: self.before(time, forecast),
+            size: self.overall.mean.abs(),
             noise: self.noise.at(time.local, days(time.timestamp - self.policy.first())),
             pace: f64::from(self.pace),
             origin: self.origin,
@@ -465,7 +471,7 @@ impl Model {
         let in_rhythm = f64::from(self.in_rhythm);
         let rhythm_gain = 1.0 / in_rhythm.min(MEMORY_SAMPLES);
         let (short, long) = basis.means(value);
-        let step = basis.step_to(value);
+        let stride = scores.stride;
         let known = self.in_rhythm > YOUNG_SAMPLES;
         let distance = |surprise: Surprise| known.then_some(surprise.distance);
         self.short.learn(short, distance(scores.short), rhythm_gain);
@@ -474,8 +480,8 @@ impl Model {
             if !basis.after_gap {
                 let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
                 self.step
-                    .learn_held(step / basis.noise, distance(scores.step), step_gain);
-                self.noise.learn(time.local, step.abs(), basis.noise);
+                    .learn_held(stride / basis.noise, distance(scores.step), step_gain);
+                self.noise.learn(time.local, stride.abs(), basis.noise);
             }
             self.mean_proof.learn(value - forecast.mean);
         }
@@ -619,14 +625,16 @@ impl Basis {
     /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
     pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
         let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
+        let stride = self.stride_to(value);
         if self.in_rhythm <= YOUNG_SAMPLES {
             return Scores {
                 gap,
+                stride,
                 ..Scores::default()
             };
         }
         let (short_mean, long_mean) = self.means(value);
-        let step = self.step_to(value) / self.noise;
+        let step = stride / self.noise;
         let short = self.short.measure(short_mean);
         let long = self.long.measure(long_mean);
         let surprise = if self.after_gap {
@@ -663,6 +671,7 @@ impl Basis {
             short,
             long,
             gap,
+            stride,
             step: surprise,
             level_sign,
             step_sign,
@@ -672,6 +681,19 @@ impl Basis {
     /// The step to `value` from the samples before, less what the season takes.
     pub(super) fn step_to(&self, value: f64) -> f64 {
         value - self.before
+    }
+
+    /// What the step to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
+    /// many times as long it is.
+    fn stride_to(&self, value: f64) -> f64 {
+        let step = self.step_to(value);
+        let size = self.size + self.before.abs();
+        if size > 0.0 {
+            // No number is so large that its logarithm is infinite.
+            step.signum() * size * (step.abs() / size).min(f64::MAX).ln_1p()
+        } else {
+            step
+        }
     }
 
     /// The means of the last 3 and 24 residuals, were `value` the sample's.

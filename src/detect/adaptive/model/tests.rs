@@ -187,9 +187,33 @@ fn a_season_takes_its_step_and_no_spike() {
 fn a_spike_takes_more_where_samples_are_many() {
     let about = |interval_s, expected: f64| assert!((pace(interval_s) - expected).abs() < 1e-9);
     about(300.0, 1.0);
-    about(30.0, 1.0 / 1.15);
-    about(3000.0, 1.0 / 0.85);
+    about(30.0, 1.0 / 1.1);
+    about(3000.0, 1.0 / 0.9);
     assert!(pace(0.0) > 0.6 && pace(1e12) < 1.7);
+}
+
+#[test]
+fn a_burst_counts_by_how_many_times_the_level_it_is() {
+    let stride = |before: f64, value: f64| {
+        let basis = Basis {
+            before,
+            size: 10.0,
+            ..Basis::new()
+        };
+        basis.stride_to(value)
+    };
+    let about = |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 0.01, "{found}, not {expected}");
+    about(stride(90.0, 91.0), 1.0);
+    about(stride(90.0, 89.0), -1.0);
+    about(stride(90.0, 190.0), 100.0 * 2.0_f64.ln());
+    about(stride(0.0, 1010.0), 10.0 * 102.0_f64.ln());
+    let nothing_yet = Basis {
+        before: 0.0,
+        size: 0.0,
+        ..Basis::new()
+    };
+    assert_eq!(nothing_yet.stride_to(-3.0), -3.0);
+    assert!(stride(5e-324, VALUE_MAX).is_finite());
 }
 
 #[test]
