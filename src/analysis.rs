@@ -2,7 +2,8 @@
 //!
 //! The queue of a shard is bounded in weight, and full it sheds or makes senders wait, as configured. A line weighs one,
 //! and long lines one for each 128 bytes of them, so that the bound holds memory too. Questions (from the API) wait in the
-//! same queue and are answered between batches: the shard stays the only owner of its series.
+//! same queue and are answered between batches: the shard stays the only owner of its series. What a shard is to do before
+//! it looks at its first line comes as a [`HeadStart`], while lines wait in the queue.
 
 mod settings;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::{
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::Duration,
@@ -59,6 +61,13 @@ enum Message {
     Stop,
 }
 
+/// Errands that wait for a shard. Whoever gives more waits.
+const QUEUE_ERRANDS: usize = 4;
+
+/// What shards do before they look at their first line. They begin when this is dropped.
+#[derive(Debug)]
+pub struct HeadStart(Vec<SyncSender<Question>>);
+
 type Question = Box<dyn FnOnce(&mut Shard) + Send>;
 
 /// Where shards send what they find, from their own threads. Blocking holds analysis up, and nothing else.
@@ -84,11 +93,24 @@ impl Analysis {
     pub fn start<S: Sink>(
         settings: Settings,
         shard_settings: &Arc<shard::Settings>,
-        mut sink: impl FnMut() -> S,
+        sink: impl FnMut() -> S,
     ) -> std::io::Result<Self> {
+        let (analysis, _) = Self::start_behind(settings, shard_settings, sink)?;
+        Ok(analysis)
+    }
+
+    /// The same with a head start, during which nothing is analysed.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start_behind<S: Sink>(
+        settings: Settings,
+        shard_settings: &Arc<shard::Settings>,
+        mut sink: impl FnMut() -> S,
+    ) -> std::io::Result<(Self, HeadStart)> {
         let series_count = Arc::new(AtomicUsize::new(0));
         let room_max = u32::try_from(settings.queue_lines_max.div_ceil(settings.shards)).unwrap_or(u32::MAX);
-        let (mut inboxes, mut threads) = (Vec::new(), Vec::new());
+        let (mut inboxes, mut threads, mut errands) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..settings.shards {
             let shard = Shard::new(
                 Arc::clone(shard_settings),
@@ -96,10 +118,12 @@ impl Analysis {
                 Arc::clone(&series_count),
             );
             let (messages, inbox) = mpsc::unbounded_channel();
+            let (errand, first) = sync_channel(QUEUE_ERRANDS);
+            errands.push(errand);
             let sink = sink();
             let thread = std::thread::Builder::new()
                 .name(format!("shard-{number}"))
-                .spawn(move || drive(shard, inbox, sink))?;
+                .spawn(move || drive(shard, &first, inbox, sink))?;
             threads.push(thread);
             inboxes.push(Inbox {
                 messages,
@@ -107,12 +131,13 @@ impl Analysis {
                 room_max,
             });
         }
-        Ok(Self {
+        let analysis = Self {
             when_behind: settings.when_behind,
             inboxes,
             threads: Mutex::new(threads),
             series_count,
-        })
+        };
+        Ok((analysis, HeadStart(errands)))
     }
 
     /// Gives `batch` to a shard. Waits while the queue is full, or gives it back, as configured.
@@ -153,6 +178,26 @@ impl Analysis {
         shard: usize,
         question: impl FnOnce(&mut Shard) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
+        self.put(shard, question)?.await.map_err(|_| Stopped)
+    }
+
+    /// The same for a thread that may wait.
+    ///
+    /// # Errors
+    /// When the analysis has stopped.
+    pub fn ask_and_wait<T: Send + 'static>(
+        &self,
+        shard: usize,
+        question: impl FnOnce(&mut Shard) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        self.put(shard, question)?.blocking_recv().map_err(|_| Stopped)
+    }
+
+    fn put<T: Send + 'static>(
+        &self,
+        shard: usize,
+        question: impl FnOnce(&mut Shard) -> T + Send + 'static,
+    ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (answer, answered) = oneshot::channel();
         let question: Question = Box::new(move |shard| {
             // Nobody may be waiting any more.
@@ -162,7 +207,7 @@ impl Analysis {
             .messages
             .send(Message::Ask(question))
             .map_err(|_| Stopped)?;
-        answered.await.map_err(|_| Stopped)
+        Ok(answered)
     }
 
     /// Has all shards look for series that have fallen silent. To be called once a second.
@@ -208,6 +253,16 @@ impl Analysis {
     }
 }
 
+impl HeadStart {
+    /// Has a shard do `errand`; waits while it has enough to do.
+    ///
+    /// # Errors
+    /// When the shard is not there any more.
+    pub fn give(&self, shard: usize, errand: impl FnOnce(&mut Shard) + Send + 'static) -> Result<(), Stopped> {
+        self.0[shard].send(Box::new(errand)).map_err(|_| Stopped)
+    }
+}
+
 impl Inbox {
     fn weight(&self, batch: &Batch) -> u32 {
         let weight = batch.lines.len().max(batch.chunk.len() / BYTES_PER_WEIGHT);
@@ -216,10 +271,21 @@ impl Inbox {
 }
 
 /// Drives one shard until nobody can send to it any more.
-fn drive(mut shard: Shard, mut inbox: mpsc::UnboundedReceiver<Message>, mut sink: impl Sink) {
+fn drive(
+    mut shard: Shard,
+    first: &Receiver<Question>,
+    mut inbox: mpsc::UnboundedReceiver<Message>,
+    mut sink: impl Sink,
+) {
     // Forwarding comes first: on a busy machine the threads that forward run before this one. Where that may not be asked
     // for, all run alike.
     let _ = rustix::process::setpriority_process(None, NICE);
+    for errand in first {
+        errand(&mut shard);
+        if let Some(census) = shard.take_census() {
+            sink.census(census);
+        }
+    }
     let mut events = Vec::new();
     let mut tally = Tally::default();
     while let Some(message) = inbox.blocking_recv() {

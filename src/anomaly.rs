@@ -151,26 +151,56 @@ impl Board {
     }
 
     fn open(&self, event: Event, together: &mut Together) -> Arc<Anomaly> {
+        let id = self.next_id();
+        self.metrics.opened.with_label_values(&[&*event.detector]).inc();
+        self.put(id, event.series, event.detector, event.verdict, None, together)
+    }
+
+    /// Puts an anomaly back that was open before a restart, which people have been told of, by `opened` and perhaps `again`.
+    /// One that has no number gets a new one.
+    pub fn resume(
+        &self,
+        id: Option<u64>,
+        series: Arc<str>,
+        detector: Arc<str>,
+        opened: Verdict,
+        again: Option<Verdict>,
+    ) {
+        let id = id.unwrap_or_else(|| self.next_id());
+        self.go_on_after(id);
+        let mut together = self.together();
+        self.put(id, series, detector, opened, again, &mut together);
+        together.tell(&self.metrics);
+    }
+
+    fn put(
+        &self,
+        id: u64,
+        series: Arc<str>,
+        detector: Arc<str>,
+        opened: Verdict,
+        again: Option<Verdict>,
+        together: &mut Together,
+    ) -> Arc<Anomaly> {
         let group = Tag::default();
         let opening = Opening {
-            series: Arc::clone(&event.series),
-            at: event.verdict.timestamp,
-            score: event.verdict.score,
-            severity: event.verdict.severity,
+            series: Arc::clone(&series),
+            at: opened.timestamp,
+            score: opened.score,
+            severity: opened.severity,
             tag: group.clone(),
         };
         let rank = together.groups.open(opening, &together.subtrees);
         let anomaly = Arc::new(Anomaly {
-            id: self.last_id.fetch_add(1, Ordering::Relaxed) + 1,
-            series: event.series,
-            detector: event.detector,
-            opened: event.verdict,
-            again: None,
+            id,
+            series,
+            detector,
+            opened,
+            again,
             closed: None,
             rank,
             group,
         });
-        self.metrics.opened.with_label_values(&[&*anomaly.detector]).inc();
         let at = anomaly.opened.timestamp;
         match self.open.entry(Arc::clone(&anomaly.series)) {
             Entry::Vacant(series) => {
@@ -190,6 +220,20 @@ impl Board {
             }
         }
         anomaly
+    }
+
+    fn next_id(&self) -> u64 {
+        self.last_id.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the newest anomaly.
+    pub fn last_id(&self) -> u64 {
+        self.last_id.load(Ordering::Relaxed)
+    }
+
+    /// Gives no number up to `id` to an anomaly any more: they were given before a restart.
+    pub fn go_on_after(&self, id: u64) {
+        self.last_id.fetch_max(id, Ordering::Relaxed);
     }
 
     /// Keeps the verdict with what is open of the event's series and detector, if anything is.

@@ -29,6 +29,7 @@ use crate::{
     metrics::{AnalysisMetrics, Metrics},
     notify::Notifier,
     shard::{Census, Event, Tally},
+    snapshot::{self, Snapshots},
 };
 
 /// Events on their way from the shards to the board. When it is full, shards wait for the board.
@@ -36,6 +37,12 @@ const QUEUE_EVENTS: usize = 10_000;
 
 /// Descriptors that are kept free of senders: files, upstreams, HTTP.
 const DESCRIPTORS_SPARE: u64 = 256;
+
+/// Time for what has nothing left to do but to end.
+const A_MOMENT: Duration = Duration::from_millis(100);
+
+/// Time that the last snapshot may take, even beyond the deadline for lines.
+const LAST_SNAPSHOT: Duration = Duration::from_secs(60);
 
 /// Why the relay did not start, or not go on.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +91,7 @@ struct Running {
     upstreams: TaskTracker,
     give_up: CancellationToken,
     analysis: Arc<Analysis>,
+    snapshots: Option<Snapshots>,
     /// Ends when the analysis has.
     board: tokio::task::JoinHandle<()>,
     udp_sockets: UdpSockets,
@@ -129,6 +137,7 @@ impl App {
         let mut terminate = signal(SignalKind::terminate()).map_err(|error| AppError::System("SIGTERM", error))?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| AppError::System("SIGINT", error))?;
         let mut hangup = signal(SignalKind::hangup()).map_err(|error| AppError::System("SIGHUP", error))?;
+        let mut user = signal(SignalKind::user_defined1()).map_err(|error| AppError::System("SIGUSR1", error))?;
         let deadline = self.config.shutdown_deadline;
         let mut running = self.start()?;
         let mut second = tokio::time::interval(Duration::from_secs(1));
@@ -137,6 +146,7 @@ impl App {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => warn!("this version does not reload: restart it to change the configuration"),
+                _ = user.recv() => running.write_snapshot(),
                 _ = second.tick() => {
                     running.analysis.sweep(clock::now());
                     running.udp_sockets.count_drops();
@@ -188,7 +198,8 @@ impl App {
         metrics
             .anomaly
             .begin_at_zero(config.shard.detectors.iter().map(|detector| &*detector.name));
-        let analysis = Analysis::start(config.analysis, &Arc::new(config.shard), sink)
+        let shard = Arc::new(config.shard);
+        let (analysis, head_start) = Analysis::start_behind(config.analysis, &shard, sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);
         let notifier = Notifier::start(&config.notify, &metrics.anomaly)
@@ -205,6 +216,17 @@ impl App {
             warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
             sorter = sorter.forward_only();
         }
+        let sources = snapshot::Sources {
+            analysis: Arc::clone(&analysis),
+            board: Arc::clone(&board),
+            shard,
+            sorter: sorter.clone(),
+            metrics: metrics.snapshot.clone(),
+        };
+        let snapshots = Snapshots::start(config.snapshot, sources, head_start, sink())
+            .map_err(|error| AppError::System("a thread for the snapshot", error))?;
+        // What nobody holds on to ends with the last shard.
+        drop(to_board);
         let intake = Intake::new(sorter.clone(), queues.clone(), Arc::clone(&analysis), metrics.clone());
         let (tcp, udp) = listeners
             .addresses()
@@ -236,6 +258,7 @@ impl App {
             upstreams,
             give_up,
             analysis,
+            snapshots,
             board: keeping,
             udp_sockets,
             stop_listening,
@@ -248,6 +271,14 @@ impl App {
 }
 
 impl Running {
+    fn write_snapshot(&self) {
+        if let Some(snapshots) = &self.snapshots {
+            snapshots.write();
+        } else {
+            warn!("there is no snapshot without snapshot.file");
+        }
+    }
+
     /// Stops in the order in which lines flow.
     async fn stop(mut self, deadline: Duration) -> Ended {
         let end = Instant::now() + deadline;
@@ -270,19 +301,30 @@ impl Running {
             }
         };
         let judge = async {
-            if !self.analysis.stop(left()).await {
+            if let Some(snapshots) = &mut self.snapshots
+                && !snapshots.save_last(LAST_SNAPSHOT).await
+            {
+                warn!("there is no last snapshot; the one before stays");
+            }
+            // With a snapshot the queues have run empty by now, however long it has taken.
+            if !self.analysis.stop(left().max(A_MOMENT)).await {
                 warn!("the analysis has not come to an end");
-            } else if tokio::time::timeout(left(), self.board).await.is_err() {
+            } else if tokio::time::timeout(left().max(A_MOMENT), self.board).await.is_err() {
                 warn!("not everything was told");
+            }
+            if let Some(snapshots) = self.snapshots
+                && !snapshots.finish(LAST_SNAPSHOT).await
+            {
+                warn!("the last snapshot is not finished; the one before stays");
             }
         };
         tokio::join!(flush, judge);
         // Senders that were still waiting for room now count what they hold as lost.
-        let _ = tokio::time::timeout(Duration::from_millis(100), self.listening.wait()).await;
+        let _ = tokio::time::timeout(A_MOMENT, self.listening.wait()).await;
         self.stop_http.cancel();
         if let Some(http) = self.http {
             // Somebody may hold a connection open; the answers have been given.
-            let _ = tokio::time::timeout(Duration::from_millis(100), http).await;
+            let _ = tokio::time::timeout(A_MOMENT, http).await;
         }
         let lines_lost = self.queues.iter().map(|queue| queue.lines_dropped()).sum();
         Ended { lines_lost }

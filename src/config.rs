@@ -28,7 +28,7 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::error::{ConfigError, Position, Problem};
 use self::source::RawConfig;
-use crate::{analysis, anomaly::groups, forward, intake::ForwardInvalid, listen, notify, shard};
+use crate::{analysis, anomaly::groups, forward, intake::ForwardInvalid, listen, notify, shard, snapshot};
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub struct Config {
     pub anomalies: Anomalies,
     /// When anomalies belong together.
     pub groups: groups::Settings,
+    /// What survives a restart.
+    pub snapshot: snapshot::Settings,
     /// Longest time between the request to stop and the end of the process (0 to 1 hour): lines that are not
     /// forwarded by then are lost, and counted.
     pub shutdown_deadline: Duration,
@@ -134,6 +136,7 @@ impl Default for Config {
             log: Log::default(),
             anomalies: Anomalies::default(),
             groups: groups::Settings::default(),
+            snapshot: snapshot::Settings::default(),
             shutdown_deadline: Duration::from_secs(10),
         }
     }

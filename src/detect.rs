@@ -16,7 +16,10 @@ use std::sync::Arc;
 
 pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
 
-use crate::window::{Point, Window};
+use crate::{
+    save::{Damaged, Save, Saved},
+    window::{Point, Window},
+};
 
 /// A detector as configured: a name, and what it does.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,6 +75,21 @@ impl Default for Definition {
     }
 }
 
+impl Definition {
+    /// What a state that was saved has to have been made by, to be good for this detector over windows of `span_s` seconds.
+    pub fn fingerprint(&self, span_s: i64) -> String {
+        match &self.kind {
+            Kind::Adaptive(settings) => {
+                let settings = settings.for_learning();
+                format!("adaptive {}, {settings:?}", adaptive::BYTES_VERSION)
+            }
+            Kind::Skyline(settings) => {
+                format!("skyline {}, {span_s} s, {settings:?}", skyline::STATE_FORM)
+            }
+        }
+    }
+}
+
 impl State {
     /// Heap memory in use (bytes).
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -80,6 +98,27 @@ impl State {
             Self::Skyline(state) => state.memory_bytes(),
             #[cfg(test)]
             Self::Scripted(_) => 0,
+        }
+    }
+
+    /// Saves it, to the bit.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Adaptive(state) => state.save(out),
+            Self::Skyline(state) => state.save(out),
+            #[cfg(test)]
+            Self::Scripted(state) => state.save(out),
+        }
+    }
+
+    /// Makes it a state of a series with `window`, which holds the same samples as the one that it was made over, and has
+    /// held more.
+    pub fn move_to(&mut self, window: &Window) {
+        match self {
+            Self::Adaptive(_) => {}
+            Self::Skyline(state) => state.move_to(window),
+            #[cfg(test)]
+            Self::Scripted(_) => {}
         }
     }
 
@@ -113,6 +152,22 @@ impl Engine {
         }
     }
 
+    /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
+    ///
+    /// # Errors
+    /// When it is no such thing.
+    pub fn load_state(&mut self, from: &mut Saved<'_>, window: &Window) -> Result<State, Damaged> {
+        match self {
+            Self::Adaptive(_) => Save::load(from).map(State::Adaptive),
+            Self::Skyline(engine) => {
+                let state = engine.load_state(from, window)?;
+                Ok(State::Skyline(Box::new(state)))
+            }
+            #[cfg(test)]
+            Self::Scripted => scripted::State::load(from).map(State::Scripted),
+        }
+    }
+
     /// Do its detectors read a window's running statistics? Then [`Self::expire`] is called as well.
     pub fn needs_statistics(&self) -> bool {
         match self {
@@ -143,6 +198,21 @@ impl Engine {
             (Self::Skyline(engine), State::Skyline(state)) => engine.observe(state, window),
             #[cfg(test)]
             (Self::Scripted, State::Scripted(state)) => scripted::observe(state, window),
+            _ => unreachable!("{OWN_STATE}"),
+        }
+    }
+
+    /// Takes in the newest sample of `window`, which nobody is to be told of.
+    pub fn learn(&mut self, state: &mut State, window: &Window) {
+        match (self, state) {
+            (Self::Adaptive(engine), State::Adaptive(state)) => {
+                engine.observe(state, window.last().unwrap_or_default());
+            }
+            (Self::Skyline(engine), State::Skyline(state)) => engine.learn(state, window),
+            #[cfg(test)]
+            (Self::Scripted, State::Scripted(state)) => {
+                scripted::observe(state, window);
+            }
             _ => unreachable!("{OWN_STATE}"),
         }
     }

@@ -21,8 +21,8 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → notify → listen →
-//! http → backtest → demo → config → app → cli`.
+//! `save → line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
+//! notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
 pub mod anomaly;
@@ -42,5 +42,7 @@ pub mod listen;
 pub mod metrics;
 pub mod notify;
 pub mod report;
+pub mod save;
 pub mod shard;
+pub mod snapshot;
 pub mod window;

@@ -4,7 +4,7 @@
 //! `received = quarantined + filtered + forwarded + queued + dropped`, and `received = analysed + not analysed`, by reason.
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
-use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::shard::{Tally, Unanalysed};
 
@@ -25,6 +25,8 @@ pub struct Metrics {
     pub forward: ForwardMetrics,
     /// What was found, and told.
     pub anomaly: AnomalyMetrics,
+    /// What would survive a restart.
+    pub snapshot: SnapshotMetrics,
 }
 
 /// Connections and datagrams.
@@ -137,6 +139,25 @@ pub struct GroupMetrics {
     pub places_evicted: IntCounter,
 }
 
+/// What would survive a restart.
+#[derive(Clone, Debug)]
+pub struct SnapshotMetrics {
+    /// When the last good one was begun (seconds since 1970); 0: there is none yet.
+    pub last_success: IntGauge,
+    /// How long it took (seconds).
+    pub duration: Gauge,
+    /// Its size (bytes).
+    pub bytes: IntGauge,
+    /// Its series.
+    pub series: IntGauge,
+    /// Snapshots that could not be written.
+    pub failures: IntCounter,
+    /// 1 while one is being loaded.
+    pub loading: IntGauge,
+    /// Series that were loaded at the start.
+    pub loaded: IntGauge,
+}
+
 /// Declares metrics in a registry.
 struct Declare(Registry);
 
@@ -155,6 +176,12 @@ impl Declare {
 
     fn gauge(&self, name: &str, help: &str) -> IntGauge {
         let gauge = IntGauge::with_opts(opts(name, help)).expect(VALID);
+        self.0.register(Box::new(gauge.clone())).expect(VALID);
+        gauge
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Gauge {
+        let gauge = Gauge::with_opts(opts(name, help)).expect(VALID);
         self.0.register(Box::new(gauge.clone())).expect(VALID);
         gauge
     }
@@ -196,6 +223,7 @@ impl Metrics {
             analysis: AnalysisMetrics::declare(&declare),
             forward: ForwardMetrics::declare(&declare),
             anomaly: AnomalyMetrics::declare(&declare),
+            snapshot: SnapshotMetrics::declare(&declare),
             registry: declare.0,
         };
         metrics.begin_at_zero();
@@ -374,6 +402,29 @@ impl GroupMetrics {
             places_evicted: declare.counter(
                 "group_places_evicted_total",
                 "Places that were forgotten to make room for others.",
+            ),
+        }
+    }
+}
+
+impl SnapshotMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            last_success: declare.gauge(
+                "snapshot_last_success_timestamp_seconds",
+                "When the last good snapshot was begun; 0 while there is none.",
+            ),
+            duration: declare.seconds("snapshot_duration_seconds", "How long the last good snapshot took."),
+            bytes: declare.gauge("snapshot_bytes", "Size of the last good snapshot."),
+            series: declare.gauge("snapshot_series", "Series in the last good snapshot."),
+            failures: declare.counter("snapshot_failures_total", "Snapshots that could not be written."),
+            loading: declare.gauge(
+                "snapshot_loading",
+                "1 while a snapshot is being loaded, and lines wait.",
+            ),
+            loaded: declare.gauge(
+                "snapshot_loaded_series",
+                "Series that came back from a snapshot at the start.",
             ),
         }
     }

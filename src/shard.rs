@@ -12,6 +12,7 @@ mod batch;
 mod census;
 mod counter;
 mod event;
+mod saved;
 mod series;
 mod settings;
 mod table;
@@ -30,7 +31,8 @@ use std::{
 pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
 pub use event::{Change, Event, Memory, SeriesReport, SeriesState};
-use series::{Analysis, Series, Watched};
+pub use saved::{Heirs, Loaded, Origin, Portion};
+use series::{Analysis, Judge, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
 use table::Table;
 pub use tally::{Tally, Unanalysed};
@@ -285,11 +287,7 @@ impl Shard {
         if name.len() > NAME_BYTES_MAX {
             return Err(Unanalysed::NameTooLong);
         }
-        let max_series = self.settings.max_series;
-        let one_more = |count| (count < max_series).then_some(count + 1);
-        self.series_count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .map_err(|_| Unanalysed::OverMaxSeries)?;
+        self.make_room()?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
         self.census.begin(name);
         let watch = self.settings.watches.iter().find(|watch| watch.matches(name));
@@ -305,6 +303,16 @@ impl Shard {
             received: 0,
             analysis,
         }))
+    }
+
+    /// Counts one more series, if there is room.
+    fn make_room(&self) -> Result<(), Unanalysed> {
+        let max_series = self.settings.max_series;
+        let one_more = |count| (count < max_series).then_some(count + 1);
+        self.series_count
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
+            .map(|_| ())
+            .map_err(|_| Unanalysed::OverMaxSeries)
     }
 
     /// Ends the analysis of the series that `line` belongs to: a detector has panicked over it.

@@ -33,6 +33,8 @@ pub(crate) use moments::Moments;
 use running::Running;
 use samples::Samples;
 
+use crate::save::{self, Damaged, Save, Saved};
+
 /// Values at the end of a window that are kept at hand.
 pub(crate) const TAIL_LEN: usize = 3;
 
@@ -44,6 +46,7 @@ pub struct Point {
     /// Finite.
     pub value: f64,
 }
+save::fields!(Point { timestamp, value });
 
 /// Buffers that sealing a block needs; one serves any number of windows.
 #[derive(Debug, Default)]
@@ -170,6 +173,55 @@ impl Window {
             open_bytes: size_of::<Self>() + self.samples.open.heap_bytes(),
             statistics_bytes: self.running.as_ref().map_or(0, |_| size_of::<Running>()),
         }
+    }
+
+    /// Takes back what [`Self::save`] has saved, as the past of a series whose window reaches back `span_s` seconds.
+    ///
+    /// # Errors
+    /// When it is no window, or an empty one.
+    pub fn load(from: &mut Saved<'_>, span_s: i64) -> Result<Self, Damaged> {
+        let samples = Samples::load(from)?;
+        let has_statistics = bool::load(from)?;
+        let running = has_statistics.then(|| Running::load(from, &samples)).transpose()?;
+        Ok(Self {
+            span_s,
+            samples,
+            running: running.map(Box::new),
+        })
+    }
+
+    /// Saves the samples, and the statistics as they are, so that nothing differs afterwards.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            span_s: _,
+            samples,
+            running,
+        } = self;
+        samples.save(out);
+        running.is_some().save(out);
+        if let Some(running) = running {
+            running.save(out);
+        }
+    }
+
+    /// Times of the oldest sample that is held and of the newest.
+    pub fn times(&self) -> Option<(i64, i64)> {
+        Some((self.samples.first_timestamp()?, self.last()?.timestamp))
+    }
+
+    /// How far it reaches back (seconds).
+    pub fn span_s(&self) -> i64 {
+        self.span_s
+    }
+
+    /// Are there running statistics?
+    pub fn has_statistics(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Gives up the statistics, which nobody reads any more.
+    pub fn forget_statistics(&mut self) {
+        self.running = None;
     }
 
     /// Calls `each` for the samples at or after `timestamp`, oldest first.

@@ -15,6 +15,7 @@ use crate::{
     analysis,
     anomaly::groups,
     shard::{self, Limits},
+    snapshot,
 };
 
 /// Longest time that can be set: ten years, so that sums of times stay far from any bound.
@@ -77,6 +78,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         log: top.section("log", log),
         anomalies: top.section("anomalies", anomalies),
         groups: top.section("groups", groups_settings),
+        snapshot: top.section("snapshot", snapshot),
         shutdown_deadline,
     }
 }
@@ -133,6 +135,18 @@ fn groups_settings(section: &mut Section<'_>) -> groups::Settings {
         min_members: section.count("min_members", default.min_members, 2..=1000),
         chance_per_day: section.number("chance_per_day", default.chance_per_day, &CHANCES),
         quiet_s: seconds(section, "quiet", default.quiet_s, MINUTE),
+    }
+}
+
+fn snapshot(section: &mut Section<'_>) -> snapshot::Settings {
+    let default = snapshot::Settings::default();
+    let file = section.text("file", "expected the path of a file");
+    if let Some(path) = &file {
+        section.check_name(path.value, path.place, "a file");
+    }
+    snapshot::Settings {
+        file: file.map(|path| path.value.into()),
+        every: section.optional_duration("every", default.every, 10 * SECOND..=LONGEST),
     }
 }
 

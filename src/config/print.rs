@@ -114,7 +114,13 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "window", seconds(config.groups.window_s))?;
     key(out, "min_members", config.groups.min_members)?;
     key(out, "chance_per_day", float(config.groups.chance_per_day))?;
-    key(out, "quiet", seconds(config.groups.quiet_s))
+    key(out, "quiet", seconds(config.groups.quiet_s))?;
+
+    header(out, "[snapshot]")?;
+    if let Some(file) = &config.snapshot.file {
+        key(out, "file", quote(file.display()))?;
+    }
+    key(out, "every", or_off(config.snapshot.every.map(duration)))
 }
 
 fn write_forward(out: &mut String, forward: &forward::Settings) -> fmt::Result {

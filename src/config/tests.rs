@@ -57,8 +57,10 @@ fn what_the_example_leaves_out_is_good_as_well() {
         kind: Kind::Skyline(skyline::Settings::default()),
     };
     assert_eq!(config.shard.detectors, [Definition::default(), classic]);
+    assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let rest = Config {
         forwards: Vec::new(),
+        snapshot: snapshot::Settings::default(),
         listen: listen::Settings {
             allow: None,
             ..config.listen
@@ -156,6 +158,8 @@ fn everything_may_be_different() {
     let groups = config.groups;
     assert_eq!((groups.window_s, groups.min_members, groups.quiet_s), (300, 5, 3600));
     assert!((groups.chance_per_day - 1.0).abs() < 1e-9);
+    assert_eq!(config.snapshot.file, Some("/var/lib/sky relay/\"snapshot\"".into()));
+    assert_eq!(config.snapshot.every, None);
 }
 
 #[test]
@@ -313,4 +317,7 @@ window = "5m"
 min_members = 5
 chance_per_day = 1
 quiet = "1h"
+[snapshot]
+file = '/var/lib/sky relay/"snapshot"'
+every = "off"
 "#;

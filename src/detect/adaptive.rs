@@ -88,10 +88,13 @@ use policy::{Alerts, Scored, Silence};
 pub use settings::{Settings, Severities};
 
 use super::{Observation, Severity, Standing, Verdict, skyline};
-use crate::window::{Point, Window};
+use crate::{
+    save::{Damaged, Save, Saved, put_bytes},
+    window::{Point, Window},
+};
 
 /// What is written, and how: to be changed with every field, and with what is learnt in it.
-const BYTES_VERSION: u8 = 1;
+pub(super) const BYTES_VERSION: u8 = 1;
 
 /// The adaptive detector at work, for any number of series.
 #[derive(Debug)]
@@ -122,6 +125,16 @@ struct Judged {
 }
 
 plain!(State { model, lasting });
+
+impl Save for State {
+    fn save(&self, out: &mut Vec<u8>) {
+        put_bytes(&self.to_bytes(), out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        Self::from_bytes(from.bytes()?).ok_or(Damaged("the adaptive detector has never known that of a series"))
+    }
+}
 
 impl Default for State {
     fn default() -> Self {

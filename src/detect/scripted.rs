@@ -15,6 +15,7 @@ pub(crate) const PANICS_IN_EXPLAIN: f64 = 667.0;
 pub struct State {
     anomalous: bool,
 }
+crate::save::fields!(State { anomalous });
 
 pub(super) fn observe(state: &mut State, window: &Window) -> Observation {
     let value = window.last().unwrap_or_default().value;

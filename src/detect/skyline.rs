@@ -47,7 +47,13 @@ use stddev_from_moving_average::{MovingMoments, Weights};
 use values::{Kept, Values};
 
 use super::{Finding, Observation, Outcome, Standing, Verdict, Vote};
-use crate::window::{Point, Scratch, Window};
+use crate::{
+    save::{Damaged, Save, Saved},
+    window::{Point, Scratch, Window},
+};
+
+/// To be raised when a [`State`] is saved in another form, or has another meaning.
+pub(super) const STATE_FORM: u32 = 1;
 
 /// The nine at work: settings, and what all series share.
 #[derive(Debug)]
@@ -68,10 +74,39 @@ pub struct State {
     anomalous: bool,
 }
 
+/// Without what is kept of the values: it is read again when it is asked for.
+impl Save for State {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            first_hour,
+            moving,
+            kept: _,
+            anomalous,
+        } = self;
+        first_hour.save(out);
+        moving.save(out);
+        anomalous.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            first_hour: Save::load(from)?,
+            moving: Save::load(from)?,
+            kept: Kept::default(),
+            anomalous: Save::load(from)?,
+        })
+    }
+}
+
 impl State {
     /// Memory in use, this struct included (bytes).
     pub(super) fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.kept.heap_bytes()
+    }
+
+    /// See [`super::State::move_to`].
+    pub(super) fn move_to(&mut self, window: &Window) {
+        self.first_hour.move_to(window);
     }
 
     /// Reads a little of each cache line that judging a sample reads.
@@ -99,14 +134,29 @@ impl Engine {
         state.kept.expire(point.value);
     }
 
-    /// Takes in the newest sample of `window` and judges it, as cheaply as the outcome allows.
-    pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
+    /// Takes back the state of a series with `window`.
+    ///
+    /// # Errors
+    /// When it is none, or of another series.
+    pub fn load_state(&mut self, from: &mut Saved<'_>, window: &Window) -> Result<State, Damaged> {
+        let state = State::load(from)?;
+        let fits = state.first_hour.fits(window) && state.moving.fits(window, &mut self.weights);
+        fits.then_some(state).ok_or(Damaged("the nine remember other samples"))
+    }
+
+    /// Takes in the newest sample of `window`.
+    pub fn learn(&mut self, state: &mut State, window: &Window) {
         state
             .first_hour
             .follow(window, self.settings.first_hour_average.older_than_s);
         state.moving.follow(window, &mut self.weights);
         state.kept.follow(window, &mut self.values);
         self.ks.forget();
+    }
+
+    /// Takes in the newest sample of `window` and judges it, as cheaply as the outcome allows.
+    pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
+        self.learn(state, window);
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;

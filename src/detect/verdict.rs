@@ -3,6 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::words::duration;
+use crate::save::{Damaged, Save, Saved};
 
 /// What a detector thinks of a series at one sample, with the reasons.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -144,6 +145,64 @@ impl Display for Standing {
             } => write!(f, "warming up: {} of {}", duration(age_s), duration(age_needed_s)),
             Self::TooShort { samples, needed } => write!(f, "{samples} of {needed} samples that are needed"),
         }
+    }
+}
+
+impl Save for Severity {
+    fn save(&self, out: &mut Vec<u8>) {
+        (*self as u8).save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        let number = u8::load(from)?;
+        let severity = [Self::Info, Self::Warning, Self::Critical].into_iter();
+        let mut severity = severity.filter(|&severity| severity as u8 == number);
+        severity.next().ok_or(Damaged("a severity is none"))
+    }
+}
+
+/// All but the votes, whose names are those of the algorithms that there are.
+impl Save for Verdict {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            timestamp,
+            value,
+            score,
+            anomalous,
+            alert,
+            severity,
+            expected,
+            lower,
+            upper,
+            reason,
+            votes: _,
+        } = self;
+        timestamp.save(out);
+        value.save(out);
+        score.save(out);
+        anomalous.save(out);
+        alert.save(out);
+        severity.save(out);
+        expected.save(out);
+        lower.save(out);
+        upper.save(out);
+        reason.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            timestamp: Save::load(from)?,
+            value: Save::load(from)?,
+            score: Save::load(from)?,
+            anomalous: Save::load(from)?,
+            alert: Save::load(from)?,
+            severity: Save::load(from)?,
+            expected: Save::load(from)?,
+            lower: Save::load(from)?,
+            upper: Save::load(from)?,
+            reason: Save::load(from)?,
+            votes: Vec::new(),
+        })
     }
 }
 

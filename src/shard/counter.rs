@@ -12,6 +12,7 @@ use crate::window::{OutOfOrder, Point};
 pub(super) struct Counter {
     last: Option<Point>,
 }
+crate::save::fields!(Counter { last });
 
 /// Why a total gives no rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

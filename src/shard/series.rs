@@ -10,7 +10,7 @@ use super::{
 use crate::{
     detect::{Engine, Observation, State},
     line::Timestamp,
-    window::{Point, Scratch, Window},
+    window::{OutOfOrder, Point, Scratch, Window},
 };
 
 /// One series.
@@ -40,7 +40,7 @@ pub(super) struct Watched {
     pub(super) window: Window,
     pub(super) judges: Box<[Judge]>,
     /// Of series that are read as rates.
-    counter: Option<Counter>,
+    pub(super) counter: Option<Counter>,
 }
 
 /// A detector's view of one series.
@@ -93,6 +93,20 @@ impl Watched {
         self.judges.iter().map(judge).sum()
     }
 
+    /// Takes in a sample that nobody is to be told of.
+    pub(super) fn learn(
+        &mut self,
+        point: Point,
+        engines: &mut [Engine],
+        scratch: &mut Scratch,
+    ) -> Result<(), OutOfOrder> {
+        self.push_window(point, engines, scratch)?;
+        for judge in &mut self.judges {
+            engines[judge.detector].learn(&mut judge.state, &self.window);
+        }
+        Ok(())
+    }
+
     /// Takes in a sample and has it judged; `each` is called with every detector's observation.
     pub(super) fn push(
         &mut self,
@@ -105,17 +119,21 @@ impl Watched {
             Some(counter) => counter.rate(point)?,
             None => point,
         };
-        let judges = &mut self.judges;
-        self.window.push(point, scratch, |old| {
-            for judge in &mut *judges {
-                engines[judge.detector].expire(&mut judge.state, old);
-            }
-        })?;
-        for judge in judges {
+        self.push_window(point, engines, scratch)?;
+        for judge in &mut self.judges {
             let engine = &mut engines[judge.detector];
             let observation = engine.observe(&mut judge.state, &self.window);
             each(judge, engine, &self.window, observation);
         }
         Ok(())
+    }
+
+    fn push_window(&mut self, point: Point, engines: &mut [Engine], scratch: &mut Scratch) -> Result<(), OutOfOrder> {
+        let judges = &mut self.judges;
+        self.window.push(point, scratch, |old| {
+            for judge in &mut *judges {
+                engines[judge.detector].expire(&mut judge.state, old);
+            }
+        })
     }
 }

@@ -3,6 +3,7 @@
 mod failing;
 mod limits;
 mod reading;
+mod saving;
 mod verdicts;
 
 use bytes::Bytes;

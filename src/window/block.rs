@@ -210,7 +210,6 @@ impl Block {
     /// # Errors
     ///
     /// When the bytes are no block, or not exactly one.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for snapshots, which are to come"))]
     pub(crate) fn from_bytes(bytes: Box<[u8]>) -> Result<Self, BlockError> {
         if bytes.len() < HEADER {
             return Err(BlockError::Header);

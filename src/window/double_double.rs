@@ -15,6 +15,7 @@ pub(crate) struct DoubleDouble {
     high: f64,
     low: f64,
 }
+crate::save::fields!(DoubleDouble { high, low });
 
 impl DoubleDouble {
     /// Share of a `f64` that a difference from it has to have, to keep 12 of its 16 digits.

@@ -5,6 +5,7 @@ use super::{
     block::Cursor,
     samples::{Samples, sequence_count},
 };
+use crate::save::{Damaged, Save, Saved};
 
 /// A place in a window with running statistics.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,6 +64,27 @@ impl Edge {
         self.sequence += 1;
     }
 
+    /// Samples of the window that lie before the edge; `None` where it cannot be.
+    pub(crate) fn passed(&self, window: &Window) -> Option<u32> {
+        let expiry = window.running.as_ref()?.expiry();
+        let passed = self.sequence.checked_sub(expiry.sequence)?;
+        (self.sequence <= window.samples.end()).then_some(passed)
+    }
+
+    /// Samples from the edge on; `None` where it cannot be.
+    pub(super) fn left(&self, samples: &Samples) -> Option<u32> {
+        let left = samples.end().checked_sub(self.sequence)?;
+        (self.sequence >= samples.begins()).then_some(left)
+    }
+
+    /// The same place in `window`, for an edge of a window that holds the same samples and has never held any before them.
+    pub(crate) fn moved_to(&self, window: &Window) -> Self {
+        Self {
+            sequence: window.running().expiry().sequence + self.sequence,
+            ..Self::default()
+        }
+    }
+
     /// Reads a little of it.
     pub(super) fn touch(&self) -> u32 {
         self.sequence
@@ -83,6 +105,25 @@ impl Edge {
             }
             *place = Place::before(samples, place.number + 1);
         }
+    }
+}
+
+/// The place. What was read there is read again.
+impl Save for Edge {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            sequence,
+            next: _,
+            decoding: _,
+        } = self;
+        sequence.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            sequence: u32::load(from)?,
+            ..Self::default()
+        })
     }
 }
 

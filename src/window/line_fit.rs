@@ -13,6 +13,12 @@ pub(super) struct LineSums {
     squares: i128,
     products: DoubleDouble,
 }
+crate::save::fields!(LineSums {
+    origin,
+    times,
+    squares,
+    products
+});
 
 /// `value = mean + slope (timestamp - mean time)`, and how far the samples are from it.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -20,6 +20,13 @@ pub(crate) struct Moments {
     squares: DoubleDouble,
     squares_peak: f64,
 }
+crate::save::fields!(Moments {
+    count,
+    anchor,
+    sum,
+    squares,
+    squares_peak
+});
 
 impl Moments {
     pub(crate) fn add(&mut self, value: f64) {

@@ -1,6 +1,7 @@
 //! The open block: the newest samples of a window, not compressed yet.
 
-use super::Point;
+use super::{Point, samples::OPEN_LEN_MAX};
+use crate::save::{Damaged, Save, Saved};
 
 /// Samples in order, at most `u16::MAX` of them, over less than 2^32 seconds.
 ///
@@ -78,6 +79,45 @@ impl Open {
             Some(&offset) => i64::from(offset),
             None => i64::from(self.stride_s) * i64::try_from(place).expect("a block is short"),
         }
+    }
+}
+
+/// The points: a count, the time of the first, and of each the seconds since the first and the value.
+impl Save for Open {
+    fn save(&self, out: &mut Vec<u8>) {
+        u16::try_from(self.len()).expect("a block is short").save(out);
+        self.first.save(out);
+        for point in self.points_from(0) {
+            let offset = u32::try_from(point.timestamp - self.first).expect("`takes` has agreed");
+            offset.save(out);
+            point.value.save(out);
+        }
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        let count = usize::from(u16::load(from)?);
+        let first = i64::load(from)?;
+        if count > OPEN_LEN_MAX as usize {
+            return Err(Damaged("an open block is too long"));
+        }
+        let mut open = Self::default();
+        for _ in 0..count {
+            let point = Point {
+                timestamp: first.saturating_add(u32::load(from)?.into()),
+                value: f64::load(from)?,
+            };
+            let last = open.points_from(0).next_back();
+            if !point.value.is_finite() || last.is_some_and(|last| last.timestamp >= point.timestamp) {
+                return Err(Damaged(
+                    "an open block holds a sample out of order or a value that is not finite",
+                ));
+            }
+            if !open.takes(point.timestamp) {
+                return Err(Damaged("an open block lasts too long"));
+            }
+            open.push(point);
+        }
+        Ok(open)
     }
 }
 

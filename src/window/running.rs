@@ -12,6 +12,7 @@ use super::{
     moments::Moments,
     samples::Samples,
 };
+use crate::save::{Damaged, Save, Saved};
 
 /// What is known of all samples of a window without looking at them again.
 #[derive(Debug, Default)]
@@ -81,6 +82,41 @@ impl Running {
     pub(super) fn touch(&self) -> u64 {
         let here = self.moments.count() ^ self.equal_run ^ self.expiry.touch();
         u64::from(here) ^ self.tail[0].timestamp.unsigned_abs()
+    }
+
+    /// Takes back what [`Self::save`] has saved of the window with these `samples`.
+    ///
+    /// # Errors
+    /// When it is no such thing.
+    pub(super) fn load(from: &mut Saved<'_>, samples: &Samples) -> Result<Self, Damaged> {
+        let running = Self {
+            moments: Save::load(from)?,
+            line: Save::load(from)?,
+            expiry: Save::load(from)?,
+            tail: Save::load(from)?,
+            equal_run: Save::load(from)?,
+        };
+        if running.expiry.left(samples) == Some(running.moments.count()) {
+            Ok(running)
+        } else {
+            Err(Damaged("statistics are of other samples"))
+        }
+    }
+
+    /// Saves all, to the bit.
+    pub(super) fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            moments,
+            line,
+            expiry,
+            tail,
+            equal_run,
+        } = self;
+        moments.save(out);
+        line.save(out);
+        expiry.save(out);
+        tail.save(out);
+        equal_run.save(out);
     }
 
     /// Builds the sums from the samples after `horizon`.

@@ -15,9 +15,10 @@ use super::{
     block::{BLOCK_LEN, Block},
     open::Open,
 };
+use crate::save::{Damaged, Save, Saved, put_bytes};
 
 /// Samples that wait uncompressed.
-const OPEN_LEN_MAX: u32 = 64;
+pub(super) const OPEN_LEN_MAX: u32 = 64;
 /// Bytes that are enough for one block: a longer one would hold on to too many samples when its first are too old.
 const YOUNG_BYTES_MAX: usize = 960;
 /// Samples that are enough for one block: there is room for two more open ones.
@@ -166,6 +167,28 @@ impl Samples {
         lifetime.is_none_or(|renewals| renewals == self.renewals)
     }
 
+    /// Sequence number of the oldest.
+    pub(super) fn begins(&self) -> u32 {
+        if self.sealed.is_empty() {
+            self.open_begins
+        } else {
+            self.sealed_begins
+        }
+    }
+
+    /// Sequence number of the sample to come.
+    pub(super) fn end(&self) -> u32 {
+        self.open_begins + sequence_count(self.open.len())
+    }
+
+    /// The oldest.
+    pub(super) fn first_timestamp(&self) -> Option<i64> {
+        match self.sealed.front() {
+            Some(block) => Some(block.first_timestamp()),
+            None => Some(self.open.get(0)?.timestamp),
+        }
+    }
+
     /// Compresses what is young enough of the open block and begins another.
     fn seal(&mut self, horizon: i64, scratch: &mut Scratch) {
         let open = std::mem::take(&mut self.open);
@@ -219,6 +242,81 @@ impl Samples {
             (len + block.len(), bytes + block.as_bytes().len())
         });
         len > YOUNG_LEN_MAX || bytes > YOUNG_BYTES_MAX
+    }
+}
+
+/// Sealed blocks as they are, the open one, and the sequence numbers that edges go by.
+impl Save for Samples {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self {
+            open,
+            first_block_ends: _,
+            sealed,
+            open_len_max,
+            young,
+            renewals: _,
+            open_begins,
+            sealed_begins,
+            sealed_dropped: _,
+        } = self;
+        open_begins.save(out);
+        sealed_begins.save(out);
+        sequence_count(sealed.len()).save(out);
+        for block in sealed {
+            put_bytes(block.as_bytes(), out);
+        }
+        young.save(out);
+        open_len_max.save(out);
+        open.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        const OUT_OF_ORDER: Damaged = Damaged("a block begins before the one in front of it ends");
+        let (open_begins, sealed_begins) = (u32::load(from)?, u32::load(from)?);
+        let blocks = u32::load(from)? as usize;
+        // Each has its length before it: so many there can be.
+        let mut sealed = VecDeque::with_capacity(blocks.min(from.len() / size_of::<u32>()));
+        let mut samples = 0_u32;
+        let mut last = None;
+        for _ in 0..blocks {
+            let block = Block::from_bytes(from.bytes()?.into()).map_err(|_| Damaged("a block is none"))?;
+            if last.is_some_and(|last| last >= block.first_timestamp()) {
+                return Err(OUT_OF_ORDER);
+            }
+            last = Some(block.last_timestamp());
+            samples = samples.saturating_add(sequence_count(block.len()));
+            sealed.push_back(block);
+        }
+        let young = u32::load(from)?;
+        let to_renew: usize = sealed.iter().rev().take(young as usize).map(Block::len).sum();
+        if young as usize > blocks || to_renew > BLOCK_LEN - OPEN_LEN_MAX as usize {
+            return Err(Damaged("more blocks are young than make one"));
+        }
+        let open_len_max = u32::load(from)?;
+        if !(1..=OPEN_LEN_MAX).contains(&open_len_max) {
+            return Err(Damaged("an open block is never or too late full"));
+        }
+        let open = Open::load(from)?;
+        match open.get(0) {
+            Some(first) if last.is_some_and(|last| last >= first.timestamp) => return Err(OUT_OF_ORDER),
+            None => return Err(Damaged("a window has no sample")),
+            Some(_) => {}
+        }
+        let numbered = sealed.is_empty() || sealed_begins.checked_add(samples) == Some(open_begins);
+        if !numbered || open_begins.checked_add(sequence_count(open.len())).is_none() {
+            return Err(Damaged("samples are numbered wrongly"));
+        }
+        Ok(Self {
+            open,
+            first_block_ends: sealed.front().map_or(i64::MAX, Block::last_timestamp),
+            sealed,
+            open_len_max,
+            young,
+            renewals: 0,
+            open_begins,
+            sealed_begins,
+            sealed_dropped: 0,
+        })
     }
 }
 

@@ -55,7 +55,6 @@ fn what_later_versions_have() {
         "[spool]\nmax_bytes = \"4 GiB\"",
         &format!("f.toml:1:2: `spool` {planned}"),
     );
-    says("[snapshot]", &format!("f.toml:1:2: `snapshot` {planned}"));
     says(
         "[[watch]]\nmatch = [\"**\"]\nas = \"rates\"",
         "f.toml:3:6: watch.as is `rates`, expected `value` or `rate`; did you mean `rate`?",
@@ -73,6 +72,22 @@ fn what_later_versions_have() {
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
         "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
          expected kind = \"json-lines\"",
+    );
+}
+
+#[test]
+fn snapshots_that_cannot_be() {
+    says(
+        "[snapshot]\nfile = true",
+        "f.toml:2:8: snapshot.file is true, expected the path of a file",
+    );
+    says(
+        "[snapshot]\nfile = \"\"",
+        "f.toml:2:8: `` is no name for a file, expected 1 to 200 bytes without control characters",
+    );
+    says(
+        "[snapshot]\nevery = \"1s\"",
+        "f.toml:2:9: snapshot.every is `1s`, expected 10s to 3650d, or \"off\"",
     );
 }
 

@@ -17,8 +17,19 @@ pub(super) struct FirstHour {
     edge: Edge,
     moments: Moments,
 }
+crate::save::fields!(FirstHour { edge, moments });
 
 impl FirstHour {
+    /// Can it be of `window`? It counts the samples up to its edge.
+    pub(super) fn fits(&self, window: &Window) -> bool {
+        self.edge.passed(window) == Some(self.moments.count())
+    }
+
+    /// See [`Edge::moved_to`].
+    pub(super) fn move_to(&mut self, window: &Window) {
+        self.edge = self.edge.moved_to(window);
+    }
+
     /// Reads a little of it.
     pub(super) fn touch(&self) -> u32 {
         self.moments.count()

@@ -53,6 +53,13 @@ pub(super) struct MovingMoments {
     /// The largest `squares` so far, with the weight it has now.
     squares_peak: f64,
 }
+crate::save::fields!(MovingMoments {
+    count,
+    anchor,
+    sum,
+    squares,
+    squares_peak
+});
 
 impl Weights {
     pub(super) fn new(com: f64) -> Self {
@@ -94,6 +101,15 @@ impl Weights {
 }
 
 impl MovingMoments {
+    /// Can it be of `window`? It counts all samples. Has their weights worked out, as if they had been taken in.
+    pub(super) fn fits(&self, window: &Window, weights: &mut Weights) -> bool {
+        let fits = self.count > 0 && self.count as usize == window.len();
+        if fits {
+            weights.of(self.count);
+        }
+        fits
+    }
+
     /// Reads a little of it.
     pub(super) fn touch(&self) -> u32 {
         self.count

@@ -1,0 +1,353 @@
+//! Series as bytes and back: what a shard remembers, to be kept while the relay is not there.
+//!
+//! One series is one piece: its name, when it was heard of, its window, and of each detector the state and whether its
+//! anomaly is open. Series that nobody judges, or whose analysis has failed, begin anew with their next line.
+//!
+//! * To save costs a copy of the bytes; a shard is asked for a few series at a time and goes on with its samples.
+//! * A state comes back to the bit where its detector is what it was. Where it is not, or where a detector is new to the
+//!   series, the samples of the window are learnt anew, of which nobody is told.
+//! * Whatever the bytes are, a series is loaded as a whole or not at all.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use super::{
+    Analysis, Judge, NAME_BYTES_MAX, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watch, Watched, counter::Counter,
+};
+use crate::{
+    line::Timestamp,
+    save::{Damaged, Save, Saved, put_bytes, put_sized},
+    window::Window,
+};
+
+/// Some series of a shard, saved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Portion {
+    bytes: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+}
+
+/// Under which settings series were saved, as far as it matters to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    span_s: i64,
+    /// Name and fingerprint of each detector.
+    detectors: Vec<(String, String)>,
+}
+
+/// What the places of detectors in saved series stand for.
+#[derive(Clone, Debug)]
+pub struct Heirs {
+    span_s: i64,
+    /// The place of the same detector now, if it is what it was.
+    places: Vec<Option<usize>>,
+}
+
+/// What became of saved series.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// Those that are there again.
+    pub series: u64,
+    /// Those of which nothing had been heard for too long.
+    pub too_old: u64,
+    /// Those for which there was no room.
+    pub over_max_series: u64,
+    /// Those that no watch gives a detector any more.
+    pub unwatched: u64,
+    /// Those whose window holds rates now and held values then, or the other way round.
+    pub read_otherwise: u64,
+    /// Those whose bytes were something else.
+    pub damaged: u64,
+    /// What the last of these was about.
+    pub damage: Option<Damaged>,
+    /// Series whose states were begun anew, by the place of the detector.
+    pub begun_anew: Vec<u64>,
+    /// Open anomalies: the series, and the place of the detector.
+    pub open: Vec<(Arc<str>, usize)>,
+}
+
+/// Why a series is not loaded.
+enum NotLoaded {
+    TooOld,
+    OverMaxSeries,
+    Unwatched,
+    ReadOtherwise,
+    Damaged(Damaged),
+}
+
+/// What was saved of one detector on one series.
+struct SavedJudge<'a> {
+    detector: usize,
+    open: bool,
+    state: &'a [u8],
+}
+
+impl Portion {
+    /// The series, each by itself.
+    pub fn series(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(begin, &end)| &self.bytes[begin..end])
+    }
+
+    /// Bytes of all.
+    pub fn size_bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl Origin {
+    /// That of what is saved under `settings`.
+    pub fn new(settings: &Settings) -> Self {
+        let span_s = settings.span_s;
+        let detector = |detector: &crate::detect::Definition| (detector.name.to_string(), detector.fingerprint(span_s));
+        Self {
+            span_s,
+            detectors: settings.detectors.iter().map(detector).collect(),
+        }
+    }
+
+    /// What has become of the detectors under `settings`.
+    pub fn heirs(&self, settings: &Settings) -> Heirs {
+        let now = Self::new(settings);
+        let place = |detector| now.detectors.iter().position(|other| other == detector);
+        Heirs {
+            span_s: self.span_s,
+            places: self.detectors.iter().map(place).collect(),
+        }
+    }
+}
+
+impl Save for Origin {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self { span_s, detectors } = self;
+        span_s.save(out);
+        u32::try_from(detectors.len())
+            .expect("there are few detectors")
+            .save(out);
+        for (name, fingerprint) in detectors {
+            put_bytes(name.as_bytes(), out);
+            put_bytes(fingerprint.as_bytes(), out);
+        }
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        let span_s = i64::load(from)?;
+        if !(1..=TIMESTAMP_MAX).contains(&span_s) {
+            return Err(Damaged("windows reach back less than a second"));
+        }
+        let mut detectors = Vec::new();
+        for _ in 0..u32::load(from)? {
+            detectors.push((from.text()?.to_owned(), from.text()?.to_owned()));
+        }
+        Ok(Self { span_s, detectors })
+    }
+}
+
+impl Loaded {
+    /// Adds what another shard has loaded.
+    pub fn add(&mut self, other: Self) {
+        self.series += other.series;
+        self.too_old += other.too_old;
+        self.over_max_series += other.over_max_series;
+        self.unwatched += other.unwatched;
+        self.read_otherwise += other.read_otherwise;
+        self.damaged += other.damaged;
+        self.damage = other.damage.or(self.damage);
+        self.open.extend(other.open);
+        if self.begun_anew.len() < other.begun_anew.len() {
+            self.begun_anew.resize(other.begun_anew.len(), 0);
+        }
+        for (sum, count) in self.begun_anew.iter_mut().zip(other.begun_anew) {
+            *sum += count;
+        }
+    }
+}
+
+impl From<Damaged> for NotLoaded {
+    fn from(damaged: Damaged) -> Self {
+        Self::Damaged(damaged)
+    }
+}
+
+impl Shard {
+    /// Saves series from `slot` on, looking at `budget` slots and adding no more when there are `bytes` or more. Gives the
+    /// slot to go on at, until all have been looked at.
+    pub fn save(&self, slot: usize, budget: usize, bytes: usize, portion: &mut Portion) -> Option<usize> {
+        let slots = self.table.slot_count();
+        let mut next = slot;
+        while next < slots.min(slot + budget) && portion.bytes.len() < bytes {
+            if let Some(series) = self.table.get(next)
+                && let Analysis::Watched(watched) = &series.analysis
+                && !watched.window.is_empty()
+            {
+                save_series(series, watched, &mut portion.bytes);
+                portion.ends.push(portion.bytes.len());
+            }
+            next += 1;
+        }
+        (next < slots).then_some(next)
+    }
+
+    /// Loads one series, which was saved under other settings perhaps, and counts it. `hash` gives the hash of a name.
+    pub fn load(&mut self, saved: &[u8], hash: u64, heirs: &Heirs, now: Timestamp, loaded: &mut Loaded) {
+        loaded.begun_anew.resize(self.settings.detectors.len(), 0);
+        // As in `apply`: a defect costs one series.
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.load_series(saved, hash, heirs, now, loaded)));
+        match outcome.unwrap_or(Err(NotLoaded::Damaged(Damaged("a detector has failed over it")))) {
+            Ok(()) => loaded.series += 1,
+            Err(NotLoaded::TooOld) => loaded.too_old += 1,
+            Err(NotLoaded::OverMaxSeries) => loaded.over_max_series += 1,
+            Err(NotLoaded::Unwatched) => loaded.unwatched += 1,
+            Err(NotLoaded::ReadOtherwise) => loaded.read_otherwise += 1,
+            Err(NotLoaded::Damaged(damage)) => {
+                loaded.damaged += 1;
+                loaded.damage = Some(damage);
+            }
+        }
+    }
+
+    fn load_series(
+        &mut self,
+        saved: &[u8],
+        hash: u64,
+        heirs: &Heirs,
+        now: Timestamp,
+        loaded: &mut Loaded,
+    ) -> Result<(), NotLoaded> {
+        let mut from = Saved::new(saved);
+        let name = from.text()?;
+        let received = Timestamp::load(&mut from)?;
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(Damaged("a name is empty or too long").into());
+        }
+        if received < now - self.settings.expire_after_s {
+            return Err(NotLoaded::TooOld);
+        }
+        let settings = Arc::clone(&self.settings);
+        let watch = settings.watches.iter().find(|watch| watch.matches(name));
+        let watch = watch
+            .filter(|watch| !watch.detectors.is_empty())
+            .ok_or(NotLoaded::Unwatched)?;
+        if self.table.find(hash, name.as_bytes()).is_some() {
+            return Err(Damaged("a series is there twice").into());
+        }
+        let window = Window::load(&mut from, heirs.span_s)?;
+        let times = window.times();
+        if times.is_none_or(|(first, last)| first < -TIMESTAMP_MAX || last > TIMESTAMP_MAX) {
+            return Err(Damaged("a sample is of no time").into());
+        }
+        let counter = Option::<Counter>::load(&mut from)?;
+        if counter.is_some() != (watch.reading == Reading::Rate) {
+            return Err(NotLoaded::ReadOtherwise);
+        }
+        let saved = load_judges(&mut from, heirs)?;
+        let mut watched = self.revive(watch, window, &saved)?;
+        watched.counter = counter;
+        self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
+        let name: Arc<str> = name.into();
+        for &detector in &*watch.detectors {
+            match saved.iter().find(|judge| judge.detector == detector) {
+                Some(judge) if judge.open => loaded.open.push((Arc::clone(&name), detector)),
+                Some(_) => {}
+                None => loaded.begun_anew[detector] += 1,
+            }
+        }
+        self.census.begin(&name);
+        self.table.insert(Series {
+            hash,
+            name,
+            received,
+            analysis: Analysis::Watched(Box::new(watched)),
+        });
+        Ok(())
+    }
+
+    /// The series with this window, judged as `watch` has it, with the states that are good for that.
+    fn revive(&mut self, watch: &Watch, mut window: Window, saved: &[SavedJudge<'_>]) -> Result<Watched, Damaged> {
+        let mut judges = Vec::new();
+        for &detector in &watch.detectors {
+            let judge = saved.iter().find(|judge| judge.detector == detector);
+            judges.push(match judge {
+                Some(judge) => Some(self.load_judge(judge, &window)?),
+                None => None,
+            });
+        }
+        let mut watched = Watched::new(self.settings.span_s, watch, &self.engines);
+        let needs_statistics = watched.window.has_statistics();
+        let keeps_window = window.span_s() == self.settings.span_s && (window.has_statistics() || !needs_statistics);
+        if !keeps_window || judges.iter().any(Option::is_none) {
+            for point in window.points() {
+                let learnt = watched.learn(point, &mut self.engines, &mut self.scratch);
+                learnt.map_err(|_| Damaged("samples are out of order"))?;
+            }
+        }
+        if keeps_window {
+            if !needs_statistics {
+                window.forget_statistics();
+            }
+            for judge in &mut watched.judges {
+                judge.state.move_to(&window);
+            }
+            watched.window = window;
+        }
+        for (judge, saved) in watched.judges.iter_mut().zip(judges) {
+            if let Some(saved) = saved {
+                *judge = saved;
+            }
+        }
+        Ok(watched)
+    }
+
+    fn load_judge(&mut self, saved: &SavedJudge<'_>, window: &Window) -> Result<Judge, Damaged> {
+        let mut from = Saved::new(saved.state);
+        let state = self.engines[saved.detector].load_state(&mut from, window)?;
+        from.end()?;
+        Ok(Judge {
+            detector: saved.detector,
+            state,
+            open: saved.open,
+        })
+    }
+}
+
+fn save_series(series: &Series, watched: &Watched, out: &mut Vec<u8>) {
+    let Series {
+        hash: _,
+        name,
+        received,
+        analysis: _,
+    } = series;
+    put_bytes(name.as_bytes(), out);
+    received.save(out);
+    let Watched {
+        window,
+        judges,
+        counter,
+    } = watched;
+    window.save(out);
+    counter.save(out);
+    u32::try_from(judges.len()).expect("there are few detectors").save(out);
+    for Judge { detector, state, open } in judges {
+        u32::try_from(*detector).expect("there are few detectors").save(out);
+        open.save(out);
+        put_sized(out, |out| state.save(out));
+    }
+}
+
+/// The states that have heirs.
+fn load_judges<'a>(from: &mut Saved<'a>, heirs: &Heirs) -> Result<Vec<SavedJudge<'a>>, Damaged> {
+    let mut judges = Vec::new();
+    for _ in 0..u32::load(from)? {
+        let place = u32::load(from)? as usize;
+        let (open, state) = (bool::load(from)?, from.bytes()?);
+        let heir = heirs.places.get(place).ok_or(Damaged("a state is of no detector"))?;
+        if let &Some(detector) = heir {
+            judges.push(SavedJudge { detector, open, state });
+        }
+    }
+    from.end()?;
+    Ok(judges)
+}
