@@ -74,6 +74,7 @@ fn story() -> Vec<String> {
         let swing = 10.0 * (f64::from(place) / 300.0).sin();
         let value = match place {
             900..910 | 2600..2640 => 80.0,
+            4300..4900 if place % 150 < 4 => 500.0,
             300 => 1e30,
             4000.. => 55.0 + swing + noise,
             _ => 20.0 + swing + noise,
@@ -155,6 +156,30 @@ fn with_restarts_in_between_every_verdict_is_the_same() {
         fingerprints(&restarted),
         "and so is what is remembered"
     );
+}
+
+/// Then little is explained, and most is decided by what the nine keep of the values, which is not saved.
+#[test]
+fn with_restarts_in_between_what_opens_and_closes_is_the_same() {
+    let settings = judged_twice();
+    let relay = || Bench::judging(settings.clone(), Verbosity::Changes, &Arc::default());
+    let (mut straight, mut restarted) = (relay(), relay());
+    for (place, lines) in story().iter().enumerate() {
+        straight.send(NOW, lines);
+        restarted.send(NOW, lines);
+        assert_eq!(restarted.events, straight.events, "at sample {place}");
+        if place % 211 == 0 {
+            let saved = save(&restarted.shard);
+            let events = std::mem::take(&mut restarted.events);
+            restarted = relay();
+            assert_eq!(load(&mut restarted, &settings, &saved, NOW).series, 2);
+            restarted.events = events;
+        }
+    }
+    for detector in ["nine", "adaptive"] {
+        let of_it = |event: &&Event| &*event.detector == detector;
+        assert!(straight.events.iter().filter(of_it).count() > 4, "{detector}");
+    }
 }
 
 #[test]
