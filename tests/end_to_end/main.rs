@@ -12,6 +12,7 @@ mod harness;
 mod limits;
 mod prometheus_scrape;
 mod real_senders;
+mod restart;
 mod shutdown;
 mod upstream_away;
 mod wire_table;

@@ -187,6 +187,16 @@ impl Skyrelay {
         self.process.signal(rustix::process::Signal::TERM);
     }
 
+    /// Sends SIGUSR1.
+    pub(crate) fn ask_for_snapshot(&self) {
+        self.process.signal(rustix::process::Signal::USR1);
+    }
+
+    /// Ends it at once, as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
+    }
+
     /// Has the kernel keep it from running until [`Self::resume`].
     pub(crate) fn pause(&self) {
         self.process.signal(rustix::process::Signal::STOP);
