@@ -44,7 +44,10 @@ fn story() -> Vec<String> {
 
 /// Sends some of the story, and waits until it is judged and forwarded; `before` samples came earlier to this process.
 fn feed(relay: &Skyrelay, story: &[String], before: usize) {
-    relay.connect().write_all(story.concat().as_bytes()).unwrap();
+    relay
+        .connect()
+        .write_all(story.concat().as_bytes())
+        .expect("the relay reads on");
     let lines = (before + story.len()) * SERIES.len();
     let metrics = relay.wait_until_through(lines as u64, &["sink"]);
     assert_eq!(metrics.analysed(), lines as u64, "{metrics:?}");
