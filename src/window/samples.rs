@@ -12,19 +12,21 @@ use std::collections::VecDeque;
 
 use super::{
     OutOfOrder, Point, Scratch,
-    block::{BLOCK_LEN, Block},
+    block::{self, Block},
     open::Open,
 };
 use crate::save::{Damaged, Save, Saved, put_bytes};
 
+#[expect(clippy::cast_possible_truncation, reason = "it is 1,024")]
+const BLOCK_LEN: u32 = block::BLOCK_LEN as u32;
 /// Samples that wait uncompressed.
 pub(super) const OPEN_LEN_MAX: u32 = 64;
 /// Bytes that are enough for one block: a longer one would hold on to too many samples when its first are too old.
-const YOUNG_BYTES_MAX: usize = 960;
+const YOUNG_BYTES_MAX: u32 = 960;
 /// Samples that are enough for one block: there is room for two more open ones.
-const YOUNG_LEN_MAX: usize = BLOCK_LEN - 2 * OPEN_LEN_MAX as usize;
+const YOUNG_LEN_MAX: u32 = BLOCK_LEN - 2 * OPEN_LEN_MAX;
 const _: () = assert!(
-    BLOCK_LEN / 4 + (OPEN_LEN_MAX as usize) < YOUNG_LEN_MAX,
+    BLOCK_LEN / 4 + OPEN_LEN_MAX < YOUNG_LEN_MAX,
     "what is cut off is not enough"
 );
 
@@ -39,6 +41,9 @@ pub(super) struct Samples {
     open_len_max: u32,
     /// How many of the last blocks are young.
     young: u32,
+    /// Samples and bytes in them.
+    young_len: u32,
+    young_bytes: u32,
     /// How often young blocks have been sealed anew.
     renewals: u32,
     /// Sequence number of the first sample of the open block.
@@ -57,6 +62,8 @@ impl Default for Samples {
             sealed: VecDeque::new(),
             open_len_max: 0,
             young: 0,
+            young_len: 0,
+            young_bytes: 0,
             renewals: 0,
             open_begins: 0,
             sealed_begins: 0,
@@ -100,7 +107,11 @@ impl Samples {
             if let Some(block) = self.sealed.pop_front() {
                 self.sealed_begins += sequence_count(block.len());
                 self.sealed_dropped += 1;
-                self.young = self.young.min(sequence_count(self.sealed.len()));
+                if self.young as usize > self.sealed.len() {
+                    self.young -= 1;
+                    self.young_len -= sequence_count(block.len());
+                    self.young_bytes -= sequence_count(block.as_bytes().len());
+                }
             }
             self.first_block_ends = self.sealed.front().map_or(i64::MAX, Block::last_timestamp);
         }
@@ -194,12 +205,13 @@ impl Samples {
         let open = std::mem::take(&mut self.open);
         scratch.clear();
         let was_empty = self.sealed.is_empty();
-        if self.is_young_enough() {
+        // With another one, young blocks would be enough to be sealed as one.
+        if self.young_len > YOUNG_LEN_MAX || self.young_bytes > YOUNG_BYTES_MAX {
             let old = self.sealed.len() - self.young as usize;
             for block in self.sealed.drain(old..) {
                 block.decode(|timestamp, value| scratch.push(Point { timestamp, value }));
             }
-            self.young = 0;
+            (self.young, self.young_len, self.young_bytes) = (0, 0, 0);
             self.renewals = self.renewals.wrapping_add(1);
         }
         let renewed = scratch.values.len();
@@ -228,20 +240,13 @@ impl Samples {
             sealed = len;
         }
         if sealed < values.len() {
-            self.sealed
-                .push_back(Block::seal(&timestamps[sealed..], &values[sealed..], buffers));
+            let block = Block::seal(&timestamps[sealed..], &values[sealed..], buffers);
             self.young += 1;
+            self.young_len += sequence_count(block.len());
+            self.young_bytes += sequence_count(block.as_bytes().len());
+            self.sealed.push_back(block);
         }
         self.first_block_ends = self.sealed.front().map_or(i64::MAX, Block::last_timestamp);
-    }
-
-    /// Would young blocks, with another one, be enough to be sealed as one?
-    fn is_young_enough(&self) -> bool {
-        let young = self.sealed.iter().rev().take(self.young as usize);
-        let (len, bytes) = young.fold((0, 0), |(len, bytes), block| {
-            (len + block.len(), bytes + block.as_bytes().len())
-        });
-        len > YOUNG_LEN_MAX || bytes > YOUNG_BYTES_MAX
     }
 }
 

@@ -49,6 +49,8 @@ const WAYS: [(f64, f64); 8] = [
 ];
 /// Square of a denominator, times how far off its fraction may be, from which it may be there by chance.
 const ACCIDENT: f64 = 0.25;
+/// Samples by which a way is chosen.
+const WAY_SAMPLES: usize = 128;
 /// Fractions in a row that may be brought to terms like those before. More of them are in lowest terms, by then.
 const MULTIPLES_MAX: u32 = 3;
 
@@ -223,8 +225,8 @@ impl Fraction {
         let x = value.abs();
         let reach = self.digits.reach(x);
         // Continued fraction: each turn gives the best approximation yet.
-        let (mut before, mut now) = ((1.0, 0.0), (x.floor(), 1.0));
-        let mut rest = x - x.floor();
+        let (mut before, mut now) = ((1.0, 0.0), (floor(x), 1.0));
+        let mut rest = x - floor(x);
         while now.1 <= DENOMINATOR_MAX && now.0 < 1e15 {
             if (now.0 / now.1 - x).abs() <= reach {
                 // By way of the integer, which has no -0.
@@ -237,7 +239,7 @@ impl Fraction {
             if rest == 0.0 {
                 return None;
             }
-            let whole = (1.0 / rest).floor();
+            let whole = floor(1.0 / rest);
             rest = 1.0 / rest - whole;
             (before, now) = (now, (whole * now.0 + before.0, whole * now.1 + before.1));
         }
@@ -274,6 +276,12 @@ pub(super) fn find(
 /// The multiple of `denominator` that is nearest `before`.
 fn extended(denominator: u32, before: u32) -> u32 {
     denominator * ((before + denominator / 2) / denominator).max(1)
+}
+
+/// Of a positive number; where it is large, another. A cast takes less than the function.
+#[inline]
+fn floor(x: f64) -> f64 {
+    x as i64 as f64
 }
 
 /// Brings fractions in lowest terms to terms like those of the one before, but no more than that many in a row.
@@ -336,7 +344,7 @@ pub(super) fn choose(
     plan
 }
 
-/// Sets in which way the expected value follows the values.
+/// Sets in which way the expected value follows the values, by the first of them. Says what all takes.
 fn choose_way(
     fraction: &mut Fraction,
     values: &[f64],
@@ -345,12 +353,20 @@ fn choose_way(
     denominators: &[u32],
     residuals: &mut Vec<i64>,
 ) -> Plan {
-    let plans = (0..WAYS.len() as u8).map(|way| {
-        let mut fraction = Fraction { way, ..*fraction };
-        let plan = fraction.plan(values, numerators, ulps, denominators, residuals);
-        (plan, fraction)
-    });
-    let (plan, best) = plans.min_by_key(|(plan, _)| plan.bits).expect("there are ways");
-    *fraction = best;
-    plan
+    let some = values.len().min(WAY_SAMPLES);
+    let some_ulps = &ulps[..ulps.len().min(some)];
+    let ways = (0..WAYS.len() as u8).map(|way| Fraction { way, ..*fraction });
+    let bits = |fraction: &Fraction| {
+        let mut fraction = *fraction;
+        let plan = fraction.plan(
+            &values[..some],
+            &numerators[..some],
+            some_ulps,
+            &denominators[..some],
+            residuals,
+        );
+        plan.bits
+    };
+    *fraction = ways.min_by_key(bits).expect("there are ways");
+    fraction.plan(values, numerators, ulps, denominators, residuals)
 }

@@ -40,7 +40,14 @@ impl Plan {
         plan
     }
 
-    pub(super) fn choose(keys: &[i64], ulps: &[i8], distances: &mut Vec<f64>, residuals: &mut Vec<i64>) -> Self {
+    /// For keys to be forecast; or, if it may be `thorough`, their differences.
+    pub(super) fn choose(
+        keys: &[i64],
+        ulps: &[i8],
+        thorough: bool,
+        distances: &mut Vec<f64>,
+        residuals: &mut Vec<i64>,
+    ) -> Self {
         let n = keys.len();
         let mean = (keys.iter().map(|&key| i128::from(key)).sum::<i128>() / n as i128) as i64;
         distances.clear();
@@ -51,7 +58,7 @@ impl Plan {
             base: if BANK[index].0 == 256 { keys[0] } else { mean },
             ..Self::default()
         };
-        if n > 2 {
+        if thorough && n > 2 {
             let slope = ((i128::from(keys[n - 1]) - i128::from(keys[0])) / (n as i128 - 1)) as i64;
             distances.clear();
             distances.extend(

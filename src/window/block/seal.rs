@@ -68,7 +68,13 @@ impl Scratch {
 
         let mut transform = keys::find(values, &mut self.keys, &mut self.ulps);
         let (mut multiple, mut offset) = keys::reduce(&mut self.keys);
-        let mut plan = Plan::choose(&self.keys, &self.ulps, &mut self.distances, &mut self.residuals);
+        let mut plan = Plan::choose(
+            &self.keys,
+            &self.ulps,
+            for_long,
+            &mut self.distances,
+            &mut self.residuals,
+        );
         self.denominators.clear();
         if for_long
             && plan.bits > FRACTION_BITS_MIN * values.len() as u64
@@ -82,7 +88,11 @@ impl Scratch {
                 self.denominators.clear();
             }
         }
-        let dictionary = self.dictionary(values, &mut plan);
+        let dictionary = if for_long {
+            self.dictionary(values, &mut plan)
+        } else {
+            None
+        };
         if let Some(dictionary) = dictionary {
             if dictionary.of_values {
                 (transform, multiple, offset) = (Transform::Ordered(0), 1, 0);
@@ -212,7 +222,7 @@ impl Scratch {
             let mut other = if ranked {
                 Plan::ranked(symbols, residuals)
             } else {
-                Plan::choose(symbols, &[], distances, residuals)
+                Plan::choose(symbols, &[], true, distances, residuals)
             };
             other.bits += bits;
             if other.bits < plan.bits {

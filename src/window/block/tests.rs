@@ -29,12 +29,15 @@ fn round_trip(timestamps: &[i64], values: &[f64]) -> Block {
         (timestamps[0], timestamps[timestamps.len() - 1])
     );
     assert_eq!(Block::from_bytes(block.as_bytes().into()), Ok(block.clone()));
-    let (fitting, len) = Block::seal_for_long(timestamps, values, &mut Scratch::default());
+    let (lasting, len) = Block::seal_for_long(timestamps, values, &mut Scratch::default());
     assert!(len * 4 >= values.len() * 3, "{len} of {}", values.len());
-    same(&stepped(&fitting), &expected[..len]);
-    assert_eq!(fitting.len(), len);
-    assert_eq!(fitting.last_timestamp(), timestamps[len - 1]);
-    assert_eq!(Block::from_bytes(fitting.as_bytes().into()), Ok(fitting));
+    same(&stepped(&lasting), &expected[..len]);
+    let mut decoded = Vec::new();
+    lasting.decode(|timestamp, value| decoded.push((timestamp, value.to_bits())));
+    same(&decoded, &expected[..len]);
+    assert_eq!(lasting.len(), len);
+    assert_eq!(lasting.last_timestamp(), timestamps[len - 1]);
+    assert_eq!(Block::from_bytes(lasting.as_bytes().into()), Ok(lasting));
     block
 }
 
@@ -288,7 +291,7 @@ fn ends_of_time() {
 }
 
 #[test]
-fn a_fitting_block_fills_an_allocation() {
+fn a_lasting_block_fills_an_allocation() {
     for below in [3, 1000, 1 << 30] {
         let values: Vec<f64> = numbers(500, below).collect();
         let (block, len) = Block::seal_for_long(&every_10_s(&values), &values, &mut Scratch::default());
@@ -307,11 +310,23 @@ fn a_scratch_leaves_nothing_behind() {
         numbers(300, 99).collect(),
         vec![0.1 + 0.2, 5e-324, 7.0],
         vec![4.25; 600],
+        noise(300, 4)
+            .map(|i| [0.1 + 0.2, 1.0 / 3.0, 2e300, -5.5][i as usize])
+            .collect(),
+        numbers(300, 999)
+            .zip(noise(300, 30))
+            .map(|(k, n)| k / (n + 1) as f64)
+            .collect(),
     ];
     for values in shapes.iter().chain(shapes.iter().rev()) {
         let timestamps = every_10_s(values);
         let again = Block::seal(&timestamps, values, &mut scratch);
         assert_eq!(again, Block::seal(&timestamps, values, &mut Scratch::default()));
+        let again = Block::seal_for_long(&timestamps, values, &mut scratch);
+        assert_eq!(
+            again,
+            Block::seal_for_long(&timestamps, values, &mut Scratch::default())
+        );
     }
 }
 
@@ -474,7 +489,8 @@ proptest! {
         head in any::<bool>(),
         cut in proptest::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut bytes = Block::seal(&timestamps, &values, &mut Scratch::default()).as_bytes().to_vec();
+        let (block, _) = Block::seal_for_long(&timestamps, &values, &mut Scratch::default());
+        let mut bytes = block.as_bytes().to_vec();
         for (at, to) in damage {
             let within = if head { bytes.len().min(24) } else { bytes.len() };
             bytes[at.index(within)] = to;
