@@ -259,6 +259,8 @@ impl Save for Samples {
             sealed,
             open_len_max,
             young,
+            young_len: _,
+            young_bytes: _,
             renewals: _,
             open_begins,
             sealed_begins,
@@ -293,8 +295,12 @@ impl Save for Samples {
             sealed.push_back(block);
         }
         let young = u32::load(from)?;
-        let to_renew: usize = sealed.iter().rev().take(young as usize).map(Block::len).sum();
-        if young as usize > blocks || to_renew > BLOCK_LEN - OPEN_LEN_MAX as usize {
+        let (mut young_len, mut young_bytes) = (0_u32, 0_u32);
+        for block in sealed.iter().rev().take(young as usize) {
+            young_len = young_len.saturating_add(sequence_count(block.len()));
+            young_bytes = young_bytes.saturating_add(sequence_count(block.as_bytes().len()));
+        }
+        if young as usize > blocks || young_len > BLOCK_LEN - OPEN_LEN_MAX {
             return Err(Damaged("more blocks are young than make one"));
         }
         let open_len_max = u32::load(from)?;
@@ -317,6 +323,8 @@ impl Save for Samples {
             sealed,
             open_len_max,
             young,
+            young_len,
+            young_bytes,
             renewals: 0,
             open_begins,
             sealed_begins,
