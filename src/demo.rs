@@ -1,7 +1,7 @@
 //! The demonstration: a small fleet that sends to the relay over a real connection, and has an incident now and then.
 //!
-//! Yesterday comes first, at one sample in ten seconds, so that there is a past to compare with; then one sample a second,
-//! live. Every incident touches one host for a few seconds and is over before the next.
+//! Yesterday comes first, at one sample in ten seconds and in the end at one a second, so that there is a past to compare
+//! with; then one sample a second, live. Every incident touches one host for a few seconds and is over before the next.
 
 use std::{
     f64::consts::TAU,
@@ -17,7 +17,9 @@ use crate::{clock, line::Timestamp};
 
 const HOSTS: u32 = 8;
 const HISTORY_S: i64 = 24 * 3600;
-const HISTORY_STEP_S: i64 = 10;
+const HISTORY_STEP_S: usize = 10;
+/// The end of yesterday, at the pace that is to follow: what is usual at another pace has to be learnt.
+const RECENT_S: i64 = 300;
 /// An incident begins this often (seconds), and lasts this long.
 const INCIDENT_EVERY_S: i64 = 20;
 const INCIDENT_LASTS_S: i64 = 8;
@@ -84,7 +86,8 @@ fn send(address: SocketAddr) -> io::Result<()> {
     let mut dice = Dice(1);
     let began = clock::now();
     let mut lines = String::new();
-    for timestamp in (began - HISTORY_S..began).step_by(usize::try_from(HISTORY_STEP_S).unwrap_or(1)) {
+    let recent = began - RECENT_S;
+    for timestamp in (began - HISTORY_S..recent).step_by(HISTORY_STEP_S).chain(recent..began) {
         write_lines(&mut lines, timestamp, None, &mut dice);
         if lines.len() > 1 << 16 {
             stream.write_all(lines.as_bytes())?;

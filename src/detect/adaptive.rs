@@ -121,6 +121,8 @@ struct Judged {
     basis: Basis,
     scores: Scores,
     alerts: Alerts,
+    /// What a spike had to reach to be told.
+    bar: f64,
     turn: Turn,
 }
 
@@ -194,6 +196,7 @@ impl Engine {
                 basis: Basis::new(),
                 scores: Scores::default(),
                 alerts: Alerts::default(),
+                bar: 1.0,
                 turn: Turn::None,
             },
         }
@@ -207,6 +210,7 @@ impl Engine {
             local: self.local_time.at(timestamp),
         };
         let last = &mut self.last;
+        last.bar = state.model.next_bar();
         let Some((scores, alerts)) = state.model.observe(&self.tuning, time, value, &mut last.basis) else {
             // Windows take nothing that is not later, so nobody asks.
             (last.alerts, last.turn) = (Alerts::default(), Turn::None);
@@ -248,6 +252,7 @@ impl Engine {
             basis,
             scores,
             alerts,
+            bar,
             turn,
         } = &self.last;
         let seen = explanation::Seen {
@@ -256,7 +261,7 @@ impl Engine {
             alerts: *alerts,
             turn: *turn,
             value: point.value,
-            bar: state.model.bar(),
+            bar: *bar,
             age_s: state.model.age_s(),
             open_s: state.lasting.open_s(point.timestamp),
             standing: self.standing(state),

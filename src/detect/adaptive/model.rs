@@ -365,9 +365,9 @@ impl Model {
         }
     }
 
-    /// What a spike has to reach to be told.
-    pub(super) fn bar(&self) -> f64 {
-        self.policy.bar().max(1.0)
+    /// What the next spike has to reach to be told.
+    pub(super) fn next_bar(&self) -> f64 {
+        self.policy.next_bar().max(1.0)
     }
 
     /// Takes what the last residuals say for usual from now on: the series has come to a new level, and stays there.

@@ -91,9 +91,9 @@ impl Policy {
         self.first
     }
 
-    /// What a spike has to reach to be told, besides 1.
-    pub(super) fn bar(&self) -> f64 {
-        f64::from(self.bar)
+    /// What the next spike has to reach to be told, besides 1.
+    pub(super) fn next_bar(&self) -> f64 {
+        f64::from(self.bar * single(BAR_KEPT))
     }
 
     /// Is the series too young, at `timestamp` with `count` samples, for anything to be told?
@@ -136,12 +136,13 @@ impl Policy {
 
     fn decide_spike(&mut self, silent: bool, sample: Scored) -> bool {
         let Scored { timestamp, spike, .. } = sample;
-        self.bar *= single(BAR_KEPT);
+        let bar = self.next_bar();
+        self.bar = single(bar);
         if spike < 1.0 {
             return false;
         }
         let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES;
-        let alert = !silent && !quiet && spike >= self.bar().max(self.level.bar_of_other(timestamp));
+        let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
         self.bar = self.bar.max(single(BAR_SHARE * spike));
         alert
     }

@@ -8,7 +8,7 @@ use crate::detect::Severity;
 /// Settings of the adaptive detector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// How easily it is alarmed (above 0): 1 is usual, 1.5 tells about five times as much, 0.7 a fifth.
+    /// How easily it is alarmed (0.01 to 100): 1 is usual, 1.5 gives three to ten times as many false alarms, 0.67 a third.
     pub sensitivity: f64,
     /// Deviations in which direction count.
     pub direction: Direction,

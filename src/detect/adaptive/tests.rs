@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::window::Scratch;
+use crate::{detect::Outcome, window::Scratch};
 
 /// A detector, one series, and the time of its next sample.
 struct Bench {
@@ -81,6 +81,12 @@ fn an_outage_is_told_and_over_when_it_is_over() {
     assert_eq!((opened.timestamp, opened.alert, opened.anomalous), (began, true, true));
     assert_eq!(opened.severity, Some(Severity::Warning));
     assert!(opened.score > 1.0);
+    let spike = &opened.votes[1].finding;
+    assert_eq!(
+        (spike.outcome, spike.threshold),
+        (Outcome::True, Some(1.0)),
+        "the bar before this spike lifts it"
+    );
     let (expected, lower) = (opened.expected.unwrap(), opened.lower.unwrap());
     assert!((90.0..110.0).contains(&expected), "{opened:?}");
     assert!(
