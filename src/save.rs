@@ -5,7 +5,7 @@
 //! * What is loaded was saved by the same form, or it is [`Damaged`]. A form that changes is a new one: its owner raises
 //!   the number that goes with it.
 //! * Loading never reads beyond the end, and allocates no more than bytes are left.
-//! * [`fields!`] makes the form of a struct from the list of its fields, and does not compile while one is missing.
+//! * `fields!` makes the form of a struct from the list of its fields, and does not compile while one is missing.
 
 /// Bytes that are not what was to be loaded from them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,10 +1,10 @@
 //! Groups: anomalies of many series that belong together, found as they open.
 //!
 //! Pure: handed each anomaly as it opens and closes, it knows no clock, and time is the anomalies' own. It never passes
-//! over series: an anomaly touches the [places](places) that its name lies at, some twenty, wherever else it is quiet.
+//! over series: an anomaly touches the `places` that its name lies at, some twenty, wherever else it is quiet.
 //!
 //! * A group **opens** at the place whose anomalies of the last window, those that no group explains, are the most
-//!   surprising against what is [usual](background) there, when chance alone would bring it about less often than
+//!   surprising against what is usual (`background`) there, when chance alone would bring it about less often than
 //!   `chance_per_day`, whatever the number of places and of anomalies.
 //! * An anomaly **joins** a group that is open at one of its places while there is still more going on there than usual.
 //!   Elsewhere it counts as loose. When the loose ones at a place that *all* members of a growing group share are surprising

@@ -12,7 +12,7 @@
 //! 5. and only then learnt.
 //!
 //! What a sample is measured against is gathered in a [`Basis`] before it is learnt, so that afterwards one can ask what
-//! any other value would have scored in its place ([`Basis::band`]).
+//! any other value would have scored in its place (`band`).
 //!
 //! After a gap there is no step, and the residuals before it no longer count; when samples come at another interval, what is
 //! known of steps and of means of residuals is learnt anew (see [`super::rhythm`]).
@@ -351,7 +351,7 @@ impl Model {
         self.residual_sum / f64::from(LONG_RESIDUALS)
     }
 
-    /// Values seen, for [`Basis::band`].
+    /// Values seen, for `band`.
     pub(super) fn seen(&self) -> &Seen {
         &self.seen
     }
