@@ -170,6 +170,8 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
         timezone,
         silent_samples,
         silent_for_s,
+        quiet_samples,
+        quiet_for_s,
         explain,
         severity,
     } = settings;
@@ -182,6 +184,8 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
     key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
     key(out, "silent_samples", silent_samples)?;
     key(out, "silent_for", seconds(*silent_for_s))?;
+    key(out, "quiet_samples", quiet_samples)?;
+    key(out, "quiet_for", seconds(*quiet_for_s))?;
     key(out, "explain", explain)?;
     header(out, &format!("[detector.{name}.severity]"))?;
     key(out, "level", quote(severity.level.name()))?;

@@ -137,6 +137,7 @@ fn everything_may_be_different() {
     assert_eq!(falls.direction, Direction::Below);
     assert_eq!(falls.min_deviation, Floor::Absolute(2.5));
     assert_eq!((falls.silent_samples, falls.silent_for_s), (0, 7200));
+    assert_eq!((falls.quiet_samples, falls.quiet_for_s), (30, 5400));
     assert_eq!(
         (falls.severity.level, falls.severity.spike),
         (Severity::Critical, Severity::Info)
@@ -280,6 +281,8 @@ direction = "below"
 min_deviation = 2.5
 silent_samples = 0
 silent_for = "2h"
+quiet_samples = 30
+quiet_for = "90m"
 explain = true
 severity = { level = "critical", spike = "info" }
 [detector.parts]

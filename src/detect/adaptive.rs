@@ -14,7 +14,7 @@
 //! | `bytes` | what is known of a series, written and read back |
 //! | `constants` | every number, with its reason |
 //!
-//! It needs no window: what it knows of a series is in its [`State`], of 1.1 KB, and half a KB for the week from the second day.
+//! It needs no window: what it knows of a series is in its [`State`], of 1 KB, and half a KB for the week from the second day.
 //!
 //! # What each part buys
 //!
@@ -179,6 +179,8 @@ impl Engine {
         let silence = Silence {
             samples: settings.silent_samples,
             lasts_s: settings.silent_for_s,
+            quiet_samples: settings.quiet_samples,
+            quiet_s: settings.quiet_for_s,
         };
         Self {
             tuning: Tuning::new(
@@ -287,7 +289,7 @@ impl Engine {
     /// Why the series is judged or not.
     pub fn standing(&self, state: &State) -> Standing {
         let (count, age_s) = (state.model.count(), state.model.age_s());
-        let Silence { samples, lasts_s } = self.tuning.silence;
+        let Silence { samples, lasts_s, .. } = self.tuning.silence;
         if count <= samples || age_s < lasts_s {
             Standing::WarmingUp {
                 samples: count,

@@ -141,6 +141,8 @@ fn adaptive(section: &mut Section<'_>) -> adaptive::Settings {
         }),
         silent_samples: section.count("silent_samples", default.silent_samples, 0..=1_000_000),
         silent_for_s: seconds(section, "silent_for", default.silent_for_s, Duration::ZERO),
+        quiet_samples: section.count("quiet_samples", default.quiet_samples, 12..=250),
+        quiet_for_s: seconds(section, "quiet_for", default.quiet_for_s, Duration::ZERO),
         explain: section.flag("explain", default.explain),
         severity: section.section("severity", |section| severities(section, default.severity)),
     }

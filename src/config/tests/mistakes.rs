@@ -399,7 +399,7 @@ fn an_adaptive_detector_that_cannot_be() {
              expected, such as \"10%\"",
             "f.toml:4:18: detector.d.severity.level is `fatal`, expected `info`, `warning` or `critical`",
             "f.toml:5:1: unknown key `consensus` in [detector.NAME], expected `kind`, `sensitivity`, `direction`, \
-             `min_deviation`, `timezone`, `silent_samples`, `silent_for`, `explain` or `severity`",
+             `min_deviation`, `timezone`, `silent_samples`, `silent_for`, `quiet_samples`, `quiet_for`, `explain` or `severity`",
         ],
     );
 }

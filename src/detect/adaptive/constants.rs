@@ -111,12 +111,10 @@ pub(super) const RHYTHM_SAMPLES: u8 = 30;
 /// Usual intervals without a sample that are a gap, after which a step is none.
 pub(super) const GAP_INTERVALS: f32 = 10.0;
 
-/// Samples of silence of the level channel after an alert.
-pub(super) const LEVEL_QUIET_SAMPLES: u8 = 120;
 /// Least samples of silence of the level channel, however far they are apart.
 pub(super) const LEVEL_QUIET_LEAST: u8 = 12;
-/// Longest silence of the level channel after an alert, and of one channel after an alert of the other (seconds).
-pub(super) const QUIET_S: i64 = 6 * 3600;
+/// Longest time after an alert of one channel in which the other has to say more (seconds).
+pub(super) const OTHER_QUIET_S: i64 = 6 * 3600;
 /// What the level has to reach more for each time that it was told of lately.
 pub(super) const LEVEL_REPEAT: f64 = 0.1;
 /// What lately means: a telling counts 1/e after this (seconds).

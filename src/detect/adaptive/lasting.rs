@@ -132,7 +132,12 @@ mod tests {
     use super::*;
     use crate::detect::adaptive::policy::{Policy, Silence};
 
-    const NONE: Silence = Silence { samples: 0, lasts_s: 0 };
+    const NONE: Silence = Silence {
+        samples: 0,
+        lasts_s: 0,
+        quiet_samples: 120,
+        quiet_s: 6 * 3600,
+    };
 
     /// What turns at which sample, at one in `step_s` seconds.
     fn turns(step_s: i64, scores: impl IntoIterator<Item = (f64, f64)>) -> Vec<(usize, Turn)> {

@@ -1,5 +1,7 @@
 //! Which scores people are told of.
 //!
+//! As it is unless set otherwise:
+//!
 //! * Nobody is told anything in the first 150 samples and on the first day of a series.
 //! * The level channel tells at 1 or more, and at a tenth more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
@@ -11,19 +13,23 @@
 use super::{
     bytes::plain,
     constants::{
-        BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_QUIET_SAMPLES, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
-        OTHER_QUIET_SAMPLES, QUIET_S, SPIKE_QUIET_SAMPLES,
+        BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR, OTHER_QUIET_S,
+        OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
     },
     single::single,
 };
 
-/// When a series has shown enough of itself.
+/// When nothing is told, whatever the scores are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Silence {
     /// Samples at first that nobody is told of.
     pub(super) samples: u32,
     /// Time at first that nobody is told of (seconds).
     pub(super) lasts_s: i64,
+    /// Samples after an alert for which the level channel is quiet.
+    pub(super) quiet_samples: u8,
+    /// Longest time for which it is (seconds).
+    pub(super) quiet_s: i64,
 }
 
 /// What was told of a series, and what it takes to tell more.
@@ -106,7 +112,8 @@ impl Policy {
         let silent = self.is_silent(silence, sample.timestamp, sample.count);
         self.level.samples = self.level.samples.saturating_add(1);
         self.spike.samples = self.spike.samples.saturating_add(1);
-        let (level, spike) = (self.decide_level(silent, sample), self.decide_spike(silent, sample));
+        let level = self.decide_level(silence, silent, sample);
+        let spike = self.decide_spike(silent, sample);
         let now = Told {
             at: sample.timestamp,
             samples: 0,
@@ -120,9 +127,10 @@ impl Policy {
         Alerts { level, spike }
     }
 
-    fn decide_level(&mut self, silent: bool, sample: Scored) -> bool {
+    fn decide_level(&mut self, silence: Silence, silent: bool, sample: Scored) -> bool {
         let time = sample.timestamp;
-        let quiet = self.level.samples <= LEVEL_QUIET_LEAST || self.level.is_within(LEVEL_QUIET_SAMPLES, time);
+        let quiet = self.level.samples <= LEVEL_QUIET_LEAST
+            || self.level.is_within(silence.quiet_samples, silence.quiet_s, time);
         if silent || quiet || sample.level < 1.0 {
             return false;
         }
@@ -154,14 +162,14 @@ impl Told {
         samples: u8::MAX,
     };
 
-    /// Was it at most so many samples ago, and less than the longest quiet?
-    fn is_within(self, samples: u8, time: i64) -> bool {
-        self.samples <= samples && time < self.at.saturating_add(QUIET_S)
+    /// Was it at most so many samples before `time`, and less than `lasts_s`?
+    fn is_within(self, samples: u8, lasts_s: i64, time: i64) -> bool {
+        self.samples <= samples && time < self.at.saturating_add(lasts_s)
     }
 
     /// What the other channel has to reach.
     fn bar_of_other(self, time: i64) -> f64 {
-        if self.is_within(OTHER_QUIET_SAMPLES, time) {
+        if self.is_within(OTHER_QUIET_SAMPLES, OTHER_QUIET_S, time) {
             OTHER_BAR
         } else {
             1.0
@@ -178,7 +186,12 @@ impl Told {
 mod tests {
     use super::*;
 
-    const NONE: Silence = Silence { samples: 0, lasts_s: 0 };
+    const NONE: Silence = Silence {
+        samples: 0,
+        lasts_s: 0,
+        quiet_samples: 120,
+        quiet_s: 6 * 3600,
+    };
 
     /// Places of the samples that are told, at one in `step_s` seconds.
     fn told(silence: Silence, step_s: i64, scores: &[(f64, f64)]) -> (Vec<usize>, Vec<usize>) {
@@ -205,6 +218,7 @@ mod tests {
         let silence = Silence {
             samples: 150,
             lasts_s: 86_400,
+            ..NONE
         };
         // The day ends last, and then the samples do.
         assert_eq!(told(silence, 60, &[(1.0, 0.0)].repeat(1500)).0[0], 1440);
@@ -217,6 +231,23 @@ mod tests {
         assert_eq!(told(NONE, 1200, &[(2.0, 0.0); 40]).0, [0, 18, 36]);
         assert_eq!(told(NONE, 3600, &[(2.0, 0.0); 30]).0, [0, 13, 26]);
         assert!(told(NONE, 60, &[(0.99, 0.0); 300]).0.is_empty());
+    }
+
+    #[test]
+    fn how_long_a_level_is_quiet_can_be_set() {
+        let after = |quiet_samples, quiet_s| {
+            let silence = Silence {
+                quiet_samples,
+                quiet_s,
+                ..NONE
+            };
+            told(silence, 60, &[(2.0, 0.0); 300]).0[1]
+        };
+        assert_eq!(
+            [after(30, 6 * 3600), after(250, 6 * 3600), after(250, 3600)],
+            [31, 251, 60]
+        );
+        assert_eq!(after(250, 0), 13, "though for 12 samples at least");
     }
 
     #[test]
@@ -276,10 +307,7 @@ mod tests {
         let mut scores = vec![(0.0, 0.0); 300];
         scores[0].1 = 10.0;
         scores[200].1 = 3.0;
-        let silence = Silence {
-            samples: 150,
-            lasts_s: 0,
-        };
+        let silence = Silence { samples: 150, ..NONE };
         assert!(told(silence, 60, &scores).1.is_empty());
     }
 }

@@ -20,6 +20,10 @@ pub struct Settings {
     pub silent_samples: u32,
     /// Time at first of which nothing is told (seconds, 0 or more).
     pub silent_for_s: i64,
+    /// Samples after an alert of the level channel for which it is quiet (12 to 250) ...
+    pub quiet_samples: u8,
+    /// ... unless so much time has passed before (seconds, 0 or more).
+    pub quiet_for_s: i64,
     /// Do the votes of Skyline's nine algorithms, as they are when nothing is set, go with an anomaly that opens?
     pub explain: bool,
     /// How much each channel matters.
@@ -44,6 +48,8 @@ impl Default for Settings {
             timezone: TimeZone::UTC,
             silent_samples: 150,
             silent_for_s: 24 * 3600,
+            quiet_samples: 120,
+            quiet_for_s: 6 * 3600,
             explain: false,
             severity: Severities::default(),
         }

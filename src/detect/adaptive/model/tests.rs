@@ -5,7 +5,12 @@ use proptest::prelude::*;
 
 use super::*;
 
-const ALL: Silence = Silence { samples: 0, lasts_s: 0 };
+const ALL: Silence = Silence {
+    samples: 0,
+    lasts_s: 0,
+    quiet_samples: 120,
+    quiet_s: 6 * 3600,
+};
 
 /// A model, and what it was shown.
 struct Bench {
