@@ -13,7 +13,11 @@ pub struct Damaged(pub &'static str);
 
 /// Bytes of which the first have been loaded.
 #[derive(Clone, Copy, Debug)]
-pub struct Saved<'a>(&'a [u8]);
+pub struct Saved<'a> {
+    bytes: &'a [u8],
+    /// Are numbers that are infinite, or none, refused?
+    is_finite: bool,
+}
 
 /// What can be saved as bytes, and loaded from them again.
 pub trait Save: Sized {
@@ -41,17 +45,29 @@ impl std::error::Error for Damaged {}
 impl<'a> Saved<'a> {
     /// Nothing of `bytes` has been loaded yet.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self {
+            bytes,
+            is_finite: false,
+        }
+    }
+
+    /// The same bytes, of which no number can be infinite, or none: such a number is refused.
+    #[must_use]
+    pub fn finite(self) -> Self {
+        Self {
+            is_finite: true,
+            ..self
+        }
     }
 
     /// Bytes that are left.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     /// Is nothing left?
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     /// The next `count` bytes.
@@ -59,8 +75,8 @@ impl<'a> Saved<'a> {
     /// # Errors
     /// When fewer are left.
     pub fn take(&mut self, count: usize) -> Result<&'a [u8], Damaged> {
-        let (taken, rest) = self.0.split_at_checked(count).ok_or(SHORT)?;
-        self.0 = rest;
+        let (taken, rest) = self.bytes.split_at_checked(count).ok_or(SHORT)?;
+        self.bytes = rest;
         Ok(taken)
     }
 
@@ -116,7 +132,7 @@ pub fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
 }
 
 macro_rules! numbers {
-    ($($number:ty)*) => {$(
+    ($($number:ty, $is_finite:expr;)*) => {$(
         impl Save for $number {
             fn save(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_le_bytes());
@@ -124,13 +140,27 @@ macro_rules! numbers {
 
             fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
                 let bytes = from.take(size_of::<Self>())?;
-                Ok(Self::from_le_bytes(bytes.try_into().expect("so many were taken")))
+                let number = Self::from_le_bytes(bytes.try_into().expect("so many were taken"));
+                let is_finite: fn(Self) -> bool = $is_finite;
+                if from.is_finite && !is_finite(number) {
+                    return Err(Damaged("a number is infinite, or none"));
+                }
+                Ok(number)
             }
         }
     )*};
 }
 
-numbers!(u8 u16 u32 u64 i64 i128 f32 f64);
+numbers! {
+    u8, |_| true;
+    u16, |_| true;
+    u32, |_| true;
+    u64, |_| true;
+    i64, |_| true;
+    i128, |_| true;
+    f32, f32::is_finite;
+    f64, f64::is_finite;
+}
 
 impl Save for bool {
     fn save(&self, out: &mut Vec<u8>) {
@@ -193,6 +223,11 @@ impl<T: Save + Copy + Default, const N: usize> Save for [T; N] {
         }
         Ok(values)
     }
+}
+
+/// That something which has to hold of what was loaded does; if not, `otherwise` says what is wrong.
+pub(crate) fn hold(holds: bool, otherwise: &'static str) -> Result<(), Damaged> {
+    if holds { Ok(()) } else { Err(Damaged(otherwise)) }
 }
 
 /// The form of a struct: its fields, one after the other. Behind `check`, a function that says what else has to hold.
@@ -271,6 +306,20 @@ mod tests {
         });
         assert_eq!(Sample::load(&mut Saved::new(&some[..some.len() - 1])), Err(SHORT));
         assert!(Saved::new(&some).end().is_err());
+    }
+
+    #[test]
+    fn numbers_that_are_none_are_refused_where_there_can_be_none() {
+        for (double, single) in [(f64::INFINITY, f32::INFINITY), (f64::NAN, f32::NAN)] {
+            let bytes = saved(&double);
+            assert_eq!(
+                f64::load(&mut Saved::new(&bytes)).map(f64::to_bits),
+                Ok(double.to_bits())
+            );
+            assert!(f64::load(&mut Saved::new(&bytes).finite()).is_err());
+            assert!(f32::load(&mut Saved::new(&saved(&single)).finite()).is_err());
+        }
+        assert_eq!(f64::load(&mut Saved::new(&saved(&f64::MAX)).finite()), Ok(f64::MAX));
     }
 
     #[test]

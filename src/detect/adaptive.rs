@@ -11,7 +11,6 @@
 //! | `policy` | which scores people are told of |
 //! | `lasting` | when an anomaly opens, and when it is over |
 //! | `band`, `explanation` | what is said of a verdict, when somebody asks |
-//! | `bytes` | what is known of a series, written and read back |
 //! | `constants` | every number, with its reason |
 //!
 //! It needs no window: what it knows of a series is in its [`State`], of 1 KB, and half a KB for the week from the second day.
@@ -60,7 +59,6 @@
 //! * Telling of a level again only after it was calm: no difference beyond the quiet spell.
 
 mod band;
-mod bytes;
 mod constants;
 mod explanation;
 mod gap;
@@ -79,7 +77,6 @@ mod tail;
 mod tests;
 mod yardstick;
 
-use bytes::{Plain, plain};
 use lasting::{Lasting, Turn};
 use local_time::LocalTime;
 use model::{Basis, Model, Scores, Time, Tuning};
@@ -89,7 +86,7 @@ pub use settings::{Settings, Severities};
 
 use super::{Observation, Severity, Standing, Verdict, skyline};
 use crate::{
-    save::{Damaged, Save, Saved, put_bytes},
+    save::{Damaged, Save, Saved, hold, put_sized},
     window::{Point, Window},
 };
 
@@ -126,15 +123,28 @@ struct Judged {
     turn: Turn,
 }
 
-plain!(State { model, lasting });
-
+/// The version in front, as the rest says nothing of itself.
 impl Save for State {
     fn save(&self, out: &mut Vec<u8>) {
-        put_bytes(&self.to_bytes(), out);
+        let Self { model, lasting } = self;
+        put_sized(out, |out| {
+            BYTES_VERSION.save(out);
+            model.save(out);
+            lasting.save(out);
+        });
     }
 
     fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
-        Self::from_bytes(from.bytes()?).ok_or(Damaged("the adaptive detector has never known that of a series"))
+        let mut from = Saved::new(from.bytes()?).finite();
+        hold(
+            u8::load(&mut from)? == BYTES_VERSION,
+            "what is known of a series is of another version",
+        )?;
+        let state = Self {
+            model: Save::load(&mut from)?,
+            lasting: Save::load(&mut from)?,
+        };
+        from.end().map(|()| state)
     }
 }
 
@@ -151,20 +161,6 @@ impl State {
     /// Reads a little of each cache line that judging a sample reads.
     pub(super) fn touch(&self) -> u64 {
         self.model.touch()
-    }
-
-    /// What it knows, for [`Self::from_bytes`].
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![BYTES_VERSION];
-        self.write(&mut out);
-        out
-    }
-
-    /// The state that was written, to the bit; `None` when `bytes` are not what [`Self::to_bytes`] of this version gives.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let mut rest = bytes.strip_prefix(&[BYTES_VERSION])?;
-        let state = Self::read(&mut rest)?;
-        rest.is_empty().then_some(state)
     }
 
     /// Memory in use, this struct included (bytes).

@@ -6,10 +6,8 @@
 //!
 //! A look is a binary search over 256 bytes; a new value is moved into its place, which is rare.
 
-use super::{
-    bytes::plain,
-    constants::{SEEN_APART, SEEN_VALUES},
-};
+use super::constants::{SEEN_APART, SEEN_VALUES};
+use crate::save::{fields, hold};
 
 /// The values of a series that have been seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +16,9 @@ pub(super) struct Seen {
     values: [f32; SEEN_VALUES],
 }
 
-plain!(Seen { count, values } | seen | usize::from(seen.count) <= SEEN_VALUES);
+fields!(Seen { count, values } check |seen| {
+    hold(usize::from(seen.count) <= SEEN_VALUES, "more values were seen than there is room for")
+});
 
 impl Default for Seen {
     fn default() -> Self {

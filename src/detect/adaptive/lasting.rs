@@ -13,11 +13,11 @@
 //! difference to what is told.
 
 use super::{
-    bytes::plain,
     constants::{ACCEPT_S, ACCEPT_SAMPLES, CALM_S, CALM_SAMPLES, CALM_SCORE},
     policy::{Alerts, Scored},
     single::single,
 };
+use crate::save::{fields, hold};
 
 /// The anomaly of a series, if one is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -37,20 +37,9 @@ pub(super) struct Lasting {
     furthest: f32,
 }
 
-plain!(
-    Lasting {
-        open,
-        told,
-        calm,
-        samples,
-        opened,
-        troubled,
-        furthest
-    } | lasting
-        | lasting.calm
-        < CALM_SAMPLES
-        || !lasting.open
-);
+fields!(Lasting { open, told, calm, samples, opened, troubled, furthest } check |lasting| {
+    hold(lasting.calm < CALM_SAMPLES || !lasting.open, "an anomaly is open that was over")
+});
 
 /// What a sample means for the anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,7 +21,6 @@
 //! profiles and seen values behind it a sample reads a line or two each.
 
 use super::{
-    bytes::plain,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, LEVEL_OF_GAP,
         LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, PACE_INTERVAL_S, PACE_SHARE, SHORT_RESIDUALS, SHORT_SHARE,
@@ -37,6 +36,7 @@ use super::{
     single::single,
     yardstick::{Surprise, Yardstick},
 };
+use crate::save::{fields, hold};
 
 /// Samples after which the pace is worked out anew.
 const PACE_SAMPLES: u32 = 64;
@@ -212,40 +212,39 @@ struct Forecast {
     season: Season,
 }
 
-plain!(
-    Model {
-        last,
-        count,
-        in_rhythm,
-        week,
-        day_visit,
-        week_visit,
-        overall,
-        recent,
-        gaps_s,
-        residual_sum,
-        origin,
-        mean_proof,
-        day_proof,
-        week_proof,
-        rhythm,
-        pace,
-        short,
-        long,
-        step,
-        policy,
-        residuals,
-        residual_place,
-        day,
-        noise,
-        seen,
-    } | model
-        | {
-            usize::from(model.residual_place) < RESIDUALS
-                && model.day_visit.is_of(DAY_SLOTS)
-                && model.week_visit.is_of(WEEK_SLOTS)
-        }
-);
+fields!(Model {
+    last,
+    count,
+    in_rhythm,
+    week,
+    day_visit,
+    week_visit,
+    overall,
+    recent,
+    gaps_s,
+    residual_sum,
+    origin,
+    mean_proof,
+    day_proof,
+    week_proof,
+    rhythm,
+    pace,
+    short,
+    long,
+    step,
+    policy,
+    residuals,
+    residual_place,
+    day,
+    noise,
+    seen,
+} check |model| {
+    hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
+    hold(
+        model.day_visit.is_of(DAY_SLOTS) && model.week_visit.is_of(WEEK_SLOTS),
+        "a visit is of no slot",
+    )
+});
 
 impl Tuning {
     /// At `sensitivity` (above 0; 1 is usual).

@@ -2,7 +2,7 @@
 //!
 //! The weight of a sample falls by one part in `1 / gain` with each later one. O(1), two numbers, no division.
 
-use super::bytes::plain;
+use crate::save::fields;
 
 /// Exponentially forgetting mean and variance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -11,7 +11,7 @@ pub(super) struct Moments {
     pub(super) variance: f64,
 }
 
-plain!(Moments { mean, variance });
+fields!(Moments { mean, variance });
 
 impl Moments {
     /// Takes in `value`, which weighs `gain` (above 0, at most 1): 1/n for the nth makes plain mean and variance.

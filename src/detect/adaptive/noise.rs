@@ -4,12 +4,12 @@
 //! comes from, with the noise at all times for the rest, so that nothing depends on one odd day.
 
 use super::{
-    bytes::plain,
     constants::{
         DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, NOISE_DAYS_MAX, NOISE_GAIN_LEAST, NOISE_STEP_MAX, NOISE_TRUST_DAYS,
     },
     season::{Profile, Proof, Visit},
 };
+use crate::save::{fields, hold};
 
 /// The noise of a series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) struct Noise {
     by_day: Profile<DAY_SLOTS, DAY_SLOT_S>,
 }
 
-plain!(Noise { visit, overall, by_day } | noise | noise.visit.is_of(DAY_SLOTS));
+fields!(Noise { visit, overall, by_day } check |noise| hold(noise.visit.is_of(DAY_SLOTS), "a visit is of no slot"));
 
 impl Noise {
     /// How many times as noisy as at all times it is at `local`, for a series that is `days` old.

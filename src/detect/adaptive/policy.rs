@@ -11,13 +11,13 @@
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
-    bytes::plain,
     constants::{
         BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR, OTHER_QUIET_S,
         OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
     },
     single::single,
 };
+use crate::save::fields;
 
 /// When nothing is told, whatever the scores are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,15 +70,15 @@ pub(super) struct Alerts {
     pub(super) spike: bool,
 }
 
-plain!(Policy {
+fields!(Policy {
     first,
     level,
     spike,
     repeats,
     bar
 });
-plain!(Told { at, samples });
-plain!(Alerts { level, spike });
+fields!(Told { at, samples });
+fields!(Alerts { level, spike });
 
 impl Policy {
     /// That of a series whose first sample is at `first`.

@@ -6,10 +6,10 @@
 //! O(1), 12 bytes.
 
 use super::{
-    bytes::plain,
     constants::{GAP_INTERVALS, RHYTHM_SAMPLES, RHYTHM_TOLERANCE},
     single::single,
 };
+use crate::save::fields;
 
 /// Intervals between the samples of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) struct Rhythm {
     others: u8,
 }
 
-plain!(Rhythm {
+fields!(Rhythm {
     usual_s,
     other_s,
     others

@@ -8,10 +8,10 @@
 //! other.
 
 use super::{
-    bytes::{Plain, plain},
     constants::{PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
     single::single,
 };
+use crate::save::{Damaged, Save, Saved, fields, hold};
 
 /// The bits of a mean that are kept.
 const MEAN_BITS: u32 = 0xffff_f000;
@@ -50,22 +50,36 @@ pub(super) struct Proof {
     samples: u16,
 }
 
-plain!(Profile<const SLOTS: usize, const SLOT_S: i64> { slots });
-plain!(Visit {
+fields!(Visit {
     sum,
     number,
     samples,
     slot
 });
-plain!(Proof { error, samples } | proof | proof.samples <= PROOF_MEMORY_SAMPLES);
+fields!(Proof { error, samples } check |proof| {
+    hold(proof.samples <= PROOF_MEMORY_SAMPLES, "more errors are remembered than there is memory for")
+});
 
-impl Plain for Slot {
-    fn write(&self, out: &mut Vec<u8>) {
-        self.0.write(out);
+impl<const SLOTS: usize, const SLOT_S: i64> Save for Profile<SLOTS, SLOT_S> {
+    fn save(&self, out: &mut Vec<u8>) {
+        self.slots.save(out);
     }
 
-    fn read(input: &mut &[u8]) -> Option<Self> {
-        <[u8; 3]>::read(input).map(Self).filter(|slot| slot.mean().is_finite())
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        Ok(Self {
+            slots: Save::load(from)?,
+        })
+    }
+}
+
+impl Save for Slot {
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        let slot = Self(Save::load(from)?);
+        hold(slot.mean().is_finite(), "the mean of a slot is infinite, or none").map(|()| slot)
     }
 }
 

@@ -9,13 +9,13 @@
 use std::f64::consts::LOG10_E;
 
 use super::{
-    bytes::plain,
     constants::{
         RARITY_MAX, TAIL_EDGE_LEAST, TAIL_EXCESS_MAX, TAIL_MEMORY_SAMPLES, TAIL_RARITY, TAIL_SHARE,
         TAIL_STEADY_SAMPLES, TAIL_WEIGHT_LEAST,
     },
     single::single,
 };
+use crate::save::fields;
 
 /// Excesses that the tail looks back on.
 const MEMORY_EXCESSES: f64 = TAIL_MEMORY_SAMPLES * TAIL_SHARE;
@@ -36,7 +36,7 @@ pub(super) struct Tail {
     excesses: u16,
 }
 
-plain!(Tail {
+fields!(Tail {
     edge,
     weight,
     samples,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{detect::Outcome, window::Scratch};
+use crate::{detect::Outcome, save::put_bytes, window::Scratch};
 
 /// A detector, one series, and the time of its next sample.
 struct Bench {
@@ -258,15 +258,26 @@ fn a_state_is_small() {
     assert!(size_of::<State>() <= 1024, "{}", size_of::<State>());
 }
 
+fn saved(state: &State) -> Vec<u8> {
+    let mut out = Vec::new();
+    state.save(&mut out);
+    out
+}
+
+fn load(bytes: &[u8]) -> Result<State, Damaged> {
+    State::load(&mut Saved::new(bytes))
+}
+
 #[test]
 fn what_was_written_and_read_goes_on_bit_for_bit() {
     for days in [0, 1, 20] {
         let mut bench = Bench::new(Settings::default(), 300);
         bench.show(days * DAY_S, wave);
-        let bytes = bench.state.to_bytes();
+        let known_then = bench.state.clone();
+        let bytes = saved(&known_then);
         let mut copy = Bench {
             engine: Engine::new(Settings::default()),
-            state: State::from_bytes(&bytes).unwrap(),
+            state: load(&bytes).unwrap(),
             ..bench
         };
         assert_eq!(copy.state, bench.state);
@@ -274,10 +285,18 @@ fn what_was_written_and_read_goes_on_bit_for_bit() {
             let value = wave(bench.timestamp) + if bench.timestamp % 7200 == 0 { 80.0 } else { 0.0 };
             assert_eq!(bench.judge(value), copy.judge(value));
         }
-        assert_eq!(bench.state.to_bytes(), copy.state.to_bytes());
-        assert_eq!(State::from_bytes(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(State::from_bytes(&[&bytes[..], &[0]].concat()), None);
-        assert_eq!(State::from_bytes(&[&[0], &bytes[1..]].concat()), None);
+        assert_eq!(saved(&bench.state), saved(&copy.state));
+        // Its length, its version, what is known.
+        let (version, known) = bytes[size_of::<u32>()..].split_first().unwrap();
+        let load_inner = |inner: &[u8]| {
+            let mut out = Vec::new();
+            put_bytes(inner, &mut out);
+            load(&out)
+        };
+        assert_eq!(load_inner(&[&[*version], known].concat()), Ok(known_then));
+        assert!(load_inner(&[&[*version], &known[1..]].concat()).is_err());
+        assert!(load_inner(&[&[*version], known, &[0]].concat()).is_err());
+        assert!(load_inner(&[&[version + 1], known].concat()).is_err());
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a quantity is measured against: how far it usually lies from its mean, and how rarely further.
 
 use super::{
-    bytes::plain,
     constants::{DISTANCE_MAX, DISTANCE_OF_FIRST, STEP_DEVIATIONS_MAX},
     moments::Moments,
     tail::Tail,
 };
+use crate::save::fields;
 
 /// The usual of one quantity.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -23,7 +23,7 @@ pub(super) struct Surprise {
     pub(super) rarity: f64,
 }
 
-plain!(Yardstick { moments, tail });
+fields!(Yardstick { moments, tail });
 
 impl Yardstick {
     /// How unusual `value` is.
