@@ -12,7 +12,7 @@ mod tests;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -52,6 +52,8 @@ struct Inbox {
     /// What `messages` may still take on: the queue is bounded by this, as every batch in it holds a permit.
     room: Arc<Semaphore>,
     room_max: u32,
+    /// Messages that have been dealt with.
+    done: Arc<AtomicU64>,
 }
 
 enum Message {
@@ -120,15 +122,17 @@ impl Analysis {
             let (messages, inbox) = mpsc::unbounded_channel();
             let (errand, first) = sync_channel(QUEUE_ERRANDS);
             errands.push(errand);
-            let sink = sink();
-            let thread = std::thread::Builder::new()
-                .name(format!("shard-{number}"))
-                .spawn(move || drive(shard, &first, inbox, sink))?;
+            let (sink, done) = (sink(), Arc::new(AtomicU64::new(0)));
+            let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn({
+                let done = Arc::clone(&done);
+                move || drive(shard, &first, inbox, sink, &done)
+            })?;
             threads.push(thread);
             inboxes.push(Inbox {
                 messages,
                 room: Arc::new(Semaphore::new(room_max as usize)),
                 room_max,
+                done,
             });
         }
         let analysis = Self {
@@ -218,6 +222,20 @@ impl Analysis {
         }
     }
 
+    /// Has every shard done something since it was asked for the last time? `before` is what it was told then, and nothing
+    /// at first. A shard that has not finished its head start has time.
+    pub fn moves_on(&self, before: &mut Vec<u64>) -> bool {
+        before.resize(self.inboxes.len(), 0);
+        let mut all = true;
+        for (inbox, before) in self.inboxes.iter().zip(before) {
+            let done = inbox.done.load(Ordering::Relaxed);
+            // So that there is something to do.
+            let takes = inbox.messages.send(Message::Ask(Box::new(|_| ()))).is_ok();
+            all &= takes && (done == 0 || done != std::mem::replace(before, done));
+        }
+        all
+    }
+
     /// Threads that analyse.
     pub fn shards(&self) -> usize {
         self.inboxes.len()
@@ -276,6 +294,7 @@ fn drive(
     first: &Receiver<Question>,
     mut inbox: mpsc::UnboundedReceiver<Message>,
     mut sink: impl Sink,
+    done: &AtomicU64,
 ) {
     // Forwarding comes first: on a busy machine the threads that forward run before this one. Where that may not be asked
     // for, all run alike.
@@ -309,5 +328,6 @@ fn drive(
         if !events.is_empty() {
             sink.events(&mut events);
         }
+        done.fetch_add(1, Ordering::Relaxed);
     }
 }

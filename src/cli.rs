@@ -17,6 +17,7 @@ use crate::{
     backtest::{self, BacktestError, Input, Summary},
     config::{Config, Log, LogFormat, LogLevel},
     demo,
+    listen::Inherited,
     shard::{Unanalysed, Verbosity},
 };
 
@@ -101,6 +102,8 @@ fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -
 }
 
 fn run(config: Config, demonstrate: bool) -> ExitCode {
+    // Before there are other threads.
+    let inherited = Inherited::from_environment();
     let _log = start_log(config.log);
     app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
@@ -112,7 +115,7 @@ fn run(config: Config, demonstrate: bool) -> ExitCode {
         Err(error) => return fail(EXIT_FAILED, &format_args!("the threads for input and output: {error}")),
     };
     let ended = runtime.block_on(async {
-        let app = App::bind(config)?;
+        let app = App::bind(config, inherited)?;
         if demonstrate {
             let addresses = app
                 .tcp_addresses()

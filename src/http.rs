@@ -9,7 +9,6 @@ mod page;
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -42,16 +41,6 @@ pub struct Sources {
     pub sorter: Sorter,
     /// True from when the listeners are bound until the relay is to stop.
     pub ready: Arc<AtomicBool>,
-}
-
-/// Binds the address. To be called on the runtime that will serve it.
-///
-/// # Errors
-/// When the address is taken or not allowed.
-pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
 }
 
 /// Serves until `stop`; answers that are being given then are given whole.

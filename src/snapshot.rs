@@ -136,6 +136,11 @@ impl Snapshots {
         }))
     }
 
+    /// Is the thread there?
+    pub fn is_at_work(&self) -> bool {
+        !self.thread.is_finished()
+    }
+
     /// Has a snapshot written now, or after the one that is being written.
     pub fn write(&self) {
         // It has ended only when the relay does.

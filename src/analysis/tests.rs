@@ -311,3 +311,31 @@ fn all_shards_sweep_and_tell_of_what_closes() {
         assert!(told.lock().unwrap().events.is_empty(), "nothing was open");
     });
 }
+
+#[test]
+fn a_shard_that_hangs_is_noticed() {
+    run(async {
+        let bench = Bench::new(WhenBehind::Shed);
+        let mut done = Vec::new();
+        let moves_on = async |done: &mut Vec<u64>| {
+            let moves_on = bench.analysis.moves_on(done);
+            bench.analysis.ask(0, |_| ()).await.unwrap();
+            moves_on
+        };
+        for _ in 0..3 {
+            assert!(moves_on(&mut done).await);
+        }
+        // The gate is closed behind it.
+        bench.give(batch(0, 1)).await.unwrap();
+        bench.analysis.moves_on(&mut done);
+        std::thread::sleep(Duration::from_millis(50));
+        bench.analysis.moves_on(&mut done);
+        assert!(!bench.analysis.moves_on(&mut done), "it has done nothing since");
+        bench.gate.send(()).unwrap();
+        bench.analysis.ask(0, |_| ()).await.unwrap();
+        assert!(bench.analysis.moves_on(&mut done));
+        let analysis = Arc::clone(&bench.analysis);
+        bench.finish().await;
+        assert!(!analysis.moves_on(&mut done), "it has ended");
+    });
+}

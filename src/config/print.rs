@@ -52,6 +52,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "max_connections", listen.max_connections)?;
     key(out, "max_line", size(listen.max_line_bytes))?;
     key(out, "idle_timeout", or_off(listen.idle_timeout.map(duration)))?;
+    key(out, "reuse_port", listen.reuse_port)?;
     key(out, "udp_buffer", size(listen.udp_buffer_bytes))?;
 
     for forward in &config.forwards {

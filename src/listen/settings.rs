@@ -19,6 +19,8 @@ pub struct Settings {
     pub max_line_bytes: usize,
     /// Silence after which a TCP connection is closed; `None`: never, as long-lived senders are normal.
     pub idle_timeout: Option<Duration>,
+    /// May another process listen on the same addresses, so that it can take over before this one stops?
+    pub reuse_port: bool,
     /// Receive buffer asked of the kernel for each UDP socket (bytes).
     pub udp_buffer_bytes: usize,
 }
@@ -33,6 +35,7 @@ impl Default for Settings {
             max_connections: 20_000,
             max_line_bytes: 16_384,
             idle_timeout: None,
+            reuse_port: false,
             udp_buffer_bytes: 8 << 20,
         }
     }

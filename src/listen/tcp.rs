@@ -1,19 +1,24 @@
 //! TCP: senders that come, stay or go.
 
 use std::{
-    future::pending,
+    future::{pending, ready},
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use bytes::BufMut;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Shared, arena};
+use super::{Rules, Shared, arena};
 use crate::{clock, line::Chunker};
 
 /// Connections that the kernel completes before they are accepted: room for all senders coming back at once.
@@ -26,12 +31,15 @@ const READS_IN_TURN: usize = 8;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Reads from one sender after the stop: what had arrived by then, and an end to one who goes on sending.
 const LAST_READS_MAX: usize = 256;
+/// Time to find out whether one who is let in after the stop has sent something.
+const LAST_LOOK: Duration = Duration::from_millis(10);
 
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     // After a restart, connections of the one before may linger.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(reuse_port)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
@@ -40,16 +48,22 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
+/// Takes a socket that somebody else has bound.
+pub(super) fn adopt(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 /// Accepts until the stop, and then those that were waiting: a backlog of them at most, as others may still come.
-pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
     let mut accepted_late = 0;
     let mut failing = false;
     while accepted_late < BACKLOG {
-        accepted_late += i32::from(shared.stop.is_cancelled());
+        accepted_late += i32::from(stop.is_cancelled());
         let accepted = tokio::select! {
             biased;
             accepted = listener.accept() => accepted,
-            () = shared.stop.cancelled() => return,
+            () = stop.cancelled() => return,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -65,7 +79,7 @@ pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
                 }
                 // Without descriptors the next attempt fails at once: the connection stays in the backlog.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
-                if shared.stop.is_cancelled() {
+                if stop.is_cancelled() {
                     return;
                 }
             }
@@ -75,84 +89,144 @@ pub(super) async fn accept_all(listener: TcpListener, shared: Arc<Shared>) {
 
 /// Begins to serve a sender, if it may send and there is room.
 fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
-    let refuse = |reason| shared.metrics.connections_refused.with_label_values(&[reason]).inc();
     shared.metrics.connections.inc();
-    if !shared.may_send(peer.ip()) {
-        refuse("not_allowed");
+    let mut changes = shared.rules.clone();
+    let rules = changes.borrow_and_update();
+    if !rules.may_send(peer.ip()) {
+        shared.refuse("not_allowed");
         return;
     }
-    let Ok(permit) = Arc::clone(&shared.connections).try_acquire_owned() else {
-        refuse("limit");
+    let Some(place) = Place::take(shared, rules.max_connections) else {
+        shared.refuse("limit");
         return;
     };
-    shared.metrics.connections_open.inc();
-    let shared = Arc::clone(shared);
-    shared.tasks.clone().spawn(async move {
-        let mut chunker = Chunker::new(shared.settings.max_line_bytes);
-        if let Err(error) = serve(&stream, &mut chunker, &shared).await {
+    let (idle_timeout, stopping) = (rules.idle_timeout, rules.stopping);
+    drop(rules);
+    shared.tasks.spawn(async move {
+        let shared = &*place.0;
+        let mut sender = Sender {
+            stream,
+            peer,
+            chunker: Chunker::new(shared.max_line_bytes),
+            idle_timeout,
+            stopping,
+        };
+        if let Err(error) = sender.serve(changes, shared).await {
             debug!(%peer, %error, "a connection broke");
         }
-        if !chunker.fragment().is_empty() {
+        let fragment = sender.chunker.fragment();
+        if !fragment.is_empty() {
             shared.metrics.fragments.inc();
-            debug!(%peer, bytes = chunker.fragment().len(), "dropped a last line without its newline");
+            debug!(%peer, bytes = fragment.len(), "dropped a last line without its newline");
         }
-        shared.metrics.connections_open.dec();
-        drop(permit);
     });
 }
 
-/// Reads from a sender until it closes, is silent for too long, or the relay stops.
-async fn serve(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io::Result<()> {
-    let mut heard = Instant::now();
-    loop {
-        tokio::select! {
-            biased;
-            readable = stream.readable() => readable?,
-            () = silence(shared.settings.idle_timeout, heard) => {
-                shared.metrics.connections_idle.inc();
-                return Ok(());
-            }
-            () = shared.stop.cancelled() => {}
-        }
-        let stopping = shared.stop.is_cancelled();
-        let reads = if stopping { LAST_READS_MAX } else { READS_IN_TURN };
-        for _ in 0..reads {
-            match read(stream, chunker, shared).await {
-                Ok(0) => return Ok(()),
-                // What is read from now on would be lost, and is better left with its sender.
-                Ok(_) if stopping && shared.intake.is_closed() => return Ok(()),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock && stopping => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
-        }
-        if stopping {
-            return Ok(());
-        }
-        heard = Instant::now();
-        tokio::task::yield_now().await;
+/// A place among the connections, given back when it is dropped.
+struct Place(Arc<Shared>);
+
+impl Place {
+    fn take(shared: &Arc<Shared>, max_connections: usize) -> Option<Self> {
+        let one_more = |open| (open < max_connections).then_some(open + 1);
+        let taken = shared
+            .connections
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        taken.ok()?;
+        shared.metrics.connections_open.inc();
+        Some(Self(Arc::clone(shared)))
     }
 }
 
-/// Reads once. Gives the number of bytes, 0 at the end of the stream.
-async fn read(stream: &TcpStream, chunker: &mut Chunker, shared: &Shared) -> io::Result<usize> {
-    let (filled, bytes) = arena::read(chunker.begun_bytes() + READ_BYTES, |buffer| {
-        chunker.put_begun(buffer);
-        stream.try_read_buf(&mut buffer.limit(READ_BYTES))
-    })?;
-    if bytes == 0 {
-        return Ok(0);
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        self.0.metrics.connections_open.dec();
     }
-    shared.metrics.tcp_bytes.inc_by(bytes as u64);
-    let cut = chunker.cut(filled);
-    if let Some(chunk) = cut.chunk {
-        shared.intake.take(arena::unpin(chunk), clock::now()).await;
+}
+
+/// One that has connected.
+struct Sender {
+    stream: TcpStream,
+    peer: SocketAddr,
+    chunker: Chunker,
+    idle_timeout: Option<Duration>,
+    stopping: bool,
+}
+
+impl Sender {
+    /// Reads until it closes, is silent for too long, may not send any more, or the relay stops.
+    async fn serve(&mut self, mut changes: watch::Receiver<Rules>, shared: &Shared) -> io::Result<()> {
+        let mut heard = Instant::now();
+        if self.stopping {
+            // It has only just been let in, and nobody has looked yet whether it has sent something.
+            let _ = timeout(LAST_LOOK, self.stream.readable()).await;
+        }
+        loop {
+            let is_news = tokio::select! {
+                biased;
+                readable = self.stream.readable() => {
+                    readable?;
+                    changes.has_changed().unwrap_or(true)
+                }
+                () = silence(self.idle_timeout, heard) => {
+                    shared.metrics.connections_idle.inc();
+                    return Ok(());
+                }
+                _ = changes.changed() => true,
+                () = ready(()), if self.stopping => false,
+            };
+            if is_news && !self.follow(&mut changes) {
+                shared.refuse("not_allowed");
+                return Ok(());
+            }
+            let reads = if self.stopping { LAST_READS_MAX } else { READS_IN_TURN };
+            for _ in 0..reads {
+                match self.read(shared).await {
+                    Ok(0) => return Ok(()),
+                    // What is read from now on would be lost, and is better left with its sender.
+                    Ok(_) if self.stopping && shared.intake.is_closed() => return Ok(()),
+                    Ok(_) => heard = Instant::now(),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.stopping => return Ok(()),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if self.stopping {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
     }
-    if let Some(beginning) = cut.given_up {
-        shared.intake.give_up(&beginning, clock::now());
+
+    /// Goes by the rules as they are now. False when it may not send any more.
+    fn follow(&mut self, changes: &mut watch::Receiver<Rules>) -> bool {
+        let is_at_end = changes.has_changed().is_err();
+        let rules = changes.borrow_and_update();
+        self.idle_timeout = rules.idle_timeout;
+        self.stopping = rules.stopping || is_at_end;
+        rules.may_send(self.peer.ip())
     }
-    Ok(bytes)
+
+    /// Reads once. Gives the number of bytes, 0 at the end of the stream.
+    async fn read(&mut self, shared: &Shared) -> io::Result<usize> {
+        let Self { stream, chunker, .. } = self;
+        let (filled, bytes) = arena::read(chunker.begun_bytes() + READ_BYTES, |buffer| {
+            chunker.put_begun(buffer);
+            stream.try_read_buf(&mut buffer.limit(READ_BYTES))
+        })?;
+        if bytes == 0 {
+            return Ok(0);
+        }
+        shared.metrics.tcp_bytes.inc_by(bytes as u64);
+        let cut = chunker.cut(filled);
+        if let Some(chunk) = cut.chunk {
+            shared.intake.take(arena::unpin(chunk), clock::now()).await;
+        }
+        if let Some(beginning) = cut.given_up {
+            shared.intake.give_up(&beginning, clock::now());
+        }
+        Ok(bytes)
+    }
 }
 
 /// Ends when there has been nothing to read for `timeout`.

@@ -7,8 +7,9 @@ use std::{
 };
 
 use bytes::{BufMut, BytesMut};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{Shared, arena};
@@ -33,21 +34,33 @@ struct Gathered {
     more: bool,
 }
 
-pub(super) fn bind(address: SocketAddr, buffer_bytes: usize) -> io::Result<UdpSocket> {
+pub(super) fn bind(address: SocketAddr, buffer_bytes: usize, reuse_port: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
-    socket.set_nonblocking(true)?;
-    if let Err(error) = socket.set_recv_buffer_size(buffer_bytes) {
-        warn!(%address, %error, "the kernel keeps its own receive buffer");
-    }
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    socket.set_reuse_port(reuse_port)?;
     socket.bind(&address.into())?;
-    UdpSocket::from_std(StdUdpSocket::from(socket))
+    adopt(StdUdpSocket::from(socket), buffer_bytes)
+}
+
+/// Takes a socket that is bound.
+pub(super) fn adopt(socket: StdUdpSocket, buffer_bytes: usize) -> io::Result<UdpSocket> {
+    socket.set_nonblocking(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    set_buffer(&socket, buffer_bytes);
+    Ok(socket)
+}
+
+/// Asks the kernel to hold so much for the socket.
+pub(super) fn set_buffer(socket: &UdpSocket, bytes: usize) {
+    if let Err(error) = SockRef::from(socket).set_recv_buffer_size(bytes) {
+        warn!(%error, "the kernel keeps its own receive buffer");
+    }
 }
 
 /// Receives until the stop, and then what had arrived.
-pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
+pub(super) async fn receive_all(socket: Arc<UdpSocket>, shared: Arc<Shared>, stop: CancellationToken) {
     let mut last_looks = 0;
     while last_looks < LAST_LOOKS_MAX {
         let stopping = tokio::select! {
@@ -57,9 +70,9 @@ pub(super) async fn receive_all(socket: UdpSocket, shared: Arc<Shared>) {
                     warn!(%error, "cannot wait for datagrams");
                     return;
                 }
-                shared.stop.is_cancelled()
+                stop.is_cancelled()
             }
-            () = shared.stop.cancelled() => true,
+            () = stop.cancelled() => true,
         };
         let more = receive(&socket, &shared).await;
         if stopping && !more {
@@ -89,6 +102,7 @@ async fn receive(socket: &UdpSocket, shared: &Shared) -> bool {
 
 fn gather(socket: &UdpSocket, shared: &Shared, buffer: &mut BytesMut) -> Gathered {
     let mut gathered = Gathered::default();
+    let rules = shared.rules.borrow();
     for _ in 0..GATHER_DATAGRAMS {
         if buffer.len() >= GATHER_BYTES {
             break;
@@ -98,7 +112,7 @@ fn gather(socket: &UdpSocket, shared: &Shared, buffer: &mut BytesMut) -> Gathere
             Ok((bytes, peer)) => {
                 gathered.datagrams += 1;
                 gathered.bytes += bytes as u64;
-                if !shared.may_send(peer.ip()) {
+                if !rules.may_send(peer.ip()) {
                     gathered.refused += 1;
                     buffer.truncate(begins);
                 } else if bytes > 0 && buffer[buffer.len() - 1] != b'\n' {

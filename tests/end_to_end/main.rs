@@ -14,5 +14,6 @@ mod prometheus_scrape;
 mod real_senders;
 mod restart;
 mod shutdown;
+mod supervised;
 mod upstream_away;
 mod wire_table;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, prometheus with
-# promtool, carbon-c-relay and node from Debian, statsd from npm.
+# promtool, carbon-c-relay, systemd-socket-activate and node from Debian, statsd from npm.
 #
 #     tests/peers/install.sh
 #
@@ -38,6 +38,7 @@ missing_packages() {
     /usr/bin/python3 -c 'import whisper' 2>/dev/null || echo python3-whisper
     { command -v prometheus && command -v promtool; } >/dev/null || echo prometheus
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
+    command -v systemd-socket-activate >/dev/null || echo systemd
     command -v node >/dev/null || echo nodejs
     statsd_is_there || command -v npm >/dev/null || echo npm
     statsd_is_there || [ -e $certificates ] || echo ca-certificates
@@ -131,4 +132,4 @@ packages=$(missing_packages)
 # shellcheck disable=SC2086 # one word per package
 [ -z "$packages" ] || install_packages $packages
 statsd_is_there || install_statsd
-say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, node, statsd"
+say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, systemd-socket-activate, node, statsd"

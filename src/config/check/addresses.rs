@@ -62,6 +62,7 @@ pub(super) fn listen(section: &mut Section<'_>) -> (listen::Settings, Vec<Claim>
         max_connections: section.count("max_connections", default.max_connections, 1..=1_000_000),
         max_line_bytes: section.size("max_line", default.max_line_bytes, 64..=LineRef::LINE_BYTES_MAX as u64),
         idle_timeout: section.optional_duration("idle_timeout", default.idle_timeout, SECOND..=LONGEST),
+        reuse_port: section.flag("reuse_port", default.reuse_port),
         udp_buffer_bytes: section.size("udp_buffer", default.udp_buffer_bytes, 4096..=1 << 30),
     };
     (settings, claims)

@@ -1,0 +1,64 @@
+//! From the shards to the board, and from there to the channels.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::{
+    analysis::Sink,
+    anomaly::Board,
+    metrics::AnalysisMetrics,
+    notify::Notifier,
+    shard::{Census, Event, Tally},
+};
+
+/// Time for the channels to take what they are still to tell.
+const LAST_NOTICES: Duration = Duration::from_secs(5);
+
+/// What a shard tells the board.
+pub(super) enum Found {
+    Event(Event),
+    Census(Census),
+}
+
+/// The sink of one shard.
+pub(super) struct ToBoard {
+    pub(super) found: mpsc::Sender<Found>,
+    pub(super) metrics: AnalysisMetrics,
+}
+
+impl Sink for ToBoard {
+    fn events(&mut self, events: &mut Vec<Event>) {
+        for event in events.drain(..) {
+            // Without a board the relay is at its end, and nobody is told any more.
+            let _ = self.found.blocking_send(Found::Event(event));
+        }
+    }
+
+    fn census(&mut self, census: Census) {
+        let _ = self.found.blocking_send(Found::Census(census));
+    }
+
+    fn tally(&mut self, tally: &Tally) {
+        self.metrics.add(tally);
+    }
+}
+
+/// Keeps the board until no shard is left, and then waits for the channels.
+pub(super) async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, notifier: Notifier) {
+    while let Some(found) = found.recv().await {
+        match found {
+            Found::Census(census) => board.count(&census),
+            Found::Event(event) => {
+                if let Some(notice) = board.record(event) {
+                    notifier.tell(notice);
+                }
+            }
+        }
+    }
+    let told = tokio::task::spawn_blocking(|| notifier.stop(LAST_NOTICES)).await;
+    if !matches!(told, Ok(true)) {
+        warn!("a channel has not taken all that it was to be told");
+    }
+}
