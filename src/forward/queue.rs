@@ -40,16 +40,16 @@ pub struct Queue {
     state: Mutex<State>,
     /// Where chunks leave. Locked before `state` where both are, and never across an await.
     outlet: Mutex<Outlet>,
-    bytes_max: usize,
-    when_full: WhenFull,
     /// Tells the task of the upstream that there is something for it to do.
     arrived: Notify,
     left: Notify,
     metrics: QueueMetrics,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
+    bytes_max: usize,
+    when_full: WhenFull,
     chunks: VecDeque<Chunk>,
     /// Of the chunks here, and of those taken and not delivered.
     bytes: usize,
@@ -85,10 +85,8 @@ impl Queue {
     /// An empty queue to `upstream`, for at most `bytes_max` bytes of lines and what keeping them takes.
     pub fn new(upstream: &str, bytes_max: usize, when_full: WhenFull, metrics: &ForwardMetrics) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State::new(bytes_max, when_full)),
             outlet: Mutex::default(),
-            bytes_max,
-            when_full,
             arrived: Notify::new(),
             left: Notify::new(),
             metrics: QueueMetrics::new(upstream, metrics),
@@ -107,8 +105,8 @@ impl Queue {
                     self.metrics.update(&state, DropReason::Shutdown, chunk.lines);
                     return;
                 }
-                if state.has_room(&chunk, self.bytes_max) || self.when_full == WhenFull::DropOldest {
-                    let dropped = state.push(chunk, self.bytes_max);
+                if state.has_room(&chunk) || state.when_full == WhenFull::DropOldest {
+                    let dropped = state.push(chunk);
                     self.metrics.update(&state, DropReason::QueueFull, dropped);
                     break;
                 }
@@ -223,7 +221,15 @@ impl Queue {
 
     /// Does a full queue make senders wait?
     pub fn pauses(&self) -> bool {
-        self.when_full == WhenFull::PauseSenders
+        self.lock().when_full == WhenFull::PauseSenders
+    }
+
+    /// Sets another bound, and what gives when it is reached.
+    pub(super) fn change(&self, bytes_max: usize, when_full: WhenFull) {
+        let mut state = self.lock();
+        (state.bytes_max, state.when_full) = (bytes_max, when_full);
+        drop(state);
+        self.left.notify_waiters();
     }
 
     /// Drops all that waits, what has been taken and not delivered included, and all that is pushed from now on.
@@ -235,7 +241,7 @@ impl Queue {
         *state = State {
             lines_dropped: state.lines_dropped + dropped,
             closed: true,
-            ..State::default()
+            ..State::new(state.bytes_max, state.when_full)
         };
         self.metrics.update(&state, reason, dropped);
         drop((state, outlet));
@@ -264,14 +270,26 @@ impl Queue {
 }
 
 impl State {
-    fn has_room(&self, chunk: &Chunk, bytes_max: usize) -> bool {
-        self.chunks.is_empty() || self.bytes + bytes_of(chunk) <= bytes_max
+    fn new(bytes_max: usize, when_full: WhenFull) -> Self {
+        Self {
+            bytes_max,
+            when_full,
+            chunks: VecDeque::new(),
+            bytes: 0,
+            lines: 0,
+            lines_dropped: 0,
+            closed: false,
+        }
+    }
+
+    fn has_room(&self, chunk: &Chunk) -> bool {
+        self.chunks.is_empty() || self.bytes + bytes_of(chunk) <= self.bytes_max
     }
 
     /// Adds a chunk; gives the lines that had to be dropped for it.
-    fn push(&mut self, chunk: Chunk, bytes_max: usize) -> u64 {
+    fn push(&mut self, chunk: Chunk) -> u64 {
         let mut dropped = 0;
-        while !self.has_room(&chunk, bytes_max)
+        while !self.has_room(&chunk)
             && let Some(oldest) = self.chunks.pop_front()
         {
             self.bytes -= bytes_of(&oldest);

@@ -43,4 +43,9 @@ impl Settings {
             max_backoff: Duration::from_secs(5),
         }
     }
+
+    /// Is a connection by `other` what one by these is?
+    pub(super) fn connects_like(&self, other: &Self) -> bool {
+        self.address == other.address && self.write_timeout == other.write_timeout
+    }
 }

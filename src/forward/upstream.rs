@@ -14,6 +14,7 @@ use std::{
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
+    sync::watch,
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,9 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// One upstream: its queue, and the task that empties it.
 #[derive(Debug)]
 pub struct Upstream {
-    settings: Settings,
+    name: String,
+    /// What is set now; kept here so that there is always somebody who may change it.
+    settings: watch::Sender<Settings>,
     queue: Arc<Queue>,
     metrics: ForwardMetrics,
 }
@@ -45,10 +48,17 @@ impl Upstream {
         metrics.failures.with_label_values(&labels);
         metrics.connected.with_label_values(&labels).set(0);
         Self {
+            name: settings.name.clone(),
             queue: Arc::new(queue),
-            settings,
+            settings: watch::Sender::new(settings),
             metrics: metrics.clone(),
         }
+    }
+
+    /// The way to change its settings, its name excepted. What waits goes where the new ones lead; a connection that they
+    /// do not change stays.
+    pub fn settings(&self) -> watch::Sender<Settings> {
+        self.settings.clone()
     }
 
     /// The way to this upstream.
@@ -59,7 +69,7 @@ impl Upstream {
     /// Feeds the upstream until its queue is closed and empty, or until `give_up`, which loses what is left.
     pub async fn run(self, give_up: CancellationToken) {
         let finished = give_up.run_until_cancelled(self.feed()).await;
-        self.metrics.connected.with_label_values(&[&self.settings.name]).set(0);
+        self.metrics.connected.with_label_values(&[&self.name]).set(0);
         if finished.is_none() {
             // What has been written of a chunk is not lost.
             self.queue.disconnect();
@@ -68,32 +78,49 @@ impl Upstream {
     }
 
     async fn feed(&self) {
-        let connected = self.metrics.connected.with_label_values(&[&self.settings.name]);
-        let connects = self.metrics.connects.with_label_values(&[&self.settings.name]);
-        let failures = self.metrics.failures.with_label_values(&[&self.settings.name]);
+        let connected = self.metrics.connected.with_label_values(&[&self.name]);
+        let connects = self.metrics.connects.with_label_values(&[&self.name]);
+        let failures = self.metrics.failures.with_label_values(&[&self.name]);
+        let mut changes = self.settings.subscribe();
         let mut backoff = FIRST_BACKOFF;
         let mut failing = false;
         loop {
+            let settings = changes.borrow_and_update().clone();
+            self.queue.change(settings.queue_bytes_max, settings.when_full);
             let connection = tokio::select! {
-                connection = self.connect() => connection,
+                connection = connect(&settings) => connection,
                 () = self.queue.ended() => return,
+                _ = changes.changed() => continue,
             };
             match connection {
                 Ok((stream, peer)) => {
-                    info!(upstream = self.settings.name, address = %peer, "connected");
+                    info!(upstream = self.name, address = %peer, "connected");
                     connects.inc();
                     connected.set(1);
                     failing = false;
                     let since = Instant::now();
                     let stream = Arc::new(stream);
                     self.queue.connect(Arc::clone(&stream));
-                    let ended = self.write_all(&stream).await;
+                    let ended = tokio::select! {
+                        ended = self.write_all(&stream, &settings) => Some(ended),
+                        () = self.moved(&settings, &mut changes) => None,
+                    };
                     self.queue.disconnect();
                     connected.set(0);
-                    let Err(error) = ended else {
-                        return;
-                    };
-                    warn!(upstream = self.settings.name, %error, "the connection broke");
+                    match ended {
+                        Some(Ok(())) => return,
+                        Some(Err(error)) => warn!(upstream = self.name, %error, "the connection broke"),
+                        None => {
+                            info!(
+                                upstream = self.name,
+                                "connecting anew, as the configuration has changed"
+                            );
+                            // What comes next may not overtake what is on its way.
+                            let _ = finish(&stream).await;
+                            backoff = FIRST_BACKOFF;
+                            continue;
+                        }
+                    }
                     // A peer that takes connections and closes them again is as good as away.
                     if since.elapsed() > STEADY {
                         backoff = FIRST_BACKOFF;
@@ -101,8 +128,7 @@ impl Upstream {
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        let Settings { name, address, .. } = &self.settings;
-                        warn!(upstream = name, address, %error, "cannot connect; will go on trying");
+                        warn!(upstream = self.name, address = settings.address, %error, "cannot connect; will go on trying");
                     }
                 }
             }
@@ -110,43 +136,29 @@ impl Upstream {
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
                 () = self.queue.ended() => return,
+                _ = changes.changed() => {
+                    backoff = FIRST_BACKOFF;
+                    failing = false;
+                    continue;
+                }
             }
-            backoff = (backoff * 2).min(self.settings.max_backoff);
+            backoff = (backoff * 2).min(settings.max_backoff);
         }
     }
 
-    async fn connect(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let Settings {
-            address,
-            connect_timeout,
-            write_timeout,
-            ..
-        } = &self.settings;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for peer in timeout(*connect_timeout, lookup_host(address))
-            .await
-            .map_err(|_| io::ErrorKind::TimedOut)??
-        {
-            match timeout(*connect_timeout, TcpStream::connect(peer))
-                .await
-                .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-            {
-                Ok(stream) => {
-                    stream.set_nodelay(true)?;
-                    // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
-                    let socket = SockRef::from(&stream);
-                    socket.set_tcp_user_timeout(Some(*write_timeout))?;
-                    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(*write_timeout))?;
-                    return Ok((stream, peer));
-                }
-                Err(error) => last = error,
+    /// Ends when a connection by `settings` is not what it is to be any more.
+    async fn moved(&self, settings: &Settings, changes: &mut watch::Receiver<Settings>) {
+        while changes.changed().await.is_ok() {
+            let now = changes.borrow_and_update().clone();
+            self.queue.change(now.queue_bytes_max, now.when_full);
+            if !now.connects_like(settings) {
+                return;
             }
         }
-        Err(last)
     }
 
     /// Writes until the queue is closed and empty.
-    async fn write_all(&self, stream: &TcpStream) -> io::Result<()> {
+    async fn write_all(&self, stream: &TcpStream, settings: &Settings) -> io::Result<()> {
         loop {
             match self.queue.write()? {
                 Turn::Empty | Turn::Away if self.queue.is_at_end() => return finish(stream).await,
@@ -159,13 +171,43 @@ impl Upstream {
                 }
                 Turn::More => tokio::task::yield_now().await,
                 Turn::Blocked => {
-                    timeout(self.settings.write_timeout, stream.writable())
+                    timeout(settings.write_timeout, stream.writable())
                         .await
                         .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
                 }
             }
         }
     }
+}
+
+async fn connect(settings: &Settings) -> io::Result<(TcpStream, SocketAddr)> {
+    let Settings {
+        address,
+        connect_timeout,
+        write_timeout,
+        ..
+    } = settings;
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for peer in timeout(*connect_timeout, lookup_host(address))
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)??
+    {
+        match timeout(*connect_timeout, TcpStream::connect(peer))
+            .await
+            .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
+                let socket = SockRef::from(&stream);
+                socket.set_tcp_user_timeout(Some(*write_timeout))?;
+                socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(*write_timeout))?;
+                return Ok((stream, peer));
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 /// Says that this was all, and gives the peer a moment to take it and close.
@@ -294,5 +336,72 @@ mod tests {
             );
             assert!(begun >= before.saturating_sub(1), "{pusher}: {begun} after {before}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn an_upstream_that_moves_is_followed_and_nothing_is_lost_or_overtaken() {
+        let (old, new) = (listen().await, listen().await);
+        let settings = Settings {
+            when_full: super::super::WhenFull::PauseSenders,
+            queue_bytes_max: 1 << 20,
+            ..Settings::new("test", address(&old))
+        };
+        let upstream = Upstream::new(settings.clone(), &Metrics::new().forward);
+        let (queue, change) = (upstream.queue(), upstream.settings());
+        let running = tokio::spawn(upstream.run(CancellationToken::new()));
+        let pushing = tokio::spawn({
+            let queue = Arc::clone(&queue);
+            async move {
+                for number in 0..20_000 {
+                    queue
+                        .push(Chunk {
+                            bytes: Bytes::from(format!("pusher {number} 1\n")),
+                            lines: 1,
+                        })
+                        .await;
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        let (mut first, _) = old.accept().await.unwrap();
+        let mut brought = vec![0; 1000];
+        first.read_exact(&mut brought).await.unwrap();
+        // What is no matter of the connection leaves it as it is.
+        change.send_replace(Settings {
+            queue_bytes_max: 2 << 20,
+            ..settings.clone()
+        });
+        let mut more = vec![0; 1000];
+        first.read_exact(&mut more).await.unwrap();
+        brought.extend(more);
+        change.send_replace(Settings {
+            address: address(&new),
+            ..settings
+        });
+        first.read_to_end(&mut brought).await.unwrap();
+        drop(first);
+        let (mut second, _) = new.accept().await.unwrap();
+        let reading = tokio::spawn(async move {
+            let mut last = String::new();
+            second.read_to_string(&mut last).await.unwrap();
+            last
+        });
+        pushing.await.unwrap();
+        queue.close();
+        running.await.unwrap();
+        let brought = String::from_utf8(brought).unwrap();
+        // carbon drops a line without its end, which comes again.
+        let whole = brought.rfind('\n').unwrap() + 1;
+        let all = brought[..whole].to_owned() + &reading.await.unwrap();
+        assert!(numbers(&all)["pusher"].iter().copied().eq(0..20_000));
+        assert_eq!(queue.lines_dropped(), 0);
+    }
+
+    async fn listen() -> TcpListener {
+        TcpListener::bind("127.0.0.1:0").await.unwrap()
+    }
+
+    fn address(listener: &TcpListener) -> String {
+        listener.local_addr().unwrap().to_string()
     }
 }
