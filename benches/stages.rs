@@ -12,7 +12,7 @@ mod traffic;
 
 use std::{
     hint::black_box,
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -306,7 +306,7 @@ impl Fed {
             }],
             ..Settings::default()
         });
-        let shard = || Shard::new(Arc::clone(&settings), Verbosity::Changes, Arc::new(AtomicUsize::new(0)));
+        let shard = || Shard::new(Arc::clone(&settings), Verbosity::Changes, Arc::default());
         // Two, so that two threads can fill them; they are measured in turn, by one.
         let mut ranges = vec![0..series / 2, series / 2..series];
         ranges.retain(|range| !range.is_empty());

@@ -12,7 +12,7 @@ mod tests;
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -24,7 +24,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use crate::{
     line::Timestamp,
-    shard::{self, Batch, Census, Event, Shard, Tally, Verbosity},
+    shard::{self, Batch, Census, Event, Shard, Shared, Tally, Verbosity},
 };
 
 /// Bytes of a batch that weigh as much as one line.
@@ -42,7 +42,7 @@ pub struct Analysis {
     when_behind: WhenBehind,
     inboxes: Vec<Inbox>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    series_count: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
 }
 
 /// The way to one shard.
@@ -110,15 +110,11 @@ impl Analysis {
         shard_settings: &Arc<shard::Settings>,
         mut sink: impl FnMut() -> S,
     ) -> std::io::Result<(Self, HeadStart)> {
-        let series_count = Arc::new(AtomicUsize::new(0));
+        let common = Arc::<Shared>::default();
         let room_max = u32::try_from(settings.queue_lines_max.div_ceil(settings.shards)).unwrap_or(u32::MAX);
         let (mut inboxes, mut threads, mut errands) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..settings.shards {
-            let shard = Shard::new(
-                Arc::clone(shard_settings),
-                Verbosity::Changes,
-                Arc::clone(&series_count),
-            );
+            let shard = Shard::new(Arc::clone(shard_settings), Verbosity::Changes, Arc::clone(&common));
             let (messages, inbox) = mpsc::unbounded_channel();
             let (errand, first) = sync_channel(QUEUE_ERRANDS);
             errands.push(errand);
@@ -139,7 +135,7 @@ impl Analysis {
             when_behind: settings.when_behind,
             inboxes,
             threads: Mutex::new(threads),
-            series_count,
+            shared: common,
         };
         Ok((analysis, HeadStart(errands)))
     }
@@ -243,7 +239,7 @@ impl Analysis {
 
     /// Series over all shards.
     pub fn series_count(&self) -> usize {
-        self.series_count.load(Ordering::Relaxed)
+        self.shared.series_count()
     }
 
     /// Weight of the batches that wait.

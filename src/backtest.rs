@@ -8,7 +8,7 @@ use std::{
     fs::File,
     io::{self, BufWriter, Read, Write},
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicUsize},
+    sync::Arc,
     time::Instant,
 };
 
@@ -122,7 +122,7 @@ pub fn run(
     settings.limits.max_age_s = None;
     let mut backtest = Backtest {
         sorter: Sorter::new(1, max_line_bytes, ForwardInvalid::Forward),
-        shard: Shard::new(Arc::new(settings), verbosity, Arc::new(AtomicUsize::new(0))),
+        shard: Shard::new(Arc::new(settings), verbosity, Arc::default()),
         max_line_bytes,
         events: Vec::new(),
         verdicts: BufWriter::new(verdicts),

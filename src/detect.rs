@@ -1,10 +1,16 @@
 //! Detectors: what is thought of a series, sample by sample.
 //!
-//! Knows nothing of names, sockets or configuration files. A [`Definition`] says what a detector does; an [`Engine`] does
-//! it, with what all series can share (tables, buffers); a [`State`] is what one series needs. To add a kind of detector
-//! is to add a variant to [`Kind`] and let the compiler find the places.
+//! Knows nothing of sockets or configuration files, and of names only what a kind asks for that lets people write about them.
+//! A [`Definition`] says what a detector does; an [`Engine`] does it, with what all series can share (tables, buffers); a
+//! [`State`] is what one series needs. A detector may go by what others make of the same sample: these are its inputs, and
+//! are asked before it (`inputs`, `context`).
+//!
+//! To add a kind of detector is to add a line to `kinds!`, a variant to [`Kind`], and let the compiler find the places.
 
 pub mod adaptive;
+mod context;
+pub mod ensemble;
+mod inputs;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod skyline;
@@ -14,6 +20,8 @@ mod words;
 
 use std::sync::Arc;
 
+pub use context::{Context, Elsewhere, Latest, Opinion, Subject};
+pub use inputs::{Asked, DEPTH_MAX, Input, Orders, Unordered, Wanted};
 pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
 
 use crate::{
@@ -37,30 +45,215 @@ pub enum Kind {
     Adaptive(adaptive::Settings),
     /// Skyline's nine algorithms and their vote.
     Skyline(skyline::Settings),
+    /// Several detectors, of which so many have to agree.
+    Ensemble(ensemble::Settings),
 }
 
-/// A detector at work, for any number of series.
-#[derive(Debug)]
-pub enum Engine {
-    /// What is usual for the series, by all that was seen of it.
-    Adaptive(adaptive::Engine),
-    /// Skyline's nine algorithms and their vote.
-    Skyline(skyline::Engine),
-    /// A bound, and a defect, for tests.
-    #[cfg(test)]
-    Scripted,
+/// What each kind of detector does at work, for any number of series.
+trait Detect {
+    /// What it remembers of one series.
+    type State: Remember;
+
+    /// Judges the newest sample of the window, once for each sample.
+    fn observe(&mut self, state: &mut Self::State, sample: &Context<'_>) -> Observation;
+
+    /// Takes in the newest sample of the window, which nobody is to be told of.
+    fn learn(&mut self, state: &mut Self::State, sample: &Context<'_>) {
+        self.observe(state, sample);
+    }
+
+    /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
+    fn opinion(&mut self, state: &Self::State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion;
+
+    /// The verdict that [`Self::observe`] has just come to, with all reasons.
+    fn explain(&mut self, state: &mut Self::State, sample: &Context<'_>, observation: Observation) -> Verdict;
+
+    /// Why the series is judged or not.
+    fn standing(&self, _state: &Self::State, _window: &Window) -> Standing {
+        Standing::Analysed
+    }
+
+    /// Does it read a window's running statistics? Then [`Self::expire`] is called as well.
+    fn needs_statistics(&self) -> bool {
+        false
+    }
+
+    /// `point` is about to leave the window: the oldest there is.
+    fn expire(&mut self, _state: &mut Self::State, _point: Point) {}
+
+    /// The state of a series of which nothing has been seen.
+    fn new_state(&self, _subject: Subject<'_>) -> Self::State {
+        Self::State::default()
+    }
+
+    /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
+    fn load_state(
+        &mut self,
+        from: &mut Saved<'_>,
+        _subject: Subject<'_>,
+        _window: &Window,
+    ) -> Result<Self::State, Damaged> {
+        Save::load(from)
+    }
 }
 
-/// What a detector remembers of one series.
-#[derive(Debug)]
-pub enum State {
-    /// Of kind `adaptive`.
-    Adaptive(Box<adaptive::State>),
-    /// Of kind `skyline`.
-    Skyline(Box<skyline::State>),
-    /// Of the one for tests.
-    #[cfg(test)]
-    Scripted(scripted::State),
+/// What each kind of state is: it is made, saved to the bit, and loaded again.
+trait Remember: Save + Default {
+    /// Memory in use, the struct included (bytes).
+    fn memory_bytes(&self) -> usize;
+
+    /// Makes it a state of a series with `window`, which holds the same samples as the one that it was made over, and has
+    /// held more.
+    fn move_to(&mut self, _window: &Window) {}
+
+    /// Reads a little of each cache line that judging a sample reads.
+    fn touch(&self) -> u64 {
+        0
+    }
+}
+
+/// Engines and states of all kinds: each a module with an `Engine` and its `State`.
+macro_rules! kinds {
+    ($($(#[$attribute:meta])* $kind:ident($module:ident): $does:literal;)*) => {
+        /// A detector at work, for any number of series.
+        #[derive(Debug)]
+        pub enum Engine {
+            $(#[doc = $does] $(#[$attribute])* $kind($module::Engine),)*
+        }
+
+        /// What a detector remembers of one series.
+        #[derive(Debug)]
+        pub enum State {
+            $(#[doc = $does] $(#[$attribute])* $kind(Box<$module::State>),)*
+        }
+
+        impl State {
+            /// Heap memory in use (bytes).
+            pub(crate) fn heap_bytes(&self) -> usize {
+                match self { $($(#[$attribute])* Self::$kind(state) => Remember::memory_bytes(&**state),)* }
+            }
+
+            /// Saves it, to the bit.
+            pub fn save(&self, out: &mut Vec<u8>) {
+                match self { $($(#[$attribute])* Self::$kind(state) => Save::save(&**state, out),)* }
+            }
+
+            /// Makes it a state of a series with `window`, which holds the same samples as the one that it was made over,
+            /// and has held more.
+            pub fn move_to(&mut self, window: &Window) {
+                match self { $($(#[$attribute])* Self::$kind(state) => Remember::move_to(&mut **state, window),)* }
+            }
+
+            /// Reads a little of each cache line that judging a sample reads.
+            pub(crate) fn touch(&self) -> u64 {
+                match self { $($(#[$attribute])* Self::$kind(state) => Remember::touch(&**state),)* }
+            }
+        }
+
+        impl Engine {
+            /// The state of a series of which nothing has been seen.
+            pub fn new_state(&self, subject: Subject<'_>) -> State {
+                match self {
+                    $($(#[$attribute])* Self::$kind(engine) => State::$kind(Box::new(Detect::new_state(engine, subject))),)*
+                }
+            }
+
+            /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
+            ///
+            /// # Errors
+            /// When it is no such thing.
+            pub fn load_state(
+                &mut self,
+                from: &mut Saved<'_>,
+                subject: Subject<'_>,
+                window: &Window,
+            ) -> Result<State, Damaged> {
+                match self {
+                    $($(#[$attribute])* Self::$kind(engine) => {
+                        let state = Detect::load_state(engine, from, subject, window)?;
+                        Ok(State::$kind(Box::new(state)))
+                    })*
+                }
+            }
+
+            /// Does it read a window's running statistics? Then [`Self::expire`] is called as well.
+            pub fn needs_statistics(&self) -> bool {
+                match self { $($(#[$attribute])* Self::$kind(engine) => Detect::needs_statistics(engine),)* }
+            }
+
+            /// `point` is about to leave the window: the oldest there is.
+            pub fn expire(&mut self, state: &mut State, point: Point) {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => Detect::expire(engine, state, point),)*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// Judges the newest sample of the window, once for each sample.
+            pub fn observe(&mut self, state: &mut State, sample: &Context<'_>) -> Observation {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => Detect::observe(engine, state, sample),)*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// Takes in the newest sample of the window, which nobody is to be told of.
+            pub fn learn(&mut self, state: &mut State, sample: &Context<'_>) {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => Detect::learn(engine, state, sample),)*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
+            pub fn opinion(
+                &mut self,
+                state: &State,
+                sample: &Context<'_>,
+                observation: Observation,
+                band: bool,
+            ) -> Opinion {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::opinion(engine, state, sample, observation, band)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// The verdict that [`Self::observe`] has just come to, with all reasons.
+            pub fn explain(
+                &mut self,
+                state: &mut State,
+                sample: &Context<'_>,
+                observation: Observation,
+            ) -> Verdict {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::explain(engine, state, sample, observation)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// Why the series is judged or not.
+            pub fn standing(&self, state: &State, window: &Window) -> Standing {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::standing(engine, state, window)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Adaptive(adaptive): "What is usual for the series, by all that was seen of it.";
+    Skyline(skyline): "Skyline's nine algorithms and their vote.";
+    Ensemble(ensemble): "Several detectors, of which so many have to agree.";
+    #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
 }
 
 /// Why an engine never meets the state of another kind.
@@ -86,156 +279,46 @@ impl Definition {
             Kind::Skyline(settings) => {
                 format!("skyline {}, {span_s} s, {settings:?}", skyline::STATE_FORM)
             }
+            Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
         }
     }
 }
 
-impl State {
-    /// Heap memory in use (bytes).
-    pub(crate) fn heap_bytes(&self) -> usize {
+impl Kind {
+    /// The detectors that it goes by, which are asked before it.
+    pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Adaptive(state) => state.memory_bytes(),
-            Self::Skyline(state) => state.memory_bytes(),
-            #[cfg(test)]
-            Self::Scripted(_) => 0,
-        }
-    }
-
-    /// Saves it, to the bit.
-    pub fn save(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Adaptive(state) => state.save(out),
-            Self::Skyline(state) => state.save(out),
-            #[cfg(test)]
-            Self::Scripted(state) => state.save(out),
-        }
-    }
-
-    /// Makes it a state of a series with `window`, which holds the same samples as the one that it was made over, and has
-    /// held more.
-    pub fn move_to(&mut self, window: &Window) {
-        match self {
-            Self::Adaptive(_) => {}
-            Self::Skyline(state) => state.move_to(window),
-            #[cfg(test)]
-            Self::Scripted(_) => {}
-        }
-    }
-
-    /// Reads a little of each cache line that judging a sample reads.
-    pub(crate) fn touch(&self) -> u64 {
-        match self {
-            Self::Adaptive(state) => state.touch(),
-            Self::Skyline(state) => state.touch(),
-            #[cfg(test)]
-            Self::Scripted(_) => 0,
+            Self::Adaptive(_) | Self::Skyline(_) => Vec::new(),
+            Self::Ensemble(settings) => settings.inputs(),
         }
     }
 }
 
 impl Engine {
-    /// An engine that does what `kind` says.
-    pub fn new(kind: &Kind) -> Self {
+    /// An engine for each of `definitions`. Other series that they name are followed in `elsewhere`.
+    ///
+    /// # Panics
+    /// When an input is not among them.
+    pub fn all(definitions: &[Definition], elsewhere: &Elsewhere) -> Vec<Self> {
+        let orders = Orders::new(definitions);
+        let place = |name: &Arc<str>| {
+            let place = orders.place(name);
+            place.expect("the configuration has looked for all that it names")
+        };
+        definitions
+            .iter()
+            .map(|definition| Self::new(&definition.kind, place, elsewhere))
+            .collect()
+    }
+
+    fn new(kind: &Kind, place: impl Fn(&Arc<str>) -> usize, _elsewhere: &Elsewhere) -> Self {
         match kind {
             Kind::Adaptive(settings) => Self::Adaptive(adaptive::Engine::new(settings.clone())),
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
-        }
-    }
-
-    /// The state of a series of which nothing has been seen.
-    pub fn new_state(&self) -> State {
-        match self {
-            Self::Adaptive(_) => State::Adaptive(Box::default()),
-            Self::Skyline(_) => State::Skyline(Box::default()),
-            #[cfg(test)]
-            Self::Scripted => State::Scripted(scripted::State::default()),
-        }
-    }
-
-    /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
-    ///
-    /// # Errors
-    /// When it is no such thing.
-    pub fn load_state(&mut self, from: &mut Saved<'_>, window: &Window) -> Result<State, Damaged> {
-        match self {
-            Self::Adaptive(_) => Save::load(from).map(State::Adaptive),
-            Self::Skyline(engine) => {
-                let state = engine.load_state(from, window)?;
-                Ok(State::Skyline(Box::new(state)))
+            Kind::Ensemble(settings) => {
+                let members = settings.of.iter().map(place).collect();
+                Self::Ensemble(ensemble::Engine::new(settings.clone(), members))
             }
-            #[cfg(test)]
-            Self::Scripted => scripted::State::load(from).map(State::Scripted),
-        }
-    }
-
-    /// Do its detectors read a window's running statistics? Then [`Self::expire`] is called as well.
-    pub fn needs_statistics(&self) -> bool {
-        match self {
-            Self::Adaptive(_) => false,
-            Self::Skyline(_) => true,
-            #[cfg(test)]
-            Self::Scripted => false,
-        }
-    }
-
-    /// `point` is about to leave the window: the oldest there is.
-    pub fn expire(&mut self, state: &mut State, point: Point) {
-        match (self, state) {
-            (Self::Adaptive(_), State::Adaptive(_)) => {}
-            (Self::Skyline(engine), State::Skyline(state)) => engine.expire(state, point),
-            #[cfg(test)]
-            (Self::Scripted, State::Scripted(_)) => {}
-            _ => unreachable!("{OWN_STATE}"),
-        }
-    }
-
-    /// Judges the newest sample of `window`, once for each sample.
-    pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
-        match (self, state) {
-            (Self::Adaptive(engine), State::Adaptive(state)) => {
-                engine.observe(state, window.last().unwrap_or_default())
-            }
-            (Self::Skyline(engine), State::Skyline(state)) => engine.observe(state, window),
-            #[cfg(test)]
-            (Self::Scripted, State::Scripted(state)) => scripted::observe(state, window),
-            _ => unreachable!("{OWN_STATE}"),
-        }
-    }
-
-    /// Takes in the newest sample of `window`, which nobody is to be told of.
-    pub fn learn(&mut self, state: &mut State, window: &Window) {
-        match (self, state) {
-            (Self::Adaptive(engine), State::Adaptive(state)) => {
-                engine.observe(state, window.last().unwrap_or_default());
-            }
-            (Self::Skyline(engine), State::Skyline(state)) => engine.learn(state, window),
-            #[cfg(test)]
-            (Self::Scripted, State::Scripted(state)) => {
-                scripted::observe(state, window);
-            }
-            _ => unreachable!("{OWN_STATE}"),
-        }
-    }
-
-    /// The verdict that [`Self::observe`] has just come to, with all reasons.
-    pub fn explain(&mut self, state: &mut State, window: &Window, observation: Observation) -> Verdict {
-        match (self, state) {
-            (Self::Adaptive(engine), State::Adaptive(state)) => engine.explain(state, window, observation),
-            (Self::Skyline(engine), State::Skyline(state)) => engine.explain(state, window, observation),
-            #[cfg(test)]
-            (Self::Scripted, State::Scripted(_)) => scripted::explain(window, observation),
-            _ => unreachable!("{OWN_STATE}"),
-        }
-    }
-
-    /// Why the series is judged or not.
-    pub fn standing(&self, state: &State, window: &Window) -> Standing {
-        match (self, state) {
-            (Self::Adaptive(engine), State::Adaptive(state)) => engine.standing(state),
-            (Self::Skyline(engine), State::Skyline(_)) => engine.standing(window),
-            #[cfg(test)]
-            (Self::Scripted, State::Scripted(_)) => Standing::Analysed,
-            _ => unreachable!("{OWN_STATE}"),
         }
     }
 }

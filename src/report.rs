@@ -96,7 +96,7 @@ impl Serialize for Votes<'_> {
                 threshold: finding.threshold,
                 details: Details(&vote.details),
             };
-            (vote.name, report)
+            (&*vote.name, report)
         }))
     }
 }
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn a_verdict_reads_as_agreed() {
-        let vote = |name, outcome, statistic| Vote {
-            name,
+        let vote = |name: &'static str, outcome, statistic| Vote {
+            name: name.into(),
             finding: Finding {
                 outcome,
                 statistic,

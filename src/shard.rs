@@ -12,9 +12,11 @@ mod batch;
 mod census;
 mod counter;
 mod event;
+mod plan;
 mod saved;
 mod series;
 mod settings;
+mod shared;
 mod table;
 mod tally;
 #[cfg(test)]
@@ -22,26 +24,25 @@ mod tests;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
 };
 
 pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
-pub use event::{Change, Event, Memory, SeriesReport, SeriesState};
+pub use event::{Change, Event, JudgeReport, Memory, SeriesReport, SeriesState};
+use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Portion};
-use series::{Analysis, Judge, Series, Watched};
+use series::{Analysis, Court, Judge, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
+pub use shared::Shared;
 use table::Table;
 pub use tally::{Tally, Unanalysed};
 
 use crate::{
-    detect::{Engine, Verdict},
+    detect::{Engine, Subject, Verdict},
     glob::Glob,
     line::{self, Timestamp},
-    window::{Point, Scratch},
+    window::Point,
 };
 
 /// Timestamps beyond this are nobody's (seconds; year 318,857): sums of them stay far from overflow.
@@ -67,11 +68,11 @@ pub enum Verbosity {
 pub struct Shard {
     settings: Arc<Settings>,
     verbosity: Verbosity,
-    engines: Vec<Engine>,
+    /// Of each watch.
+    plans: Vec<Plan>,
+    court: Court,
     table: Table,
-    /// Series of all shards together.
-    series_count: Arc<AtomicUsize>,
-    scratch: Scratch,
+    shared: Arc<Shared>,
     /// Slot at which the next sweep for silent series goes on.
     sweep_slot: usize,
     /// Series begun and ended since somebody asked.
@@ -79,19 +80,19 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// A shard without series. `series_count` is shared with all others.
-    pub fn new(settings: Arc<Settings>, verbosity: Verbosity, series_count: Arc<AtomicUsize>) -> Self {
+    /// A shard without series. `shared` is what it has in common with all others.
+    ///
+    /// # Panics
+    /// When a detector goes by one that does not exist, or by itself.
+    pub fn new(settings: Arc<Settings>, verbosity: Verbosity, shared: Arc<Shared>) -> Self {
+        let engines = Engine::all(&settings.detectors, &shared.elsewhere);
         Self {
-            engines: settings
-                .detectors
-                .iter()
-                .map(|detector| Engine::new(&detector.kind))
-                .collect(),
+            plans: Plan::all(&settings, &engines),
+            court: Court::new(engines),
             settings,
             verbosity,
             table: Table::default(),
-            series_count,
-            scratch: Scratch::default(),
+            shared,
             sweep_slot: 0,
             census: Census::default(),
         }
@@ -154,7 +155,7 @@ impl Shard {
                 .is_some_and(|series| series.received < silent_since)
                 && let Some(series) = self.table.remove(self.sweep_slot)
             {
-                self.series_count.fetch_sub(1, Ordering::Relaxed);
+                self.shared.give_room();
                 self.census.end(&series.name);
                 self.close_all(&series, "the series has fallen silent", events);
             }
@@ -201,7 +202,7 @@ impl Shard {
         let series = self.table.get(self.table.find(hash, name.as_bytes())?)?;
         let points = match &series.analysis {
             Analysis::Watched(watched) => watched.window.points(),
-            Analysis::Unwatched | Analysis::Paused => Vec::new(),
+            Analysis::Unwatched(_) | Analysis::Paused => Vec::new(),
         };
         Some((self.report(series), points))
     }
@@ -242,7 +243,12 @@ impl Shard {
         series.received = batch.received;
         let watched = match &mut series.analysis {
             Analysis::Watched(watched) => watched,
-            Analysis::Unwatched => return Err(Unanalysed::Unwatched),
+            Analysis::Unwatched(read_by) => {
+                if let Some(latest) = read_by {
+                    latest.put(Point { timestamp, value });
+                }
+                return Err(Unanalysed::Unwatched);
+            }
             Analysis::Paused => return Err(Unanalysed::Paused),
         };
         let every_sample = self.verbosity == Verbosity::EverySample;
@@ -250,16 +256,16 @@ impl Shard {
         let name = &series.name;
         watched.push(
             Point { timestamp, value },
-            &mut self.engines,
-            &mut self.scratch,
-            |judge, engine, window, seen| {
+            batch.received,
+            &mut self.court,
+            |judge, engine, sample, seen| {
                 let change = Change::of(seen);
                 if change.is_some() || every_sample {
                     events.push(Event {
                         series: Arc::clone(name),
                         detector: Arc::clone(&detectors[judge.detector].name),
                         change,
-                        verdict: engine.explain(&mut judge.state, window, seen),
+                        verdict: engine.explain(&mut judge.state, sample, seen),
                     });
                 }
                 // Only now: an explanation that panics has told nobody.
@@ -290,12 +296,13 @@ impl Shard {
         self.make_room()?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
         self.census.begin(name);
-        let watch = self.settings.watches.iter().find(|watch| watch.matches(name));
-        let analysis = match watch {
-            Some(watch) if !watch.detectors.is_empty() => {
-                Analysis::Watched(Box::new(Watched::new(self.settings.span_s, watch, &self.engines)))
+        let read_by = self.shared.elsewhere.find(name);
+        let analysis = match self.plan(name) {
+            Some(plan) => {
+                let watched = Watched::new(self.settings.span_s, plan, Subject::new(name), &self.court.engines);
+                Analysis::Watched(Box::new(Watched { read_by, ..watched }))
             }
-            _ => Analysis::Unwatched,
+            None => Analysis::Unwatched(read_by),
         };
         Ok(self.table.insert(Series {
             hash,
@@ -305,14 +312,19 @@ impl Shard {
         }))
     }
 
+    /// What is done for the series called `name`; `None`: it is not judged.
+    fn plan(&self, name: &str) -> Option<&Plan> {
+        let watch = self.settings.watches.iter().position(|watch| watch.matches(name))?;
+        Some(&self.plans[watch]).filter(|plan| !plan.asked.is_empty())
+    }
+
     /// Counts one more series, if there is room.
     fn make_room(&self) -> Result<(), Unanalysed> {
-        let max_series = self.settings.max_series;
-        let one_more = |count| (count < max_series).then_some(count + 1);
-        self.series_count
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more)
-            .map(|_| ())
-            .map_err(|_| Unanalysed::OverMaxSeries)
+        if self.shared.make_room(self.settings.max_series) {
+            Ok(())
+        } else {
+            Err(Unanalysed::OverMaxSeries)
+        }
     }
 
     /// Ends the analysis of the series that `line` belongs to: a detector has panicked over it.
@@ -358,13 +370,14 @@ impl Shard {
 
     fn report(&self, series: &Series) -> SeriesReport {
         let state = match &series.analysis {
-            Analysis::Unwatched => SeriesState::Unwatched,
+            Analysis::Unwatched(_) => SeriesState::Unwatched,
             Analysis::Paused => SeriesState::Paused,
             Analysis::Watched(watched) => {
-                let judged = watched.judges.iter().map(|judge| {
-                    let name = Arc::clone(&self.settings.detectors[judge.detector].name);
-                    let standing = self.engines[judge.detector].standing(&judge.state, &watched.window);
-                    (name, standing, judge.open)
+                let judged = watched.judges.iter().map(|judge| JudgeReport {
+                    detector: Arc::clone(&self.settings.detectors[judge.detector].name),
+                    standing: self.court.engines[judge.detector].standing(&judge.state, &watched.window),
+                    open: judge.open,
+                    heard: judge.heard,
                 });
                 SeriesState::Watched {
                     samples: watched.window.len(),

@@ -8,6 +8,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
     Anomalies, Config, ConfigError, Log, names,
+    report::any_of,
     section::{Bounds, Section},
     source::RawConfig,
 };
@@ -153,8 +154,10 @@ fn snapshot(section: &mut Section<'_>) -> snapshot::Settings {
 /// Which of the kinds that there are the section is of. What else is in one of another kind, or of none, is neither
 /// right nor wrong.
 fn kind(section: &mut Section<'_>, there_are: &[&'static str], planned: &[&str]) -> Option<&'static str> {
-    let shown: Vec<String> = there_are.iter().map(|kind| format!("kind = \"{kind}\"")).collect();
-    let expected = format!("expected {}", shown.join(" or "));
+    let expected = match there_are {
+        [one] => format!("expected kind = \"{one}\""),
+        all => format!("expected kind to be {}", any_of(all)),
+    };
     let report = section.report();
     if !section.has("kind") {
         report.say(section.start(), format!("{} has no kind, {expected}", section.name()));

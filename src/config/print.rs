@@ -7,7 +7,7 @@ use crate::{
     detect::{
         Definition, Kind,
         adaptive::{self, Floor},
-        skyline,
+        ensemble, skyline,
     },
     forward,
     glob::Glob,
@@ -160,6 +160,24 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
             key(out, "kind", quote("skyline"))?;
             write_skyline(out, &name, settings)
         }
+        Kind::Ensemble(settings) => write_ensemble(out, settings),
+    }
+}
+
+fn write_ensemble(out: &mut String, settings: &ensemble::Settings) -> fmt::Result {
+    let ensemble::Settings { needed, of, severity } = settings;
+    if *needed as usize == of.len() {
+        key(out, "kind", quote("all_of"))?;
+    } else if *needed == 1 {
+        key(out, "kind", quote("any_of"))?;
+    } else {
+        key(out, "kind", quote("k_of"))?;
+        key(out, "k", needed)?;
+    }
+    key(out, "of", array(of))?;
+    match severity {
+        Some(severity) => key(out, "severity", quote(severity.name())),
+        None => Ok(()),
     }
 }
 

@@ -10,6 +10,7 @@ use super::{check, section::Section, source::RawConfig, *};
 use crate::detect::{
     Definition, Kind, Severity,
     adaptive::{Direction, Floor},
+    ensemble,
     skyline::{self, Algorithm},
 };
 
@@ -56,7 +57,15 @@ fn what_the_example_leaves_out_is_good_as_well() {
         name: "classic".into(),
         kind: Kind::Skyline(skyline::Settings::default()),
     };
-    assert_eq!(config.shard.detectors, [Definition::default(), classic]);
+    let both = Definition {
+        name: "both".into(),
+        kind: Kind::Ensemble(ensemble::Settings {
+            needed: 2,
+            of: vec!["default".into(), "classic".into()],
+            severity: Some(Severity::Warning),
+        }),
+    };
+    assert_eq!(config.shard.detectors, [Definition::default(), classic, both]);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let rest = Config {
         forwards: Vec::new(),
@@ -123,7 +132,17 @@ fn everything_may_be_different() {
     assert_eq!(config.shard.limits.max_age_s, Some(7 * 86_400));
     assert_eq!(config.shard.limits.max_ahead_s, None);
     let names: Vec<&str> = config.shard.detectors.iter().map(|detector| &*detector.name).collect();
-    assert_eq!(names, ["short", "a \"b\" c", "falls", "parts", "default"]);
+    let all = [
+        "short",
+        "a \"b\" c",
+        "falls",
+        "parts",
+        "some",
+        "every",
+        "two",
+        "default",
+    ];
+    assert_eq!(names, all);
     let Kind::Skyline(short) = &config.shard.detectors[0].kind else {
         panic!("it is of kind skyline");
     };
@@ -148,6 +167,14 @@ fn everything_may_be_different() {
     assert!(falls.explain && !parts.explain);
     assert_eq!(parts.min_deviation, Floor::Relative(0.125));
     assert_eq!(parts.timezone.iana_name(), Some("America/New_York"));
+    let needed = |place: usize| match &config.shard.detectors[place].kind {
+        Kind::Ensemble(settings) => (settings.needed, settings.of.len(), settings.severity),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        [4, 5, 6].map(needed),
+        [(1, 3, None), (2, 2, Some(Severity::Critical)), (2, 3, None)]
+    );
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
     assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
@@ -289,6 +316,17 @@ severity = { level = "critical", spike = "info" }
 kind = "adaptive"
 min_deviation = "12.5%"
 timezone = "America/New_York"
+[detector.some]
+kind = "any_of"
+of = ["every", "two", "falls"]
+[detector.every]
+kind = "all_of"
+of = ["falls", "parts"]
+severity = "critical"
+[detector.two]
+kind = "k_of"
+k = 2
+of = ["short", "falls", "parts"]
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

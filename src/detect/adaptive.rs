@@ -84,7 +84,7 @@ pub use model::{Direction, Floor};
 use policy::{Alerts, Scored, Silence};
 pub use settings::{Settings, Severities};
 
-use super::{Observation, Severity, Standing, Verdict, skyline};
+use super::{Context, Detect, Observation, Opinion, Remember, Severity, Standing, Verdict, skyline};
 use crate::{
     save::{Damaged, Save, Saved, hold, put_sized},
     window::{Point, Window},
@@ -158,14 +158,50 @@ impl Default for State {
 }
 
 impl State {
-    /// Reads a little of each cache line that judging a sample reads.
-    pub(super) fn touch(&self) -> u64 {
-        self.model.touch()
-    }
-
     /// Memory in use, this struct included (bytes).
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() - size_of::<Model>() + self.model.memory_bytes()
+    }
+}
+
+impl Remember for State {
+    fn memory_bytes(&self) -> usize {
+        self.memory_bytes()
+    }
+
+    fn touch(&self) -> u64 {
+        self.model.touch()
+    }
+}
+
+impl Detect for Engine {
+    type State = State;
+
+    fn observe(&mut self, state: &mut State, sample: &Context<'_>) -> Observation {
+        self.observe(state, sample.point())
+    }
+
+    fn opinion(&mut self, state: &State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion {
+        let Judged { basis, scores, .. } = &self.last;
+        let value = sample.point().value;
+        let band = band.then(|| band::band(basis, &self.tuning, state.model.seen(), value));
+        Opinion {
+            judged: self.standing(state) == Standing::Analysed,
+            score: scores.highest(),
+            severity: observation.anomalous.then(|| self.severity(state.lasting.told())),
+            expected: Some(basis.expected),
+            lower: band.and_then(|band| band.lower),
+            upper: band.and_then(|band| band.upper),
+            ..Opinion::of(observation)
+        }
+    }
+
+    fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
+        self.explain(state, sample.window, observation)
+    }
+
+    fn standing(&self, state: &State, _: &Window) -> Standing {
+        self.standing(state)
     }
 }
 

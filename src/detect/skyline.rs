@@ -46,7 +46,7 @@ pub use settings::*;
 use stddev_from_moving_average::{MovingMoments, Weights};
 use values::{Kept, Values};
 
-use super::{Finding, Observation, Outcome, Standing, Verdict, Vote};
+use super::{Context, Detect, Finding, Observation, Opinion, Outcome, Remember, Standing, Subject, Verdict, Vote};
 use crate::{
     save::{Damaged, Save, Saved},
     window::{Point, Scratch, Window},
@@ -63,6 +63,8 @@ pub struct Engine {
     grubbs_limits: grubbs::Limits,
     values: Values,
     ks: KsBuffers,
+    /// Of the sample that was judged last, by the votes that were asked for.
+    last_score: f64,
 }
 
 /// What the nine remember of one series.
@@ -98,20 +100,58 @@ impl Save for State {
     }
 }
 
-impl State {
-    /// Memory in use, this struct included (bytes).
-    pub(super) fn memory_bytes(&self) -> usize {
+impl Remember for State {
+    fn memory_bytes(&self) -> usize {
         size_of::<Self>() + self.kept.heap_bytes()
     }
 
-    /// See [`super::State::move_to`].
-    pub(super) fn move_to(&mut self, window: &Window) {
+    fn move_to(&mut self, window: &Window) {
         self.first_hour.move_to(window);
     }
 
-    /// Reads a little of each cache line that judging a sample reads.
-    pub(super) fn touch(&self) -> u64 {
+    fn touch(&self) -> u64 {
         u64::from(self.first_hour.touch() ^ self.moving.touch())
+    }
+}
+
+impl Detect for Engine {
+    type State = State;
+
+    fn observe(&mut self, state: &mut State, sample: &Context<'_>) -> Observation {
+        self.observe(state, sample.window)
+    }
+
+    fn learn(&mut self, state: &mut State, sample: &Context<'_>) {
+        self.learn(state, sample.window);
+    }
+
+    /// Of the votes that were asked for; when the outcome was clear before all were in, all may say more, or less.
+    fn opinion(&mut self, _: &State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+        Opinion {
+            judged: self.standing(sample.window) == Standing::Analysed,
+            score: self.last_score,
+            ..Opinion::of(observation)
+        }
+    }
+
+    fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
+        self.explain(state, sample.window, observation)
+    }
+
+    fn standing(&self, _: &State, window: &Window) -> Standing {
+        self.standing(window)
+    }
+
+    fn needs_statistics(&self) -> bool {
+        true
+    }
+
+    fn expire(&mut self, state: &mut State, point: Point) {
+        self.expire(state, point);
+    }
+
+    fn load_state(&mut self, from: &mut Saved<'_>, _: Subject<'_>, window: &Window) -> Result<State, Damaged> {
+        self.load_state(from, window)
     }
 }
 
@@ -123,6 +163,7 @@ impl Engine {
             grubbs_limits: grubbs::Limits::new(settings.grubbs.alpha),
             values: Values::new(settings.histogram_bins.bins),
             ks: KsBuffers::default(),
+            last_score: 0.0,
             settings,
         }
     }
@@ -157,6 +198,7 @@ impl Engine {
     /// Takes in the newest sample of `window` and judges it, as cheaply as the outcome allows.
     pub fn observe(&mut self, state: &mut State, window: &Window) -> Observation {
         self.learn(state, window);
+        self.last_score = 0.0;
         let anomalous = self.standing(window) == Standing::Analysed && self.is_elected(state, window);
         let changed = anomalous != state.anomalous;
         state.anomalous = anomalous;
@@ -261,6 +303,7 @@ impl Engine {
                 ballot.add(algorithm, outcome);
             }
         }
+        self.last_score = ballot.score();
         ballot.is_elected()
     }
 
@@ -333,7 +376,7 @@ impl Engine {
             Algorithm::KsTest => self.ks.details(),
         };
         Vote {
-            name: algorithm.name(),
+            name: algorithm.name().into(),
             finding,
             details: details
                 .into_iter()

@@ -1,9 +1,15 @@
 //! What detectors say.
 
-use std::fmt::{self, Display};
+use std::{
+    borrow::Cow,
+    fmt::{self, Display},
+};
 
-use super::words::duration;
-use crate::save::{Damaged, Save, Saved};
+use super::{Context, words::duration};
+use crate::{
+    save::{Damaged, Save, Saved},
+    window::Point,
+};
 
 /// What a detector thinks of a series at one sample, with the reasons.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,11 +60,11 @@ pub struct Observation {
     pub changed: bool,
 }
 
-/// What one algorithm contributes to a verdict.
+/// What one algorithm, or one detector, contributes to a verdict.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Vote {
-    /// Name of the algorithm.
-    pub name: &'static str,
+    /// Name of the algorithm, or of the detector.
+    pub name: Cow<'static, str>,
     /// How it voted, and on what grounds.
     pub finding: Finding,
     /// The quantities behind the statistic, by name; those that are not defined are left out.
@@ -117,6 +123,20 @@ pub enum Standing {
         /// Samples that are needed.
         needed: usize,
     },
+}
+
+impl Verdict {
+    /// The verdict behind `observation` of a sample, without what each kind adds.
+    pub(crate) fn of(sample: &Context<'_>, observation: Observation) -> Self {
+        let Point { timestamp, value } = sample.point();
+        Self {
+            timestamp,
+            value,
+            anomalous: observation.anomalous,
+            alert: observation.alert,
+            ..Self::default()
+        }
+    }
 }
 
 impl Severity {

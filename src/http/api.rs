@@ -17,7 +17,7 @@ use crate::{
     detect::Standing,
     glob::Glob,
     line::Timestamp,
-    shard::{Memory, SeriesReport, SeriesState},
+    shard::{JudgeReport, Memory, SeriesReport, SeriesState},
     window::Point,
 };
 
@@ -155,6 +155,8 @@ struct DetectorAnswer {
     state: &'static str,
     reason: String,
     anomalous: bool,
+    /// Does it tell people, rather than only other detectors?
+    heard: bool,
 }
 
 #[derive(Serialize)]
@@ -354,8 +356,14 @@ impl From<SeriesReport> for SeriesAnswer {
     }
 }
 
-impl From<(Arc<str>, Standing, bool)> for DetectorAnswer {
-    fn from((detector, standing, anomalous): (Arc<str>, Standing, bool)) -> Self {
+impl From<JudgeReport> for DetectorAnswer {
+    fn from(report: JudgeReport) -> Self {
+        let JudgeReport {
+            detector,
+            standing,
+            open,
+            heard,
+        } = report;
         let state = match standing {
             Standing::Analysed => "analysed",
             Standing::Boring { .. } => "boring",
@@ -366,7 +374,8 @@ impl From<(Arc<str>, Standing, bool)> for DetectorAnswer {
             detector,
             state,
             reason: standing.to_string(),
-            anomalous,
+            anomalous: open,
+            heard,
         }
     }
 }

@@ -88,11 +88,24 @@ pub enum SeriesState {
         memory: Memory,
         /// Its newest sample.
         last: Option<Point>,
-        /// Each detector's name, whether it judges, and whether its anomaly is open.
-        detectors: Vec<(Arc<str>, Standing, bool)>,
+        /// Its detectors, each behind those that it goes by.
+        detectors: Vec<JudgeReport>,
     },
     /// No watch gives it a detector.
     Unwatched,
     /// A detector has panicked over it.
     Paused,
+}
+
+/// A detector's part in a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JudgeReport {
+    /// Its name.
+    pub detector: Arc<str>,
+    /// Does it judge the series, and why not?
+    pub standing: Standing,
+    /// Is the anomaly that it has told of open?
+    pub open: bool,
+    /// Does it tell people, rather than only other detectors?
+    pub heard: bool,
 }

@@ -14,9 +14,10 @@ use std::{
 };
 
 use super::{
-    Analysis, Judge, NAME_BYTES_MAX, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watch, Watched, counter::Counter,
+    Analysis, Judge, NAME_BYTES_MAX, Plan, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watched, counter::Counter,
 };
 use crate::{
+    detect::{Asked, Subject},
     line::Timestamp,
     save::{Damaged, Save, Saved, put_bytes, put_sized},
     window::Window,
@@ -226,11 +227,7 @@ impl Shard {
         if received < now - self.settings.expire_after_s {
             return Err(NotLoaded::TooOld);
         }
-        let settings = Arc::clone(&self.settings);
-        let watch = settings.watches.iter().find(|watch| watch.matches(name));
-        let watch = watch
-            .filter(|watch| !watch.detectors.is_empty())
-            .ok_or(NotLoaded::Unwatched)?;
+        let plan = self.plan(name).cloned().ok_or(NotLoaded::Unwatched)?;
         if self.table.find(hash, name.as_bytes()).is_some() {
             return Err(Damaged("a series is there twice").into());
         }
@@ -240,19 +237,21 @@ impl Shard {
             return Err(Damaged("a sample is of no time").into());
         }
         let counter = Option::<Counter>::load(&mut from)?;
-        if counter.is_some() != (watch.reading == Reading::Rate) {
+        if counter.is_some() != (plan.reading == Reading::Rate) {
             return Err(NotLoaded::ReadOtherwise);
         }
         let saved = load_judges(&mut from, heirs)?;
-        let mut watched = self.revive(watch, window, &saved)?;
+        let mut watched = self.revive(&plan, Subject::new(name), window, &saved)?;
         watched.counter = counter;
+        watched.read_by = self.shared.elsewhere.find(name);
         self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
         let name: Arc<str> = name.into();
-        for &detector in &*watch.detectors {
-            match saved.iter().find(|judge| judge.detector == detector) {
-                Some(judge) if judge.open => loaded.open.push((Arc::clone(&name), detector)),
-                Some(_) => {}
-                None => loaded.begun_anew[detector] += 1,
+        for judge in &watched.judges {
+            if judge.open {
+                loaded.open.push((Arc::clone(&name), judge.detector));
+            }
+            if !saved.iter().any(|saved| saved.detector == judge.detector) {
+                loaded.begun_anew[judge.detector] += 1;
             }
         }
         self.census.begin(&name);
@@ -265,22 +264,28 @@ impl Shard {
         Ok(())
     }
 
-    /// The series with this window, judged as `watch` has it, with the states that are good for that.
-    fn revive(&mut self, watch: &Watch, mut window: Window, saved: &[SavedJudge<'_>]) -> Result<Watched, Damaged> {
+    /// The series with this window, judged as `plan` has it, with the states that are good for that.
+    fn revive(
+        &mut self,
+        plan: &Plan,
+        subject: Subject<'_>,
+        mut window: Window,
+        saved: &[SavedJudge<'_>],
+    ) -> Result<Watched, Damaged> {
         let mut judges = Vec::new();
-        for &detector in &watch.detectors {
-            let judge = saved.iter().find(|judge| judge.detector == detector);
+        for &asked in &plan.asked {
+            let judge = saved.iter().find(|judge| judge.detector == asked.detector);
             judges.push(match judge {
-                Some(judge) => Some(self.load_judge(judge, &window)?),
+                Some(judge) => Some(self.load_judge(judge, asked, subject, &window)?),
                 None => None,
             });
         }
-        let mut watched = Watched::new(self.settings.span_s, watch, &self.engines);
+        let mut watched = Watched::new(self.settings.span_s, plan, subject, &self.court.engines);
         let needs_statistics = watched.window.has_statistics();
         let keeps_window = window.span_s() == self.settings.span_s && (window.has_statistics() || !needs_statistics);
         if !keeps_window || judges.iter().any(Option::is_none) {
             for point in window.points() {
-                let learnt = watched.learn(point, &mut self.engines, &mut self.scratch);
+                let learnt = watched.learn(point, &mut self.court);
                 learnt.map_err(|_| Damaged("samples are out of order"))?;
             }
         }
@@ -301,14 +306,23 @@ impl Shard {
         Ok(watched)
     }
 
-    fn load_judge(&mut self, saved: &SavedJudge<'_>, window: &Window) -> Result<Judge, Damaged> {
+    fn load_judge(
+        &mut self,
+        saved: &SavedJudge<'_>,
+        asked: Asked,
+        subject: Subject<'_>,
+        window: &Window,
+    ) -> Result<Judge, Damaged> {
         let mut from = Saved::new(saved.state);
-        let state = self.engines[saved.detector].load_state(&mut from, window)?;
+        let state = self.court.engines[saved.detector].load_state(&mut from, subject, window)?;
         from.end()?;
         Ok(Judge {
             detector: saved.detector,
             state,
-            open: saved.open,
+            // One that is not heard any more tells nobody of its end either: who has kept the anomaly closes it.
+            open: saved.open && asked.heard,
+            heard: asked.heard,
+            wanted: asked.wanted,
         })
     }
 }
@@ -326,11 +340,19 @@ fn save_series(series: &Series, watched: &Watched, out: &mut Vec<u8>) {
         window,
         judges,
         counter,
+        read_by: _,
     } = watched;
     window.save(out);
     counter.save(out);
     u32::try_from(judges.len()).expect("there are few detectors").save(out);
-    for Judge { detector, state, open } in judges {
+    for judge in judges {
+        let Judge {
+            detector,
+            state,
+            open,
+            heard: _,
+            wanted: _,
+        } = judge;
         u32::try_from(*detector).expect("there are few detectors").save(out);
         open.save(out);
         put_sized(out, |out| state.save(out));

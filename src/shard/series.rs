@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{
-    counter::Counter,
-    settings::{Reading, Watch},
-    tally::Unanalysed,
-};
+use super::{counter::Counter, plan::Plan, settings::Reading, tally::Unanalysed};
 use crate::{
-    detect::{Engine, Observation, State},
+    detect::{Context, Engine, Latest, Observation, Opinion, State, Subject, Wanted},
     line::Timestamp,
     window::{OutOfOrder, Point, Scratch, Window},
 };
@@ -28,8 +24,8 @@ pub(super) struct Series {
 pub(super) enum Analysis {
     /// They are judged.
     Watched(Box<Watched>),
-    /// No watch gives it a detector.
-    Unwatched,
+    /// No watch gives it a detector. Where its samples go all the same, for detectors of other series.
+    Unwatched(Option<Arc<Latest>>),
     /// A detector has panicked over it.
     Paused,
 }
@@ -41,6 +37,8 @@ pub(super) struct Watched {
     pub(super) judges: Box<[Judge]>,
     /// Of series that are read as rates.
     pub(super) counter: Option<Counter>,
+    /// Where its samples go, for detectors of other series.
+    pub(super) read_by: Option<Arc<Latest>>,
 }
 
 /// A detector's view of one series.
@@ -51,6 +49,29 @@ pub(super) struct Judge {
     pub(super) state: State,
     /// Is the anomaly it has told of still open?
     pub(super) open: bool,
+    /// Does it tell people, rather than only other detectors?
+    pub(super) heard: bool,
+    /// What other detectors of the series want to know of it.
+    pub(super) wanted: Wanted,
+}
+
+/// What judging a sample takes besides the series: one serves any number of them.
+#[derive(Debug)]
+pub(super) struct Court {
+    pub(super) engines: Vec<Engine>,
+    /// What detectors made of the sample that is being judged, by place, where another one goes by it.
+    said: Vec<Opinion>,
+    scratch: Scratch,
+}
+
+impl Court {
+    pub(super) fn new(engines: Vec<Engine>) -> Self {
+        Self {
+            said: vec![Opinion::default(); engines.len()],
+            engines,
+            scratch: Scratch::default(),
+        }
+    }
 }
 
 impl Series {
@@ -61,29 +82,30 @@ impl Series {
                 .judges
                 .iter()
                 .fold(watched.window.touch(), |touched, judge| touched ^ judge.state.touch()),
-            Analysis::Unwatched | Analysis::Paused => 0,
+            Analysis::Unwatched(_) | Analysis::Paused => 0,
         }
     }
 }
 
 impl Watched {
-    pub(super) fn new(span_s: i64, watch: &Watch, engines: &[Engine]) -> Self {
-        let detectors = &watch.detectors;
-        let judge = |&detector: &usize| Judge {
-            detector,
-            state: engines[detector].new_state(),
+    pub(super) fn new(span_s: i64, plan: &Plan, subject: Subject<'_>, engines: &[Engine]) -> Self {
+        let judges = plan.asked.iter().map(|asked| Judge {
+            detector: asked.detector,
+            state: engines[asked.detector].new_state(subject),
             open: false,
-        };
-        let needs_statistics = detectors.iter().any(|&detector| engines[detector].needs_statistics());
-        let window = if needs_statistics {
+            heard: asked.heard,
+            wanted: asked.wanted,
+        });
+        let window = if plan.needs_statistics {
             Window::with_statistics(span_s)
         } else {
             Window::new(span_s)
         };
         Self {
             window,
-            judges: detectors.iter().map(judge).collect(),
-            counter: (watch.reading == Reading::Rate).then(Counter::default),
+            judges: judges.collect(),
+            counter: (plan.reading == Reading::Rate).then(Counter::default),
+            read_by: None,
         }
     }
 
@@ -94,42 +116,62 @@ impl Watched {
     }
 
     /// Takes in a sample that nobody is to be told of.
-    pub(super) fn learn(
-        &mut self,
-        point: Point,
-        engines: &mut [Engine],
-        scratch: &mut Scratch,
-    ) -> Result<(), OutOfOrder> {
-        self.push_window(point, engines, scratch)?;
+    pub(super) fn learn(&mut self, point: Point, court: &mut Court) -> Result<(), OutOfOrder> {
+        self.push_window(point, court)?;
+        let sample = Context {
+            window: &self.window,
+            now: point.timestamp,
+            said: &[],
+        };
         for judge in &mut self.judges {
-            engines[judge.detector].learn(&mut judge.state, &self.window);
+            court.engines[judge.detector].learn(&mut judge.state, &sample);
         }
         Ok(())
     }
 
-    /// Takes in a sample and has it judged; `each` is called with every detector's observation.
+    /// Takes in a sample that has arrived `now`, and has it judged. `each` is called with every observation of a detector
+    /// that is to be heard.
     pub(super) fn push(
         &mut self,
         point: Point,
-        engines: &mut [Engine],
-        scratch: &mut Scratch,
-        mut each: impl FnMut(&mut Judge, &mut Engine, &Window, Observation),
+        now: Timestamp,
+        court: &mut Court,
+        mut each: impl FnMut(&mut Judge, &mut Engine, &Context<'_>, Observation),
     ) -> Result<(), Unanalysed> {
         let point = match &mut self.counter {
             Some(counter) => counter.rate(point)?,
             None => point,
         };
-        self.push_window(point, engines, scratch)?;
+        self.push_window(point, court)?;
+        if let Some(latest) = &self.read_by {
+            latest.put(point);
+        }
+        let Court { engines, said, .. } = court;
         for judge in &mut self.judges {
             let engine = &mut engines[judge.detector];
-            let observation = engine.observe(&mut judge.state, &self.window);
-            each(judge, engine, &self.window, observation);
+            let sample = Context {
+                window: &self.window,
+                now,
+                said,
+            };
+            let observation = engine.observe(&mut judge.state, &sample);
+            let opinion = match judge.wanted {
+                Wanted::Nothing => None,
+                wanted => Some(engine.opinion(&judge.state, &sample, observation, wanted == Wanted::Band)),
+            };
+            if judge.heard {
+                each(judge, engine, &sample, observation);
+            }
+            if let Some(opinion) = opinion {
+                said[judge.detector] = opinion;
+            }
         }
         Ok(())
     }
 
-    fn push_window(&mut self, point: Point, engines: &mut [Engine], scratch: &mut Scratch) -> Result<(), OutOfOrder> {
+    fn push_window(&mut self, point: Point, court: &mut Court) -> Result<(), OutOfOrder> {
         let judges = &mut self.judges;
+        let Court { engines, scratch, .. } = court;
         self.window.push(point, scratch, |old| {
             for judge in &mut *judges {
                 engines[judge.detector].expire(&mut judge.state, old);

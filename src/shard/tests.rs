@@ -27,19 +27,19 @@ impl Bench {
         Self::beside(settings, &Arc::default())
     }
 
-    /// A shard that shares the count of series with others.
-    fn beside(settings: Settings, series_count: &Arc<AtomicUsize>) -> Self {
-        let mut bench = Self::judging(settings, Verbosity::Changes, series_count);
-        for engine in &mut bench.shard.engines {
-            *engine = Engine::Scripted;
+    /// A shard beside others.
+    fn beside(settings: Settings, shared: &Arc<Shared>) -> Self {
+        let mut bench = Self::judging(settings, Verbosity::Changes, shared);
+        for engine in &mut bench.shard.court.engines {
+            *engine = Engine::Scripted(crate::detect::scripted::Engine);
         }
         bench
     }
 
     /// A shard with the detectors that the settings name.
-    fn judging(settings: Settings, verbosity: Verbosity, series_count: &Arc<AtomicUsize>) -> Self {
+    fn judging(settings: Settings, verbosity: Verbosity, shared: &Arc<Shared>) -> Self {
         Self {
-            shard: Shard::new(Arc::new(settings), verbosity, Arc::clone(series_count)),
+            shard: Shard::new(Arc::new(settings), verbosity, Arc::clone(shared)),
             events: Vec::new(),
             tally: Tally::default(),
         }

@@ -1,56 +1,27 @@
-//! Detectors, by name: `[detector.NAME]` and what is set of each algorithm.
+//! Detectors, by name: `[detector.NAME]`. How each kind is read lies in a file of its own.
 
-use std::{collections::HashMap, time::Duration};
+mod adaptive;
+mod ensemble;
+mod skyline;
 
-use jiff::tz::TimeZone;
+use std::collections::HashMap;
 
-use super::{SECOND, kind, seconds};
+use ensemble::Rule;
+
+use super::{kind, routes::unknown};
 use crate::{
     config::{
-        names,
-        report::{Place, any_of},
-        section::{Bounds, Section},
-        units,
+        report::{At, Place, Report, quoted},
+        section::Section,
     },
-    detect::{
-        Definition, Kind, Severity,
-        adaptive::{self, Floor, Severities},
-        skyline::{self, Algorithm},
-    },
-};
-
-const ABOVE_ZERO: Bounds = Bounds {
-    text: "a number above 0",
-    hold: |number| number > 0.0,
-};
-const NOT_NEGATIVE: Bounds = Bounds {
-    text: "a number, 0 or more",
-    hold: |number| number >= 0.0,
-};
-const SENSITIVITY: Bounds = Bounds {
-    text: "a number from 0.01 to 100",
-    hold: |number| (0.01..=100.0).contains(&number),
-};
-const DEVIATION: Bounds = Bounds {
-    text: "a number, 0 or more, or a percentage of what is expected, such as \"10%\"",
-    hold: |number| number >= 0.0,
-};
-const TIMEZONE: &str = "expected a time zone by its IANA name, such as \"Europe/Berlin\"";
-const INSIDE_ONE: Bounds = Bounds {
-    text: "a number above 0 and below 1",
-    hold: |number| number > 0.0 && number < 1.0,
-};
-const UP_TO_ONE: Bounds = Bounds {
-    text: "a number above 0, at most 1",
-    hold: |number| number > 0.0 && number <= 1.0,
-};
-const FRACTION: Bounds = Bounds {
-    text: "a number from 0 to 1",
-    hold: |number| (0.0..=1.0).contains(&number),
+    detect::{DEPTH_MAX, Definition, Kind, Orders, Unordered},
 };
 
 /// Kinds of detectors that later versions have.
 const PLANNED_KINDS: [&str; 4] = ["threshold", "trend", "absence", "expression"];
+
+/// Kinds that there are.
+const KINDS: [&str; 5] = ["adaptive", "skyline", "all_of", "any_of", "k_of"];
 
 /// The name of the detector that exists even when it is not declared.
 const DEFAULT: &str = "default";
@@ -64,14 +35,39 @@ pub(super) struct Detectors {
     declared: Vec<Place>,
 }
 
+/// A detector that another one names.
+#[derive(Debug)]
+struct Mention {
+    /// The key that names it, as in `detector.both.of`.
+    key: String,
+    name: At<String>,
+}
+
+impl Mention {
+    fn new(key: String, name: &At<&str>) -> Self {
+        let name = At {
+            value: name.value.to_owned(),
+            place: name.place,
+        };
+        Self { key, name }
+    }
+}
+
 /// Reads all detectors, for windows of `span_s` seconds.
 pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
     let mut declared = Vec::new();
+    let mut mentions = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
-        let kind = match kind(section, &["adaptive", "skyline"], &PLANNED_KINDS) {
-            Some("adaptive") => Kind::Adaptive(adaptive(section)),
-            Some(_) => Kind::Skyline(skyline(section, span_s)),
+        let mut ensemble =
+            |section: &mut Section<'_>, rule| Kind::Ensemble(ensemble::read(section, rule, &mut mentions));
+        let kind = match kind(section, &KINDS, &PLANNED_KINDS) {
+            Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
+            Some("skyline") => Kind::Skyline(skyline::read(section, span_s)),
+            Some("all_of") => ensemble(section, Rule::All),
+            Some("any_of") => ensemble(section, Rule::Any),
+            Some("k_of") => ensemble(section, Rule::K),
+            Some(other) => unreachable!("{other} is among the kinds"),
             None => Definition::default().kind,
         };
         Definition {
@@ -88,11 +84,13 @@ pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
         definitions.push(Definition::default());
         definitions.len() - 1
     });
-    Detectors {
+    let detectors = Detectors {
         definitions,
         by_name,
         declared,
-    }
+    };
+    detectors.check_mentions(top.report(), &mentions);
+    detectors
 }
 
 impl Detectors {
@@ -106,6 +104,50 @@ impl Detectors {
             _ if default < self.declared.len() => Ok(default),
             [first, ..] => Err(*first),
         }
+    }
+
+    /// Notes names that no detector has, and detectors that would have to be asked before themselves.
+    fn check_mentions(&self, report: &Report, mentions: &[Mention]) {
+        let mut all_known = true;
+        for Mention { key, name } in mentions {
+            if self.find(&name.value).is_none() {
+                all_known = false;
+                let name = At {
+                    value: name.value.as_str(),
+                    place: name.place,
+                };
+                unknown(report, &name, key, "detector", self.names());
+            }
+        }
+        if !all_known {
+            return;
+        }
+        // One that is not declared goes by none.
+        let declared: Vec<usize> = (0..self.declared.len()).collect();
+        let (begins, message) = match Orders::new(&self.definitions).of(&declared) {
+            Ok(_) => return,
+            Err(Unordered::Unknown(name)) => unreachable!("{name} was looked for"),
+            Err(Unordered::Circular(circle)) => (circle[0], self.in_a_circle(&circle)),
+            Err(Unordered::Deep(first)) => {
+                let name = quoted(&self.definitions[first].name);
+                let message = format!(
+                    "detector {name} goes by one that goes by another, and so on, expected {DEPTH_MAX} in a row at most"
+                );
+                (first, message)
+            }
+        };
+        report.say(self.declared[begins], message);
+    }
+
+    fn in_a_circle(&self, circle: &[usize]) -> String {
+        let mut names = circle.iter().map(|&place| quoted(&self.definitions[place].name));
+        let first = names.next().expect("a circle is not empty");
+        let mut message = format!("detector {first} goes by ");
+        for name in names {
+            message.push_str(&name);
+            message.push_str(", which goes by ");
+        }
+        message + &first + ", expected detectors that do not wait for themselves"
     }
 
     /// The place of the detector called `name`.
@@ -122,182 +164,4 @@ impl Detectors {
     pub(super) fn into_definitions(self) -> Vec<Definition> {
         self.definitions
     }
-}
-
-fn adaptive(section: &mut Section<'_>) -> adaptive::Settings {
-    let default = adaptive::Settings::default();
-    adaptive::Settings {
-        sensitivity: section.number("sensitivity", default.sensitivity, &SENSITIVITY),
-        direction: section.choice("direction", default.direction, &names::DIRECTION),
-        min_deviation: section.number_or(
-            "min_deviation",
-            default.min_deviation,
-            &DEVIATION,
-            Floor::Absolute,
-            |text| units::percentage(text).map(Floor::Relative),
-        ),
-        timezone: section.parsed("timezone", default.timezone, TIMEZONE, |name| {
-            TimeZone::get(name).map_err(|_| TIMEZONE.to_owned())
-        }),
-        silent_samples: section.count("silent_samples", default.silent_samples, 0..=1_000_000),
-        silent_for_s: seconds(section, "silent_for", default.silent_for_s, Duration::ZERO),
-        quiet_samples: section.count("quiet_samples", default.quiet_samples, 12..=250),
-        quiet_for_s: seconds(section, "quiet_for", default.quiet_for_s, Duration::ZERO),
-        explain: section.flag("explain", default.explain),
-        severity: section.section("severity", |section| severities(section, default.severity)),
-    }
-}
-
-fn severities(section: &mut Section<'_>, default: Severities) -> Severities {
-    let mut severity = |key, default: Severity| section.choice(key, default, &names::SEVERITY);
-    Severities {
-        level: severity("level", default.level),
-        spike: severity("spike", default.spike),
-    }
-}
-
-fn skyline(section: &mut Section<'_>, span_s: i64) -> skyline::Settings {
-    let default = skyline::Settings::default();
-    let algorithms = algorithms(section);
-    let on = algorithms.as_deref().unwrap_or(&default.algorithms);
-    // A misspelt algorithm counts, as it will be one once that is put right.
-    let on_max = section.elements("algorithms").unwrap_or(on.len());
-    let on_max = u32::try_from(on_max).unwrap_or(u32::MAX);
-    let consensus = consensus(section, default.consensus, on_max);
-    for algorithm in Algorithm::ALL {
-        let name = algorithm.name();
-        if section.has(name) && !on.contains(&algorithm) && section.elements("algorithms") == Some(on.len()) {
-            let message = format!(
-                "{} is set, but {} leaves it out",
-                section.path(name),
-                section.path("algorithms")
-            );
-            section.report().say(section.place(name), message);
-        }
-    }
-    let settings = skyline::Settings {
-        consensus,
-        published_votes: section.flag("published_votes", default.published_votes),
-        boring_samples: section.count("boring_samples", default.boring_samples, 1..=u32::MAX),
-        min_samples: section.count("min_samples", default.min_samples, 1..=u32::MAX),
-        ..default
-    };
-    let settings = per_algorithm(section, settings, span_s);
-    skyline::Settings {
-        algorithms: algorithms.unwrap_or(settings.algorithms),
-        ..settings
-    }
-}
-
-/// The algorithms that are given; `None`: nothing is said about them.
-fn algorithms(section: &mut Section<'_>) -> Option<Vec<Algorithm>> {
-    let names = Algorithm::ALL.map(Algorithm::name);
-    let report = section.report();
-    let element = format!("expected {}", any_of(&names));
-    let array = "expected an array of names, such as [\"grubbs\", \"ks_test\"]";
-    let algorithms = section.list("algorithms", array, &element, |text| {
-        text.parse::<Algorithm>()
-            .map_err(|()| match report.suggestion(text, names) {
-                suggestion if suggestion.is_empty() => element.clone(),
-                suggestion => format!("which is not an algorithm{suggestion}"),
-            })
-    })?;
-    if section.is_empty("algorithms") {
-        let message = format!("{} is empty, expected at least one", section.path("algorithms"));
-        section.report().say(section.place("algorithms"), message);
-    }
-    section.check_distinct("algorithms", &algorithms, |algorithm| algorithm.name().to_owned());
-    Some(algorithms.into_iter().map(|algorithm| algorithm.value).collect())
-}
-
-/// The votes that make an anomaly where `on` algorithms are on. None being on is a mistake that is noted elsewhere.
-fn consensus(section: &mut Section<'_>, default: u32, on: u32) -> u32 {
-    let consensus = section.count("consensus", default, 1..=u32::MAX);
-    if consensus > on && on > 0 {
-        let path = section.path("consensus");
-        let (key, message) = if section.has("consensus") {
-            let message = format!("{path} is {consensus}, but {on} algorithms are on, expected 1 to {on}");
-            ("consensus", message)
-        } else {
-            let message = format!(
-                "{on} algorithms are on, so {path} has to say how many of them make an anomaly, expected 1 to {on}"
-            );
-            ("algorithms", message)
-        };
-        section.report().say(section.place(key), message);
-    }
-    consensus
-}
-
-fn per_algorithm(section: &mut Section<'_>, mut settings: skyline::Settings, span_s: i64) -> skyline::Settings {
-    let s = &mut settings;
-    section.section("first_hour_average", |section| {
-        sigmas(section, &mut s.first_hour_average.sigmas);
-        let older_than_s = &mut s.first_hour_average.older_than_s;
-        *older_than_s = seconds_within(section, "older_than", *older_than_s, span_s - 1);
-    });
-    section.section("mean_subtraction_cumulation", |section| {
-        sigmas(section, &mut s.mean_subtraction_cumulation.sigmas);
-    });
-    section.section("stddev_from_average", |section| {
-        sigmas(section, &mut s.stddev_from_average.sigmas);
-    });
-    section.section("stddev_from_moving_average", |section| {
-        sigmas(section, &mut s.stddev_from_moving_average.sigmas);
-        let com = &mut s.stddev_from_moving_average.com;
-        *com = section.number("com", *com, &ABOVE_ZERO);
-    });
-    section.section("least_squares", |section| {
-        sigmas(section, &mut s.least_squares.sigmas);
-        let min_residual = &mut s.least_squares.min_residual;
-        *min_residual = section.number("min_residual", *min_residual, &NOT_NEGATIVE);
-    });
-    section.section("grubbs", |section| {
-        s.grubbs.alpha = section.number("alpha", s.grubbs.alpha, &INSIDE_ONE);
-    });
-    section.section("histogram_bins", |section| {
-        let bins = &mut s.histogram_bins;
-        bins.bins = section.count("bins", bins.bins, 1..=10_000);
-        bins.max_members = section.count("max_members", bins.max_members, 0..=u32::MAX);
-    });
-    section.section("median_absolute_deviation", |section| {
-        let deviations = &mut s.median_absolute_deviation.deviations;
-        *deviations = section.number("deviations", *deviations, &ABOVE_ZERO);
-    });
-    section.section("ks_test", |section| ks_test(section, &mut s.ks_test, span_s));
-    settings
-}
-
-fn sigmas(section: &mut Section<'_>, sigmas: &mut f64) {
-    *sigmas = section.number("sigmas", *sigmas, &ABOVE_ZERO);
-}
-
-fn ks_test(section: &mut Section<'_>, ks: &mut skyline::KsTest, span_s: i64) {
-    ks.reference_s = seconds_within(section, "reference", ks.reference_s, span_s);
-    ks.probe_s = seconds(section, "probe", ks.probe_s, SECOND);
-    if ks.probe_s >= ks.reference_s {
-        let given = if section.has("probe") { "probe" } else { "reference" };
-        let message = format!(
-            "{} is not shorter than {}, in which the samples before it are looked for",
-            section.path("probe"),
-            section.path("reference"),
-        );
-        section.report().say(section.place(given), message);
-    }
-    ks.min_samples = section.count("min_samples", ks.min_samples, 1..=u32::MAX);
-    ks.alpha = section.number("alpha", ks.alpha, &UP_TO_ONE);
-    ks.min_distance = section.number("min_distance", ks.min_distance, &FRACTION);
-    ks.adf_max_lag = section.count("adf_max_lag", ks.adf_max_lag, 0..=100);
-    ks.adf_alpha = section.number("adf_alpha", ks.adf_alpha, &UP_TO_ONE);
-}
-
-/// Seconds that windows reach back to. The default may be beyond a short window: then the algorithm has nothing to
-/// compare with, as in the original.
-fn seconds_within(section: &mut Section<'_>, key: &'static str, default: i64, most: i64) -> i64 {
-    let seconds = seconds(section, key, default, SECOND);
-    if seconds > most && seconds != default {
-        let message = format!("{} reaches back further than window.span", section.path(key));
-        section.report().say(section.place(key), message);
-    }
-    seconds
 }

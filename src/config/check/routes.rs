@@ -232,7 +232,13 @@ fn detector_names<'a>(section: &mut Section<'a>, what: &str, detectors: &Detecto
 }
 
 /// Notes a name that is not declared.
-fn unknown<'a>(report: &Report, name: &At<&str>, key: &str, section: &str, names: impl IntoIterator<Item = &'a str>) {
+pub(super) fn unknown<'a>(
+    report: &Report,
+    name: &At<&str>,
+    key: &str,
+    section: &str,
+    names: impl IntoIterator<Item = &'a str>,
+) {
     let suggestion = match report.suggestion(name.value, names) {
         none if none.is_empty() => format!("; declare it as [{section}.{}]", quoted(name.value).trim_matches('`')),
         suggestion => suggestion,

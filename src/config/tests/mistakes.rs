@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What may stand behind `kind` in a detector.
+const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `all_of`, `any_of` or `k_of`";
+
 /// The file `text` has one mistake, which is this.
 #[track_caller]
 fn says(text: &str, expected: &str) {
@@ -65,8 +68,7 @@ fn what_later_versions_have() {
     );
     says(
         "[detector.disk-full]\nkind = \"trend\"\nreaches = 95\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"disk-full\"]",
-        "f.toml:2:8: detector.disk-full.kind is `trend`, which is planned, but this version does not have it, \
-         expected kind = \"adaptive\" or kind = \"skyline\"",
+        &format!("f.toml:2:8: detector.disk-full.kind is `trend`, which {planned}, {KINDS}"),
     );
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
@@ -207,11 +209,11 @@ fn votes_that_cannot_be() {
     );
     says(
         "[detector.d]\ngrubbs.alpha = 0.1",
-        "f.toml:1:1: detector.d has no kind, expected kind = \"adaptive\" or kind = \"skyline\"",
+        &format!("f.toml:1:1: detector.d has no kind, {KINDS}"),
     );
     says(
         "[detector.d]\nkind = \"skylime\"",
-        "f.toml:2:8: detector.d.kind is `skylime`, expected kind = \"adaptive\" or kind = \"skyline\"; did you mean `skyline`?",
+        &format!("f.toml:2:8: detector.d.kind is `skylime`, {KINDS}; did you mean `skyline`?"),
     );
 }
 
@@ -401,5 +403,49 @@ fn an_adaptive_detector_that_cannot_be() {
             "f.toml:5:1: unknown key `consensus` in [detector.NAME], expected `kind`, `sensitivity`, `direction`, \
              `min_deviation`, `timezone`, `silent_samples`, `silent_for`, `quiet_samples`, `quiet_for`, `explain` or `severity`",
         ],
+    );
+}
+
+#[test]
+fn ensembles_that_cannot_be() {
+    let of = |name: &str, kind: &str| format!("[detector.{name}]\nkind = \"{kind}\"\n");
+    let members = |name: &str, of: &str| format!("[detector.{name}]\nkind = \"any_of\"\nof = [{of}]\n");
+    let watched = |detectors: &str| detectors.to_owned() + "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"default\"]\n";
+    says(
+        &of("e", "all_of"),
+        "f.toml:1:1: detector.e.of has no members, expected an array of detectors, such as [\"default\", \"classic\"]",
+    );
+    says(
+        &members("e", ""),
+        "f.toml:3:6: detector.e.of has no members, expected an array of detectors, such as [\"default\", \"classic\"]",
+    );
+    says(
+        &members("e", "\"defualt\""),
+        "f.toml:3:7: detector.e.of names `defualt`, which does not exist; did you mean `default`?",
+    );
+    says(
+        &members("e", "\"default\", \"default\""),
+        "f.toml:3:18: detector.e.of has `default` twice, first at f.toml:3:7",
+    );
+    says(
+        &(of("e", "k_of") + "of = [\"default\"]\n"),
+        "f.toml:1:1: detector.e has no `k`, expected how many of its members have to agree",
+    );
+    says(
+        &(of("e", "k_of") + "k = 2\nof = [\"default\"]\n"),
+        "f.toml:3:5: detector.e.k is 2, but there is 1 member, expected 1",
+    );
+    says(
+        &(of("e", "any_of") + "k = 2\nof = [\"default\"]\n"),
+        "f.toml:3:1: unknown key `k` in [detector.NAME], expected `kind`, `of` or `severity`",
+    );
+    let expected = "expected detectors that do not wait for themselves";
+    says(
+        &watched(&members("e", "\"e\"")),
+        &format!("f.toml:1:1: detector `e` goes by `e`, {expected}"),
+    );
+    says(
+        &watched(&(members("a", "\"default\", \"b\"") + &members("b", "\"c\"") + &members("c", "\"b\""))),
+        &format!("f.toml:4:1: detector `b` goes by `c`, which goes by `b`, {expected}"),
     );
 }

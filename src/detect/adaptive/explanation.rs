@@ -73,21 +73,22 @@ pub(super) fn reason(seen: Seen<'_>) -> String {
 /// The two channels as votes.
 pub(super) fn votes(seen: Seen<'_>) -> Vec<Vote> {
     let scores = seen.scores;
-    let vote = |name, statistic: f64, threshold: f64, told: bool, details: Vec<(&'static str, f64)>| Vote {
-        name,
-        finding: Finding {
-            outcome: if statistic >= threshold {
-                Outcome::True
-            } else {
-                Outcome::False
+    let vote =
+        |name: &'static str, statistic: f64, threshold: f64, told: bool, details: Vec<(&'static str, f64)>| Vote {
+            name: name.into(),
+            finding: Finding {
+                outcome: if statistic >= threshold {
+                    Outcome::True
+                } else {
+                    Outcome::False
+                },
+                statistic: Some(statistic),
+                threshold: Some(threshold),
             },
-            statistic: Some(statistic),
-            threshold: Some(threshold),
-        },
-        details: std::iter::once(("told", f64::from(u8::from(told))))
-            .chain(details)
-            .collect(),
-    };
+            details: std::iter::once(("told", f64::from(u8::from(told))))
+                .chain(details)
+                .collect(),
+        };
     // What is infinite is told apart by its score.
     let gap = if scores.gap.is_finite() { scores.gap } else { f64::MAX };
     vec![

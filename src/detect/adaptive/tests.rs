@@ -224,7 +224,7 @@ fn the_nine_vote_on_what_opens_as_they_would_have_live() {
                 opened += 1;
                 let live = nine.explain(&mut nine_state, &kept, live).votes;
                 for (vote, live) in votes[2..].iter().zip(&live) {
-                    assert_eq!((vote.name, vote.finding.outcome), (live.name, live.finding.outcome));
+                    assert_eq!((&vote.name, vote.finding.outcome), (&live.name, live.finding.outcome));
                     let apart = vote.finding.statistic.unwrap_or(0.0) - live.finding.statistic.unwrap_or(0.0);
                     assert!(apart.abs() < 1e-6, "{vote:?} is not {live:?}");
                 }

@@ -7,22 +7,22 @@ fn shards_share_the_count_of_series() {
     let mut settings = settings();
     settings.max_series = 3;
     settings.expire_after_s = 60;
-    let count = Arc::default();
-    let mut left = Bench::beside(settings.clone(), &count);
-    let mut right = Bench::beside(settings, &count);
+    let shared = Arc::<Shared>::default();
+    let mut left = Bench::beside(settings.clone(), &shared);
+    let mut right = Bench::beside(settings, &shared);
     left.send(NOW, &format!("a 1 {NOW}\nb 1 {NOW}\n"));
     right.send(NOW, &format!("c 1 {NOW}\nd 1 {NOW}\n"));
     assert_eq!(right.tally.unanalysed(Unanalysed::OverMaxSeries), 1);
     left.send(NOW + 30, &format!("e 1 {t}\na 2 {t}\n", t = NOW + 30));
     assert_eq!(left.tally.unanalysed(Unanalysed::OverMaxSeries), 1);
     assert_eq!(left.tally.analysed, 3, "those that are there go on");
-    assert_eq!(count.load(Ordering::Relaxed), 3);
+    assert_eq!(shared.series_count(), 3);
 
     // b expires on the left, and that makes room on the right.
     left.sweep(NOW + 61);
-    assert_eq!((left.shard.series_count(), count.load(Ordering::Relaxed)), (1, 2));
+    assert_eq!((left.shard.series_count(), shared.series_count()), (1, 2));
     right.send(NOW + 62, &format!("d 1 {t}\nf 1 {t}\n", t = NOW + 62));
-    assert_eq!((right.shard.series_count(), count.load(Ordering::Relaxed)), (2, 3));
+    assert_eq!((right.shard.series_count(), shared.series_count()), (2, 3));
     assert!(right.knows("d") && !right.knows("f"));
     assert_eq!(right.tally.unanalysed(Unanalysed::OverMaxSeries), 2);
 }

@@ -170,7 +170,13 @@ fn looking_up_goes_by_the_whole_name() {
     assert_eq!((samples, last), (2, points.last().copied()));
     assert!(memory.window.open_bytes > 2 * 8);
     assert!(memory.name_bytes > "ab".len() && memory.bytes() > memory.window.open_bytes + memory.name_bytes);
-    assert_eq!(detectors, [("bound".into(), crate::detect::Standing::Analysed, false)]);
+    let bound = JudgeReport {
+        detector: "bound".into(),
+        standing: crate::detect::Standing::Analysed,
+        open: false,
+        heard: true,
+    };
+    assert_eq!(detectors, [bound]);
     assert_eq!(bench.look_up("ba").unwrap().1[0].value.to_bits(), 2f64.to_bits());
     for other in ["a", "abc", "", "bb", "a b"] {
         assert!(!bench.knows(other), "{other}");

@@ -54,7 +54,7 @@ fn judged_twice() -> Settings {
 fn nine(definition: &mut Definition) -> &mut skyline::Settings {
     match &mut definition.kind {
         Kind::Skyline(nine) => nine,
-        Kind::Adaptive(_) => panic!("it is the adaptive one"),
+        _ => panic!("it is of another kind"),
     }
 }
 

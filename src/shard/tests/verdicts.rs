@@ -18,7 +18,7 @@ fn an_anomaly_opens_and_closes_once() {
     let SeriesState::Watched { detectors, .. } = bench.look_up("a").unwrap().0.state else {
         panic!("it is watched");
     };
-    assert!(detectors[0].2, "the report says that it is open");
+    assert!(detectors[0].open, "the report says that it is open");
 }
 
 /// Two hours of noise at ten seconds with a spike of three samples every ten minutes.
@@ -76,7 +76,7 @@ fn what_is_told_of_changes_is_what_every_sample_would_tell_with_all_votes() {
             compared += changes.len();
             for event in changes.iter().filter(|event| event.change == Some(Change::Opened)) {
                 opened += 1;
-                let names = event.verdict.votes.iter().map(|vote| vote.name);
+                let names = event.verdict.votes.iter().map(|vote| &*vote.name);
                 assert!(
                     names.eq(algorithms.iter().map(|algorithm| algorithm.name())),
                     "{event:?}"
@@ -162,5 +162,5 @@ fn a_series_that_is_being_learnt_says_so() {
     let SeriesState::Watched { detectors, .. } = bench.look_up("a").unwrap().0.state else {
         panic!("it is watched");
     };
-    assert_eq!(detectors[0].1.to_string(), "warming up: 37 of 150 samples");
+    assert_eq!(detectors[0].standing.to_string(), "warming up: 37 of 150 samples");
 }

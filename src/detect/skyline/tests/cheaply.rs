@@ -91,7 +91,7 @@ fn compare(settings: &Settings, points: &[Point], seen: &mut Seen) -> Result<(),
         prop_assert_eq!(observation, observed_in_full, "{:?}: {:?}", point, verdict);
         prop_assert_eq!(observation.anomalous, verdict.anomalous, "{:?}: {:?}", point, verdict);
         prop_assert_eq!(observation.alert, verdict.alert);
-        let voted: Vec<_> = verdict.votes.iter().map(|vote| vote.name).collect();
+        let voted: Vec<_> = verdict.votes.iter().map(|vote| &*vote.name).collect();
         let wanted: Vec<_> = settings.algorithms.iter().map(|algorithm| algorithm.name()).collect();
         prop_assert_eq!(voted, wanted);
         if observation.changed && observation.anomalous {

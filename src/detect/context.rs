@@ -1,0 +1,171 @@
+//! What a detector is shown of a sample besides the past of its series: the time, what other detectors of the series made of
+//! the sample, and the newest samples of other series.
+//!
+//! A detector that asks for nothing of this pays nothing for it: opinions are gathered from detectors that another one
+//! goes by, and newest samples of series that some detector names.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use super::{Observation, Severity};
+use crate::{
+    line::Timestamp,
+    window::{Point, Window},
+};
+
+/// A sample as a detector sees it: the newest of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The recent past of the series, the sample included.
+    pub window: &'a Window,
+    /// When the sample arrived; where that is not known (in backtests, and when the past is learnt), its own time.
+    pub now: Timestamp,
+    /// What the detectors before this one made of the sample, by their places. Only that of a detector's inputs is of
+    /// this sample.
+    pub said: &'a [Opinion],
+}
+
+/// What a detector made of a sample, for others that go by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Opinion {
+    /// Does it judge the series, rather than only learn it? Otherwise nothing below means much.
+    pub judged: bool,
+    /// How far the sample is out of the ordinary: 1.0 is the boundary. May be rough, but is on the right side of 1.0.
+    pub score: f64,
+    /// Is the series anomalous, and would people be told?
+    pub seen: Observation,
+    /// How much it matters, while the series is anomalous, for detectors that tell.
+    pub severity: Option<Severity>,
+    /// The value that was expected, for detectors that predict.
+    pub expected: Option<f64>,
+    /// The lowest usual value, for inputs with a band; `None`: however low, or the detector cannot tell.
+    pub lower: Option<f64>,
+    /// The highest usual value, for inputs with a band; `None`: however high, or the detector cannot tell.
+    pub upper: Option<f64>,
+}
+
+/// Whose samples are to be judged. A detector knows no names: this is for kinds that let people write about them.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a>(&'a str);
+
+impl Context<'_> {
+    /// The sample.
+    pub fn point(&self) -> Point {
+        self.window.last().unwrap_or_default()
+    }
+}
+
+impl Opinion {
+    /// That of a detector that judges, and has observed this.
+    pub fn of(seen: Observation) -> Self {
+        Self {
+            judged: true,
+            seen,
+            ..Self::default()
+        }
+    }
+}
+
+impl<'a> Subject<'a> {
+    /// The series called `name`.
+    pub fn new(name: &'a str) -> Self {
+        Self(name)
+    }
+
+    /// The whole name.
+    pub fn name(self) -> &'a str {
+        self.0
+    }
+
+    /// A part of the name between dots, counted from 0; tags belong to the last.
+    pub fn node(self, place: usize) -> Option<&'a str> {
+        let dotted = self.0.find(';').unwrap_or(self.0.len());
+        let mut begin = 0;
+        for _ in 0..place {
+            begin += self.0[begin..dotted].find('.')? + 1;
+        }
+        let end = self.0[begin..dotted].find('.').map_or(self.0.len(), |end| begin + end);
+        Some(&self.0[begin..end])
+    }
+}
+
+/// The newest sample of a series that some detector of another names.
+#[derive(Debug, Default)]
+pub struct Latest(Mutex<Option<Point>>);
+
+impl Latest {
+    /// The newest sample, if there has been one. The shard that reads may be ahead of the one that writes, or behind it,
+    /// by what waits in their queues; within a shard samples come in the order of their lines.
+    pub fn get(&self) -> Option<Point> {
+        *self.lock()
+    }
+
+    /// This is the newest sample.
+    pub fn put(&self, point: Point) {
+        *self.lock() = Some(point);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Point>> {
+        self.0.lock().expect("nobody panics with the lock held")
+    }
+}
+
+/// The series that some detector of another names. One for all shards.
+#[derive(Debug, Default)]
+pub struct Elsewhere(Mutex<HashMap<Arc<str>, Arc<Latest>>>);
+
+impl Elsewhere {
+    /// The newest sample of the series called `name`, from now on.
+    pub fn follow(&self, name: &str) -> Arc<Latest> {
+        let mut followed = self.lock();
+        if let Some(latest) = followed.get(name) {
+            return Arc::clone(latest);
+        }
+        let latest = Arc::<Latest>::default();
+        followed.insert(name.into(), Arc::clone(&latest));
+        latest
+    }
+
+    /// Where the newest sample of the series called `name` goes; `None`: nobody asks for it.
+    pub fn find(&self, name: &str) -> Option<Arc<Latest>> {
+        self.lock().get(name).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Arc<Latest>>> {
+        self.0.lock().expect("nobody panics with the lock held")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_lie_between_dots() {
+        let nodes = |name| {
+            (0..4)
+                .map_while(|place| Subject::new(name).node(place))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(nodes("servers.web1.load"), ["servers", "web1", "load"]);
+        assert_eq!(nodes("load"), ["load"]);
+        assert_eq!(nodes("a..b"), ["a", "", "b"]);
+        assert_eq!(nodes("disk.used;host=a.b"), ["disk", "used;host=a.b"]);
+    }
+
+    #[test]
+    fn a_series_is_followed_by_all_who_name_it() {
+        let elsewhere = Elsewhere::default();
+        assert!(elsewhere.find("a").is_none());
+        let (one, other) = (elsewhere.follow("a"), elsewhere.follow("a"));
+        assert_eq!(one.get(), None);
+        let point = Point {
+            timestamp: 1,
+            value: 2.0,
+        };
+        elsewhere.find("a").unwrap().put(point);
+        assert_eq!((one.get(), other.get()), (Some(point), Some(point)));
+    }
+}
