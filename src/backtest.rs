@@ -20,7 +20,7 @@ use crate::{
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
     line::Chunker,
-    report::VerdictReport,
+    report::{self, VerdictReport},
     shard::{self, Change, Event, Reading, Shard, Tally, Unanalysed, Verbosity, Watch},
 };
 
@@ -214,7 +214,7 @@ impl<W: Write> Backtest<'_, W> {
                 Some(Change::Closed) => self.summary.open -= 1,
                 Some(Change::Again) | None => {}
             }
-            serde_json::to_writer(&mut self.verdicts, &VerdictReport::from(&event)).map_err(io::Error::from)?;
+            report::write_json(&mut self.verdicts, &VerdictReport::from(&event)).map_err(io::Error::from)?;
             self.verdicts.write_all(b"\n")?;
         }
         Ok(())

@@ -1,6 +1,9 @@
 //! Verdicts as people and programs read them: the one JSON form of backtest, log and API.
 
+use std::io;
+
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::{
     detect::{Outcome, Severity, Verdict, Vote},
@@ -47,6 +50,41 @@ struct VoteReport<'a> {
 }
 
 struct Details<'a>(&'a [(&'static str, f64)]);
+
+/// JSON as usual, whose strings hold nothing that a terminal would obey or an editor would hide.
+struct Plain(CompactFormatter);
+
+/// Writes `value` as JSON. Names of series are hostile text: whatever is not to be seen in them is escaped.
+///
+/// # Errors
+/// Those of `out`, and what `value` cannot be told as JSON for.
+pub fn write_json(out: &mut impl io::Write, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(
+        out,
+        Plain(CompactFormatter),
+    ))
+}
+
+impl Formatter for Plain {
+    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(place) = rest.find(is_unseen) {
+            let (seen, unseen) = rest.split_at(place);
+            let mut others = unseen.chars();
+            let first = others.next().expect("just found");
+            self.0.write_string_fragment(writer, seen)?;
+            write!(writer, "\\u{:04x}", u32::from(first))?;
+            rest = others.as_str();
+        }
+        self.0.write_string_fragment(writer, rest)
+    }
+}
+
+/// Controls (of which JSON escapes the lower ones itself), and what turns or breaks the lines of a text.
+fn is_unseen(char: char) -> bool {
+    char.is_control()
+        || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
 
 impl<'a> VerdictReport<'a> {
     /// The report on `verdict`, given by `detector` on `series`.
@@ -115,6 +153,19 @@ impl Serialize for Details<'_> {
 mod tests {
     use super::*;
     use crate::detect::Finding;
+
+    #[test]
+    fn json_holds_nothing_that_is_not_to_be_seen() {
+        let text = "a\u{1b}[2J\u{7f}\u{9b}31m \"\\ \u{202e}gnp.exe\u{2066}\u{feff} ünï\u{2028}☃";
+        let mut json = Vec::new();
+        write_json(&mut json, &text).unwrap();
+        let json = String::from_utf8(json).unwrap();
+        assert_eq!(
+            json,
+            r#""a\u001b[2J\u007f\u009b31m \"\\ \u202egnp.exe\u2066\ufeff ünï\u2028☃""#
+        );
+        assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+    }
 
     #[test]
     fn a_verdict_reads_as_agreed() {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -17,6 +17,7 @@ use crate::{
     detect::Standing,
     glob::Glob,
     line::Timestamp,
+    report,
     shard::{JudgeReport, Memory, SeriesReport, SeriesState},
     window::Point,
 };
@@ -74,6 +75,9 @@ enum WantedState {
     Closed,
     All,
 }
+
+/// An answer.
+struct Json<T>(T);
 
 /// An answer that is not one.
 struct Refusal(StatusCode, String);
@@ -306,6 +310,14 @@ impl From<QueryRejection> for Refusal {
 impl From<crate::analysis::Stopped> for Refusal {
     fn from(stopped: crate::analysis::Stopped) -> Self {
         Self(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string())
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut text = Vec::new();
+        report::write_json(&mut text, &self.0).expect("answers have keys of text, and a Vec takes everything");
+        ([(header::CONTENT_TYPE, "application/json")], text).into_response()
     }
 }
 

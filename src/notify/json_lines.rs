@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::ChannelKind;
-use crate::anomaly::Notice;
+use crate::{anomaly::Notice, report};
 
 /// Writes `notices` in one go, so that lines are whole whoever else writes there.
 ///
@@ -15,7 +15,7 @@ use crate::anomaly::Notice;
 pub(super) fn write(kind: &ChannelKind, notices: &[Arc<Notice>]) -> io::Result<()> {
     let mut lines = Vec::new();
     for notice in notices {
-        serde_json::to_writer(&mut lines, &notice.report())?;
+        report::write_json(&mut lines, &notice.report())?;
         lines.push(b'\n');
     }
     match kind {
