@@ -22,6 +22,9 @@ use tracing::{debug, info, warn};
 /// Pause after an accept that failed because there are no more descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Headers of a request.
+const HEADERS_MAX: usize = 64;
+
 /// What connections may cost.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
@@ -34,6 +37,8 @@ pub(super) struct Bounds {
     pub(super) age_max: Duration,
     /// How long that last answer may take.
     pub(super) last_answer_timeout: Duration,
+    /// Longest request, without a body, which nobody has a use for (bytes, 8192 or more).
+    pub(super) request_bytes_max: usize,
 }
 
 impl Default for Bounds {
@@ -43,6 +48,8 @@ impl Default for Bounds {
             request_timeout: Duration::from_secs(10),
             age_max: Duration::from_secs(60),
             last_answer_timeout: Duration::from_secs(10),
+            // A name of 1,024 bytes takes three times as much in an address.
+            request_bytes_max: 16 * 1024,
         }
     }
 }
@@ -101,6 +108,8 @@ async fn answer(stream: TcpStream, router: Router, bounds: Bounds, stop: Cancell
         http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(bounds.request_timeout)
+            .max_buf_size(bounds.request_bytes_max)
+            .max_headers(HEADERS_MAX)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
     );
     tokio::select! {
@@ -212,6 +221,7 @@ mod tests {
             request_timeout: NEVER,
             age_max: SECOND / 4,
             last_answer_timeout: SECOND / 4,
+            ..Bounds::default()
         };
         let (address, ..) = start(bounds).await;
         let _deaf = send(address, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n").await;
