@@ -69,6 +69,8 @@ impl Chunker {
             self.begun = Vec::new();
         } else {
             self.begun.clear();
+            // No more than it takes: thousands of senders may be in the middle of a line, for as long as they like.
+            self.begun.reserve_exact(rest.len());
             self.begun.extend_from_slice(rest);
         }
         if whole > 0 {
@@ -123,6 +125,13 @@ mod tests {
     fn a_line_of_just_the_bound_is_kept() {
         let mut chunker = Chunker::new(4);
         assert_eq!(feed(&mut chunker, &[b"aaaa", b"\n"]), (b"aaaa\n".to_vec(), 0));
+    }
+
+    #[test]
+    fn no_more_is_held_than_what_is_begun() {
+        let mut chunker = Chunker::new(1000);
+        feed(&mut chunker, &[&[b'a'; 400], &[b'a'; 401]]);
+        assert!(chunker.begun.capacity() <= 801, "{}", chunker.begun.capacity());
     }
 
     #[test]
