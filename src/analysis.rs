@@ -5,6 +5,7 @@
 //! same queue and are answered between batches: the shard stays the only owner of its series. What a shard is to do before
 //! it looks at its first line comes as a [`HeadStart`], while lines wait in the queue.
 
+mod memory;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ pub struct Analysis {
     inboxes: Vec<Inbox>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     shared: Arc<Shared>,
+    room: memory::Room,
 }
 
 /// The way to one shard.
@@ -111,6 +113,8 @@ impl Analysis {
         mut sink: impl FnMut() -> S,
     ) -> std::io::Result<(Self, HeadStart)> {
         let common = Arc::<Shared>::default();
+        let room = memory::Room::new(settings.memory_bytes_max);
+        room.look(&common);
         let room_max = u32::try_from(settings.queue_lines_max.div_ceil(settings.shards)).unwrap_or(u32::MAX);
         let (mut inboxes, mut threads, mut errands) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..settings.shards {
@@ -136,6 +140,7 @@ impl Analysis {
             inboxes,
             threads: Mutex::new(threads),
             shared: common,
+            room,
         };
         Ok((analysis, HeadStart(errands)))
     }
@@ -210,8 +215,9 @@ impl Analysis {
         Ok(answered)
     }
 
-    /// Has all shards look for series that have fallen silent. To be called once a second.
+    /// Has all shards look for series that have fallen silent, and looks at memory itself. To be called once a second.
     pub fn sweep(&self, now: Timestamp) {
+        self.room.look(&self.shared);
         for inbox in &self.inboxes {
             // A shard that is behind sweeps later.
             let _ = inbox.messages.send(Message::Sweep(now));

@@ -98,6 +98,12 @@ impl Shard {
         }
     }
 
+    /// Has scripted detectors judge in place of those that the settings name.
+    #[cfg(test)]
+    pub(crate) fn script(&mut self) {
+        self.court.engines.fill_with(|| Engine::Scripted(crate::detect::scripted::Engine));
+    }
+
     /// Takes in the lines of `batch`, in order.
     pub fn apply(&mut self, batch: &Batch, events: &mut Vec<Event>, tally: &mut Tally) {
         for group in batch.lines.chunks(GROUP_LINES) {
@@ -292,6 +298,9 @@ impl Shard {
     fn begin(&mut self, hash: u64, name: &[u8]) -> Result<usize, Unanalysed> {
         if name.len() > NAME_BYTES_MAX {
             return Err(Unanalysed::NameTooLong);
+        }
+        if !self.shared.take_memory() {
+            return Err(Unanalysed::OverMaxMemory);
         }
         self.make_room()?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");

@@ -1,5 +1,9 @@
 //! Settings of the analysis: how many threads, and what gives when they are behind.
 
+use super::memory;
+
+const MIB: usize = 1 << 20;
+
 /// Settings of the analysis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -9,6 +13,8 @@ pub struct Settings {
     pub shards: usize,
     /// Lines that wait for analysis, over all shards (1,000 or more): room for one flush.
     pub queue_lines_max: usize,
+    /// Resident memory of the whole process beyond which no series is begun (bytes); `None`: however much.
+    pub memory_bytes_max: Option<usize>,
 }
 
 /// What happens while a shard is behind.
@@ -26,6 +32,7 @@ impl Default for Settings {
             when_behind: WhenBehind::Shed,
             shards: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(256)),
             queue_lines_max: 1_000_000,
+            memory_bytes_max: memory::of_machine().map(|bytes| bytes / 4 * 3 / MIB * MIB),
         }
     }
 }

@@ -60,6 +60,7 @@ impl Bench {
             when_behind,
             shards: 1,
             queue_lines_max: ROOM,
+            memory_bytes_max: None,
         };
         let (gate, closed) = channel();
         let told = Arc::default();

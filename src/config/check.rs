@@ -90,6 +90,7 @@ fn analysis(section: &mut Section<'_>) -> analysis::Settings {
         when_behind: section.choice("when_behind", default.when_behind, &names::WHEN_BEHIND),
         queue_lines_max: section.count("queue_lines", default.queue_lines_max, 1000..=1_000_000_000),
         shards: section.count("shards", default.shards, 1..=256),
+        memory_bytes_max: section.optional_size("max_memory", default.memory_bytes_max, 64 << 20..=1 << 50),
     }
 }
 

@@ -67,6 +67,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     )?;
     key(out, "queue_lines", analysis.queue_lines_max)?;
     key(out, "shards", analysis.shards)?;
+    key(out, "max_memory", or_off(analysis.memory_bytes_max.map(size)))?;
 
     header(out, "[window]")?;
     key(out, "span", seconds(shard.span_s))?;

@@ -53,6 +53,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
     assert_eq!(config.forwards, [forward]);
     assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
     assert_eq!(config.analysis.shards, 4);
+    assert_eq!(config.analysis.memory_bytes_max, Some(12 << 30));
     let classic = Definition {
         name: "classic".into(),
         kind: Kind::Skyline(skyline::Settings::default()),
@@ -76,6 +77,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
         },
         analysis: analysis::Settings {
             shards: Config::default().analysis.shards,
+            memory_bytes_max: Config::default().analysis.memory_bytes_max,
             ..config.analysis
         },
         shard: shard::Settings {
@@ -128,6 +130,7 @@ fn everything_may_be_different() {
     assert_eq!(config.forwards[1].name, "[::1]:2104");
     assert_eq!(config.forward_invalid, crate::intake::ForwardInvalid::Drop);
     assert_eq!(config.analysis.when_behind, analysis::WhenBehind::Wait);
+    assert_eq!(config.analysis.memory_bytes_max, None);
     assert_eq!(config.shard.span_s, 12 * 3600);
     assert_eq!(config.shard.limits.max_age_s, Some(7 * 86_400));
     assert_eq!(config.shard.limits.max_ahead_s, None);
@@ -268,6 +271,7 @@ address = "[::1]:2104"
 when_behind = "wait"
 queue_lines = 1_000
 shards = 3
+max_memory = "off"
 [window]
 span = "12 h"
 max_series = 1

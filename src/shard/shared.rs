@@ -5,14 +5,40 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::detect::Elsewhere;
 
 /// What all shards have in common.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Shared {
     series_count: AtomicUsize,
+    /// New series that there is memory for, as far as anybody knows.
+    new_series_max: AtomicUsize,
     /// Newest samples of series that detectors of others name.
     pub(super) elsewhere: Elsewhere,
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            series_count: AtomicUsize::new(0),
+            new_series_max: AtomicUsize::new(usize::MAX),
+            elsewhere: Elsewhere::default(),
+        }
+    }
+}
+
 impl Shared {
+    /// Lets this many new series be begun from now on. Gives how many of those allowed before were left.
+    pub fn allow_new_series(&self, max: usize) -> usize {
+        self.new_series_max.swap(max, Ordering::Relaxed)
+    }
+
+    /// Counts one new series, if it is allowed.
+    pub(super) fn take_memory(&self) -> bool {
+        let one_less = |max: usize| max.checked_sub(1);
+        let updated = self
+            .new_series_max
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less);
+        updated.is_ok()
+    }
+
     /// Series over all shards.
     pub fn series_count(&self) -> usize {
         self.series_count.load(Ordering::Relaxed)

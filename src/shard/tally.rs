@@ -30,6 +30,8 @@ pub enum Unanalysed {
     NameTooLong,
     /// Of a new series, while there are `window.max_series`.
     OverMaxSeries,
+    /// Of a new series, while there is no memory for it.
+    OverMaxMemory,
     /// Of a series that no watch gives a detector.
     Unwatched,
     /// Of a series whose analysis has panicked.
@@ -44,7 +46,7 @@ pub enum Unanalysed {
 
 impl Unanalysed {
     /// All reasons.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Empty,
         Self::Fields,
         Self::Value,
@@ -57,6 +59,7 @@ impl Unanalysed {
         Self::TooFarAhead,
         Self::NameTooLong,
         Self::OverMaxSeries,
+        Self::OverMaxMemory,
         Self::Unwatched,
         Self::Paused,
         Self::Priming,
@@ -79,6 +82,7 @@ impl Unanalysed {
             Self::TooFarAhead => "too_far_ahead",
             Self::NameTooLong => "name_too_long",
             Self::OverMaxSeries => "over_max_series",
+            Self::OverMaxMemory => "over_max_memory",
             Self::Unwatched => "unwatched",
             Self::Paused => "paused",
             Self::Priming => "priming",

@@ -30,9 +30,7 @@ impl Bench {
     /// A shard beside others.
     fn beside(settings: Settings, shared: &Arc<Shared>) -> Self {
         let mut bench = Self::judging(settings, Verbosity::Changes, shared);
-        for engine in &mut bench.shard.court.engines {
-            *engine = Engine::Scripted(crate::detect::scripted::Engine);
-        }
+        bench.shard.script();
         bench
     }
 

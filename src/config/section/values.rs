@@ -191,24 +191,33 @@ impl<'a> Section<'a> {
         let Some(node) = self.get(key) else {
             return default;
         };
-        let bytes = match &node.value {
-            Value::String(text) => units::size(text),
-            Value::Integer(Some(number)) if *number >= 0 => Err(format!(
-                "expected a size with its unit, such as \"{number} KiB\" or \"{number} MiB\""
-            )),
-            _ => Err("expected a size with its unit, such as \"64 KiB\" or \"4 GiB\"".to_owned()),
-        };
-        let bytes = bytes.and_then(|bytes| {
-            let bytes_in_range = Some(bytes).filter(|bytes| range.contains(bytes));
-            let (least, most) = (units::show_size(*range.start()), units::show_size(*range.end()));
-            bytes_in_range
-                .and_then(|bytes| usize::try_from(bytes).ok())
-                .ok_or_else(|| format!("expected {least} to {most}"))
-        });
-        bytes.unwrap_or_else(|expected| {
+        size_in(&node.value, &range).unwrap_or_else(|expected| {
             self.wrong(key, node, &expected);
             default
         })
+    }
+
+    /// A size in `range` (bytes), or "off".
+    pub(in crate::config) fn optional_size(
+        &mut self,
+        key: &'static str,
+        default: Option<usize>,
+        range: RangeInclusive<u64>,
+    ) -> Option<usize> {
+        match self.get(key) {
+            None => default,
+            Some(Node {
+                value: Value::String(text),
+                ..
+            }) if text == "off" => None,
+            Some(node) => size_in(&node.value, &range).map_or_else(
+                |expected| {
+                    self.wrong(key, node, &format!("{expected}, or \"off\""));
+                    default
+                },
+                Some,
+            ),
+        }
     }
 
     /// What `parse` makes of each text of an array; `None` where the key is absent. `array` and `element` say what
@@ -240,6 +249,23 @@ impl<'a> Section<'a> {
         }
         Some(out)
     }
+}
+
+fn size_in(value: &Value, range: &RangeInclusive<u64>) -> Result<usize, String> {
+    let bytes = match value {
+        Value::String(text) => units::size(text)?,
+        Value::Integer(Some(number)) if *number >= 0 => {
+            return Err(format!(
+                "expected a size with its unit, such as \"{number} KiB\" or \"{number} MiB\""
+            ));
+        }
+        _ => return Err("expected a size with its unit, such as \"64 KiB\" or \"4 GiB\"".to_owned()),
+    };
+    let bytes_in_range = Some(bytes).filter(|bytes| range.contains(bytes));
+    let (least, most) = (units::show_size(*range.start()), units::show_size(*range.end()));
+    bytes_in_range
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(|| format!("expected {least} to {most}"))
 }
 
 fn duration_in(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {
