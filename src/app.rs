@@ -16,7 +16,7 @@ use crate::{
     listen::{self, BindError, Inherited, Listeners},
 };
 
-/// Descriptors that are kept free of senders: files, upstreams, HTTP.
+/// Descriptors that senders leave for everything else (files, upstreams, HTTP), or half of them where there are so few.
 const DESCRIPTORS_SPARE: u64 = 256;
 
 /// Why the relay did not start, or not go on.
@@ -120,8 +120,9 @@ fn on(name: &'static str, kind: SignalKind) -> Result<Signal, AppError> {
     signal(kind).map_err(|error| AppError::System(name, error))
 }
 
-/// Raises the bound on open files as far as it goes, so that `connections` senders fit in.
-pub fn raise_descriptor_limit(connections: usize) {
+/// Raises the bound on open files as far as it goes, so that `connections` senders fit in. Gives the number for which there
+/// is room: beyond it a sender would take what HTTP and the upstreams need.
+pub fn raise_descriptor_limit(connections: usize) -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -129,12 +130,14 @@ pub fn raise_descriptor_limit(connections: usize) {
         warn!(%error, "cannot raise the limit on open files");
     }
     let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    if descriptors < connections as u64 + DESCRIPTORS_SPARE {
+    let room = usize::try_from(descriptors - DESCRIPTORS_SPARE.min(descriptors / 2)).unwrap_or(usize::MAX);
+    if room < connections {
         warn!(
             descriptors,
-            connections, "fewer files may be open than listen.max_connections needs: raise `ulimit -n`"
+            connections, room, "too few files may be open for listen.max_connections: raise `ulimit -n`"
         );
     }
+    connections.min(room).max(1)
 }
 
 /// What went wrong with an address, and what to do about it.

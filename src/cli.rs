@@ -101,11 +101,11 @@ fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -
     }
 }
 
-fn run(config: Config, demonstrate: bool) -> ExitCode {
+fn run(mut config: Config, demonstrate: bool) -> ExitCode {
     // Before there are other threads.
     let inherited = Inherited::from_environment();
     let _log = start_log(config.log);
-    app::raise_descriptor_limit(config.listen.max_connections);
+    config.listen.max_connections = app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")
         .enable_all()

@@ -1,5 +1,8 @@
 //! What is running: begun against the way of the lines, and stopped along it.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     net::SocketAddr,
     sync::{

@@ -224,32 +224,67 @@ fn ten_thousand_connections_with_half_a_line_each_cost_less_than_64_mb() {
     relay.wait_until_through(1 + finished, &["sink"]);
 }
 
-#[test]
-fn running_out_of_descriptors_harms_no_sender_that_is_there_and_ends_when_others_leave() {
-    const DESCRIPTORS: u32 = 64;
-    let upstream = Sink::start();
+/// A relay that may have few files open.
+fn start_with_descriptors(descriptors: u32, upstream: &Sink) -> Skyrelay {
     let circumstances = Circumstances {
         listen: "max_connections = 1000",
-        descriptors: Some(DESCRIPTORS),
+        descriptors: Some(descriptors),
         command: None,
     };
-    let mut relay = Skyrelay::start_under(circumstances, &[("sink", upstream.port)], "");
+    Skyrelay::start_under(circumstances, &[("sink", upstream.port)], "")
+}
+
+#[test]
+fn senders_leave_descriptors_for_everything_else() {
+    const DESCRIPTORS: u32 = 64;
+    let upstream = Sink::start();
+    let relay = start_with_descriptors(DESCRIPTORS, &upstream);
     let mut early = relay.connect();
-    let mut sent = line("early");
+    let crowd: Vec<_> = (0..2 * DESCRIPTORS).map(|_| relay.connect()).collect();
+    // Half of them where there are so few.
+    let refused = u64::from(1 + 2 * DESCRIPTORS - DESCRIPTORS / 2);
+    wait_until(
+        &relay,
+        "skyrelay_connections_refused_total",
+        &[("reason", "limit")],
+        refused,
+    );
+    let sent = line("early");
     early.write_all(sent.as_bytes()).unwrap();
     upstream.wait_for_exactly(sent.as_bytes());
+    drop((early, crowd));
+    wait_until(&relay, "skyrelay_connections_open", &[], 0);
+    let metrics = relay.wait_until_through(1, &["sink"]);
+    assert_eq!(metrics.sum("skyrelay_accept_errors_total", &[]), 0);
+}
 
-    // The kernel completes them all; the relay can accept some.
-    let crowd: Vec<_> = (0..2 * DESCRIPTORS).map(|_| relay.connect()).collect();
+#[track_caller]
+fn wait_for_complaint(relay: &Skyrelay, complaint: &str) {
     wait_for("complaint about descriptors", SOON, || {
-        let complains = |line: &String| line.contains("cannot accept connections");
         let stderr = relay.stderr();
-        if stderr.iter().any(complains) {
+        if stderr.iter().any(|line| line.contains(complaint)) {
             Ok(())
         } else {
             Err(format!("{stderr:?}"))
         }
     });
+}
+
+#[test]
+fn running_out_of_descriptors_harms_no_sender_that_is_there_and_ends_when_others_leave() {
+    const DESCRIPTORS: u32 = 64;
+    let upstream = Sink::start();
+    let mut relay = start_with_descriptors(DESCRIPTORS, &upstream);
+    let mut early = relay.connect();
+    let mut sent = line("early");
+    early.write_all(sent.as_bytes()).unwrap();
+    upstream.wait_for_exactly(sent.as_bytes());
+
+    // What senders leave, clients of HTTP can use up. The kernel completes all connections; the relay can accept some.
+    let crowd: Vec<_> = (0..DESCRIPTORS).map(|_| connect(relay.http_port)).collect();
+    wait_for_complaint(&relay, "cannot accept HTTP connections");
+    let hopeful: Vec<_> = (0..DESCRIPTORS / 4).map(|_| relay.connect()).collect();
+    wait_for_complaint(&relay, "cannot accept connections");
     for number in 0..20 {
         let line = line(&format!("early.{number}"));
         early.write_all(line.as_bytes()).unwrap();
@@ -257,7 +292,7 @@ fn running_out_of_descriptors_harms_no_sender_that_is_there_and_ends_when_others
         upstream.wait_for_exactly(sent.as_bytes());
     }
 
-    drop(crowd);
+    drop((crowd, hopeful));
     let late_line = line("late");
     let mut late = relay.connect();
     late.write_all(late_line.as_bytes()).unwrap();
