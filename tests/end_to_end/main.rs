@@ -9,6 +9,7 @@ mod carbon_c_relay_sender;
 mod command_line;
 mod groups;
 mod harness;
+mod hostile;
 mod limits;
 mod prometheus_scrape;
 mod real_senders;

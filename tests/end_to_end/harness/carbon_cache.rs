@@ -25,6 +25,12 @@ impl CarbonCache {
     /// Starts it and waits until it listens.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_creating("inf")
+    }
+
+    /// The same, and it creates no more than so many files a minute.
+    #[track_caller]
+    pub(crate) fn start_creating(files_per_minute: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = directory.path();
         let port = free_port();
@@ -36,7 +42,7 @@ impl CarbonCache {
              LOCAL_DATA_DIR = {root}/whisper\n\
              LOG_DIR = {root}\n\
              PID_DIR = {root}\n\
-             MAX_CREATES_PER_MINUTE = inf\n\
+             MAX_CREATES_PER_MINUTE = {files_per_minute}\n\
              MAX_UPDATES_PER_SECOND = inf\n\
              ENABLE_TAGS = False\n\
              LOG_UPDATES = False\n\

@@ -86,6 +86,16 @@ impl Process {
         let _gone_already = kill_process(Pid::from_child(&self.child), signal);
     }
 
+    /// The most memory that it has had resident so far (bytes).
+    #[track_caller]
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&status).unwrap_or_else(|error| panic!("{status}: {error}"));
+        let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        kib.expect("the kernel tells of a process that runs") * 1024
+    }
+
     /// Ends the process at once, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         let _gone_already = self.child.kill();

@@ -177,9 +177,20 @@ impl Skyrelay {
         self.process.stdout().iter().map(|line| json_line(line)).collect()
     }
 
+    /// The lines on stdout so far, as they are.
+    pub(crate) fn stdout(&self) -> Vec<String> {
+        self.process.stdout()
+    }
+
     /// The lines on stderr so far.
     pub(crate) fn stderr(&self) -> Vec<String> {
         self.process.stderr()
+    }
+
+    /// The most memory that it has had resident so far (bytes).
+    #[track_caller]
+    pub(crate) fn peak_bytes(&self) -> u64 {
+        self.process.peak_bytes()
     }
 
     /// Sends SIGTERM, leaving it to the caller to wait with [`Self::terminate`].
