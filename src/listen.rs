@@ -25,6 +25,7 @@ use std::{
     time::Duration,
 };
 
+pub use arena::give_back_memory;
 pub use inherited::Inherited;
 use ipnet::IpNet;
 pub use settings::*;

@@ -31,7 +31,7 @@ use crate::{
     forward::{Queue, Upstream},
     http::{self, Sources},
     intake::{Intake, Sorter},
-    listen::{Listening, Protocol},
+    listen::{self, Listening, Protocol},
     metrics::Metrics,
     notify::Notifier,
     snapshot::{self, Snapshots},
@@ -171,6 +171,7 @@ impl Running {
     pub(super) fn tick(&mut self) {
         self.analysis.sweep(clock::now());
         self.listening.count_drops();
+        listen::give_back_memory();
     }
 
     /// The part that does not do its work, if there is one. `done` is what the shards had done when they were last looked

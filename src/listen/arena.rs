@@ -1,63 +1,82 @@
-//! Memory to read into: arenas of a thread, cut into slices that are handed on without a copy.
+//! Memory to read into: arenas, cut into slices that are handed on without a copy.
 //!
-//! An arena is used again once its last slice is gone. Slices are let go in about the order in which they were made, so the
-//! oldest arena is the one to look at; fresh memory from the kernel, which has to be cleared, is seldom needed, even while
-//! a million lines wait for analysis. When fewer wait, the arenas that are too many go one by one.
+//! A thread cuts up an arena of its own; those that are used up wait in a pool, and are used again once their last slice is
+//! gone. Slices that wait for analysis are let go in the order in which they were made, so the oldest arena is one to look
+//! at; where lines are only forwarded, the newest ones are free at once, and still in cache. Fresh memory from the kernel,
+//! which has to be cleared, is seldom needed, even while a million lines wait for analysis.
+//!
+//! The pool is as large as the backlog was. Once a second, three quarters of what is free and too much go, so that little
+//! is left some seconds after it. The lock is taken for each arena that is used up, not for each read.
 
-use std::{cell::RefCell, collections::VecDeque, io};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io,
+    sync::{Mutex, MutexGuard},
+};
 
 use bytes::{Bytes, BytesMut};
 
 const ARENA_BYTES: usize = 256 * 1024;
-/// Arenas of a thread that are kept for the time when their slices are gone: 64 MiB.
-const USED_MAX: usize = 256;
-/// Arenas of a thread that are kept while none of their slices is in use: 8 MiB.
-const FREE_MAX: usize = 32;
+/// Arenas that are kept for the time when their slices are gone: 128 MiB, a backlog of a million long lines.
+const USED_MAX: usize = 512;
+/// Arenas that are kept while none of their slices is in use: 4 MiB.
+const FREE_MAX: usize = 16;
+/// The newest that are looked at.
+const NEWEST: usize = 4;
 
 thread_local! {
-    static ARENAS: RefCell<Arenas> = RefCell::default();
+    /// The arena that is being cut up.
+    static CURRENT: RefCell<Option<BytesMut>> = const { RefCell::new(None) };
 }
 
-/// The arena that is being cut up, and those that are used up, the oldest first.
-#[derive(Default)]
-struct Arenas {
-    current: Option<BytesMut>,
-    used: VecDeque<BytesMut>,
+static POOL: Mutex<Pool> = Mutex::new(Pool(VecDeque::new()));
+
+/// Arenas that are used up, the oldest first.
+struct Pool(VecDeque<BytesMut>);
+
+impl Pool {
+    fn get() -> MutexGuard<'static, Self> {
+        POOL.lock().expect("nobody panics with the lock held")
+    }
+
+    /// Puts in one that is used up, and takes one out that has `room` again, if there is one.
+    fn exchange(&mut self, used_up: BytesMut, room: usize) -> Option<BytesMut> {
+        let newest = self.0.len().saturating_sub(NEWEST)..self.0.len();
+        let mut places = newest.rev().chain([0]);
+        let free = places.find(|&place| self.0.get_mut(place).is_some_and(|arena| arena.try_reclaim(room)));
+        let again = free.and_then(|place| self.0.remove(place));
+        if self.0.len() >= USED_MAX {
+            // Its slices live on.
+            self.0.pop_front();
+        }
+        self.0.push_back(used_up);
+        again
+    }
+
+    /// Lets go of three quarters of the arenas that are free and too many.
+    fn shrink(&mut self) {
+        let free: Vec<usize> = (0..self.0.len())
+            .filter(|&place| self.0[place].try_reclaim(ARENA_BYTES))
+            .collect();
+        let too_many = free.len().saturating_sub(FREE_MAX);
+        for &place in free[..too_many - too_many / 4].iter().rev() {
+            self.0.remove(place);
+        }
+    }
 }
 
-impl Arenas {
-    /// A buffer with `room` bytes behind its end.
-    fn with_room(&mut self, room: usize) -> &mut BytesMut {
-        let lacks_room = |arena: &&mut BytesMut| arena.capacity() < room;
-        if let Some(current) = self.current.as_mut().filter(lacks_room) {
-            let is_free = current.try_reclaim(room);
-            self.give_up_one_of_many();
-            if !is_free {
-                self.used.extend(self.current.take());
-                self.current = self.recycle(room);
-            }
-        }
-        self.current
-            .get_or_insert_with(|| BytesMut::with_capacity(ARENA_BYTES.max(room)))
-    }
+/// Gives memory back that has been needed for a backlog and is no more. To be called once a second.
+pub fn give_back_memory() {
+    Pool::get().shrink();
+}
 
-    fn recycle(&mut self, room: usize) -> Option<BytesMut> {
-        let mut oldest = self.used.pop_front()?;
-        if oldest.try_reclaim(room) {
-            return Some(oldest);
-        }
-        if self.used.len() < USED_MAX {
-            self.used.push_front(oldest);
-        }
-        None
+/// A buffer with `room` bytes behind its end.
+fn with_room(current: &mut Option<BytesMut>, room: usize) -> &mut BytesMut {
+    if let Some(used_up) = current.take_if(|arena| arena.capacity() < room && !arena.try_reclaim(room)) {
+        *current = Pool::get().exchange(used_up, room);
     }
-
-    fn give_up_one_of_many(&mut self) {
-        let free = self.used.get_mut(FREE_MAX);
-        if free.is_some_and(|arena| arena.try_reclaim(ARENA_BYTES)) {
-            self.used.pop_front();
-        }
-    }
+    current.get_or_insert_with(|| BytesMut::with_capacity(ARENA_BYTES.max(room)))
 }
 
 /// Has `fill` write up to `room` bytes behind the end of a buffer that has room for them, and takes what is in it then.
@@ -65,8 +84,8 @@ impl Arenas {
 /// # Errors
 /// Those of `fill`; what it has written is forgotten.
 pub(super) fn read<T>(room: usize, fill: impl FnOnce(&mut BytesMut) -> io::Result<T>) -> io::Result<(Bytes, T)> {
-    ARENAS.with_borrow_mut(|arenas| {
-        let buffer = arenas.with_room(room);
+    CURRENT.with_borrow_mut(|current| {
+        let buffer = with_room(current, room);
         match fill(buffer) {
             Ok(result) => Ok((buffer.split().freeze(), result)),
             Err(error) => {
@@ -109,39 +128,70 @@ mod tests {
         assert_eq!(first.as_ptr().wrapping_add(3), second.as_ptr());
     }
 
-    #[test]
-    fn an_arena_is_used_again_once_its_slices_are_gone() {
-        let take = || {
-            let fill = |buffer: &mut BytesMut| {
-                buffer.resize(ARENA_BYTES, 0);
-                Ok(())
-            };
-            read(ARENA_BYTES, fill).unwrap().0
-        };
-        let held: Vec<Bytes> = (0..3).map(|_| take()).collect();
-        let places: Vec<_> = held.iter().map(|slice| slice.as_ptr()).collect();
-        drop(held);
-        let again: Vec<Bytes> = (0..3).map(|_| take()).collect();
-        assert!(again.iter().all(|slice| places.contains(&slice.as_ptr())));
+    /// An arena that is used up, and a slice of it.
+    fn used_up() -> (BytesMut, Bytes) {
+        let mut arena = BytesMut::with_capacity(ARENA_BYTES);
+        arena.resize(ARENA_BYTES, 0);
+        let slice = arena.split().freeze();
+        (arena, slice)
+    }
+
+    /// A pool of so many arenas, and their slices.
+    fn pool_of(count: usize) -> (Pool, VecDeque<Bytes>) {
+        let mut pool = Pool(VecDeque::new());
+        let mut slices = VecDeque::new();
+        for _ in 0..count {
+            let (arena, slice) = used_up();
+            slices.push_back(slice);
+            assert!(pool.exchange(arena, ARENA_BYTES).is_none(), "all slices are held");
+        }
+        (pool, slices)
+    }
+
+    fn exchange(pool: &mut Pool) -> Option<*const u8> {
+        let again = pool.exchange(used_up().0, ARENA_BYTES)?;
+        Some(again.as_ptr())
     }
 
     #[test]
-    fn arenas_that_are_too_many_go_one_by_one() {
-        let take = || {
-            let fill = |buffer: &mut BytesMut| {
-                buffer.resize(ARENA_BYTES, 0);
-                Ok(())
-            };
-            read(ARENA_BYTES, fill).unwrap().0
+    fn an_arena_is_used_again_once_its_slices_are_gone() {
+        let (mut pool, mut slices) = pool_of(20);
+        let oldest = slices.pop_front().unwrap().as_ptr();
+        assert_eq!(exchange(&mut pool), Some(oldest), "the backlog lets go of the oldest");
+        let (mut pool, mut slices) = pool_of(20);
+        let newest = slices.pop_back().unwrap().as_ptr();
+        assert_eq!(
+            exchange(&mut pool),
+            Some(newest),
+            "what was only forwarded is free, and in cache"
+        );
+        let (mut pool, mut slices) = pool_of(20);
+        let middle = slices.remove(10).unwrap();
+        drop(middle);
+        assert_eq!(exchange(&mut pool), None);
+    }
+
+    #[test]
+    fn a_pool_is_no_larger_than_its_bound() {
+        let (pool, slices) = pool_of(USED_MAX + 50);
+        assert_eq!(pool.0.len(), USED_MAX);
+        assert!(slices.iter().all(|slice| slice.len() == ARENA_BYTES), "slices live on");
+    }
+
+    #[test]
+    fn what_is_free_and_too_much_goes_bit_by_bit() {
+        let (mut pool, mut slices) = pool_of(100);
+        pool.shrink();
+        assert_eq!(pool.0.len(), 100, "what is in use stays");
+        slices.truncate(20);
+        let kept = |pool: &mut Pool| {
+            pool.shrink();
+            pool.0.len()
         };
-        let kept = || ARENAS.with_borrow(|arenas| arenas.used.len());
-        let held: Vec<Bytes> = (0..2 * USED_MAX).map(|_| take()).collect();
-        assert!((USED_MAX - 1..=USED_MAX).contains(&kept()), "{}", kept());
-        drop(held);
-        (0..10).for_each(|_| drop(take()));
-        assert!((USED_MAX - 12..USED_MAX - 8).contains(&kept()), "{}", kept());
-        (0..USED_MAX).for_each(|_| drop(take()));
-        assert_eq!(kept(), FREE_MAX);
+        assert_eq!(kept(&mut pool), 20 + FREE_MAX + (80 - FREE_MAX) / 4);
+        assert_eq!(kept(&mut pool), 20 + FREE_MAX + (80 - FREE_MAX) / 16);
+        (0..10).for_each(|_| pool.shrink());
+        assert_eq!(kept(&mut pool), 20 + FREE_MAX);
     }
 
     #[test]
