@@ -11,10 +11,12 @@ pub mod adaptive;
 mod context;
 pub mod ensemble;
 mod inputs;
+mod patience;
 #[cfg(test)]
 pub(crate) mod scripted;
 pub mod skyline;
 mod statistics;
+pub mod threshold;
 mod verdict;
 mod words;
 
@@ -22,6 +24,7 @@ use std::sync::Arc;
 
 pub use context::{Context, Elsewhere, Latest, Opinion, Subject};
 pub use inputs::{Asked, DEPTH_MAX, Input, Orders, Unordered, Wanted};
+pub use patience::{Patience, SAMPLES_MAX as PATIENCE_SAMPLES_MAX, Waiting};
 pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
 
 use crate::{
@@ -45,6 +48,8 @@ pub enum Kind {
     Adaptive(adaptive::Settings),
     /// Skyline's nine algorithms and their vote.
     Skyline(skyline::Settings),
+    /// Values that the series is not to have.
+    Threshold(threshold::Settings),
     /// Several detectors, of which so many have to agree.
     Ensemble(ensemble::Settings),
 }
@@ -252,6 +257,7 @@ macro_rules! kinds {
 kinds! {
     Adaptive(adaptive): "What is usual for the series, by all that was seen of it.";
     Skyline(skyline): "Skyline's nine algorithms and their vote.";
+    Threshold(threshold): "Values that the series is not to have.";
     Ensemble(ensemble): "Several detectors, of which so many have to agree.";
     #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
 }
@@ -279,6 +285,10 @@ impl Definition {
             Kind::Skyline(settings) => {
                 format!("skyline {}, {span_s} s, {settings:?}", skyline::STATE_FORM)
             }
+            Kind::Threshold(settings) => {
+                let settings = settings.for_state();
+                format!("threshold {}, {settings:?}", threshold::STATE_FORM)
+            }
             Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
         }
     }
@@ -288,7 +298,7 @@ impl Kind {
     /// The detectors that it goes by, which are asked before it.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Adaptive(_) | Self::Skyline(_) => Vec::new(),
+            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) => Vec::new(),
             Self::Ensemble(settings) => settings.inputs(),
         }
     }
@@ -315,6 +325,7 @@ impl Engine {
         match kind {
             Kind::Adaptive(settings) => Self::Adaptive(adaptive::Engine::new(settings.clone())),
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
+            Kind::Threshold(settings) => Self::Threshold(threshold::Engine::new(settings.clone())),
             Kind::Ensemble(settings) => {
                 let members = settings.of.iter().map(place).collect();
                 Self::Ensemble(ensemble::Engine::new(settings.clone(), members))

@@ -101,7 +101,9 @@ impl Shard {
     /// Has scripted detectors judge in place of those that the settings name.
     #[cfg(test)]
     pub(crate) fn script(&mut self) {
-        self.court.engines.fill_with(|| Engine::Scripted(crate::detect::scripted::Engine));
+        self.court
+            .engines
+            .fill_with(|| Engine::Scripted(crate::detect::scripted::Engine));
     }
 
     /// Takes in the lines of `batch`, in order.

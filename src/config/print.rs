@@ -5,9 +5,9 @@ use std::fmt::{self, Display, Write};
 use super::{Config, names, units};
 use crate::{
     detect::{
-        Definition, Kind,
+        Definition, Kind, Patience,
         adaptive::{self, Floor},
-        ensemble, skyline,
+        ensemble, skyline, threshold,
     },
     forward,
     glob::Glob,
@@ -161,8 +161,44 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
             key(out, "kind", quote("skyline"))?;
             write_skyline(out, &name, settings)
         }
+        Kind::Threshold(settings) => write_threshold(out, settings),
         Kind::Ensemble(settings) => write_ensemble(out, settings),
     }
+}
+
+fn write_threshold(out: &mut String, settings: &threshold::Settings) -> fmt::Result {
+    use threshold::Bounds as B;
+    let threshold::Settings {
+        odd,
+        not_back,
+        patience,
+        severity,
+    } = settings;
+    key(out, "kind", quote("threshold"))?;
+    let (name, bound) = match odd {
+        B::Above(_) => ("above", values(*odd)),
+        B::Below(_) => ("below", values(*odd)),
+        B::Outside(..) => ("outside", values(*odd)),
+        B::Inside(..) => ("inside", values(*odd)),
+    };
+    key(out, name, bound)?;
+    key(out, "clear", values(*not_back))?;
+    write_patience(out, *patience)?;
+    key(out, "severity", quote(severity.name()))
+}
+
+fn values(bounds: threshold::Bounds) -> String {
+    use threshold::Bounds as B;
+    match bounds {
+        B::Above(bound) | B::Below(bound) => float(bound),
+        B::Outside(low, high) | B::Inside(low, high) => format!("[{}, {}]", float(low), float(high)),
+    }
+}
+
+fn write_patience(out: &mut String, patience: Patience) -> fmt::Result {
+    let Patience { needed, of, for_s } = patience;
+    key(out, "n_of_m", format!("[{needed}, {of}]"))?;
+    key(out, "for", seconds(for_s))
 }
 
 fn write_ensemble(out: &mut String, settings: &ensemble::Settings) -> fmt::Result {

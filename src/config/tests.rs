@@ -8,10 +8,11 @@ use std::path::Path;
 
 use super::{check, section::Section, source::RawConfig, *};
 use crate::detect::{
-    Definition, Kind, Severity,
+    Definition, Kind, Patience, Severity,
     adaptive::{Direction, Floor},
     ensemble,
     skyline::{self, Algorithm},
+    threshold::{self, Bounds},
 };
 
 /// The file that shows every key.
@@ -66,7 +67,19 @@ fn what_the_example_leaves_out_is_good_as_well() {
             severity: Some(Severity::Warning),
         }),
     };
-    assert_eq!(config.shard.detectors, [Definition::default(), classic, both]);
+    let threshold = |name: &str, odd| Definition {
+        name: name.into(),
+        kind: Kind::Threshold(threshold::Settings::new(odd)),
+    };
+    let mut full = threshold("full", Bounds::Above(90.0));
+    if let Kind::Threshold(full) = &mut full.kind {
+        full.not_back = Bounds::Above(80.0);
+    }
+    let cold = threshold("cold", Bounds::Below(5.0));
+    let voltage = threshold("voltage", Bounds::Outside(207.0, 253.0));
+    let stuck = threshold("stuck", Bounds::Inside(-0.5, 0.5));
+    let all = [Definition::default(), classic, full, cold, voltage, stuck, both];
+    assert_eq!(config.shard.detectors, all);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let rest = Config {
         forwards: Vec::new(),
@@ -143,6 +156,9 @@ fn everything_may_be_different() {
         "some",
         "every",
         "two",
+        "cold",
+        "odd",
+        "stuck",
         "default",
     ];
     assert_eq!(names, all);
@@ -178,6 +194,23 @@ fn everything_may_be_different() {
         [4, 5, 6].map(needed),
         [(1, 3, None), (2, 2, Some(Severity::Critical)), (2, 3, None)]
     );
+    let Kind::Threshold(cold) = &config.shard.detectors[7].kind else {
+        panic!("it is of kind threshold");
+    };
+    assert_eq!((cold.odd, cold.not_back), (Bounds::Below(-1.5), Bounds::Below(0.0)));
+    assert_eq!(
+        cold.patience,
+        Patience {
+            needed: 3,
+            of: 5,
+            for_s: 300
+        }
+    );
+    assert_eq!(cold.severity, Severity::Critical);
+    let Kind::Threshold(odd) = &config.shard.detectors[8].kind else {
+        panic!("it is of kind threshold");
+    };
+    assert_eq!(odd, &threshold::Settings::new(Bounds::Outside(-1e9, 5e9)));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
     assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
@@ -331,6 +364,20 @@ severity = "critical"
 kind = "k_of"
 k = 2
 of = ["short", "falls", "parts"]
+[detector.cold]
+kind = "threshold"
+below = -1.5
+clear = 0
+for = "5m"
+n_of_m = [3, 5]
+severity = "critical"
+[detector.odd]
+kind = "threshold"
+outside = [-1e9, 5_000_000_000]
+[detector.stuck]
+kind = "threshold"
+inside = [-0.5, 0.5]
+clear = [-1, 1]
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

@@ -1,5 +1,6 @@
 //! What a shard does with lines, told exactly: one thread, no clock.
 
+mod ensembles;
 mod failing;
 mod limits;
 mod reading;

@@ -3,6 +3,7 @@
 mod adaptive;
 mod ensemble;
 mod skyline;
+mod threshold;
 
 use std::collections::HashMap;
 
@@ -18,10 +19,10 @@ use crate::{
 };
 
 /// Kinds of detectors that later versions have.
-const PLANNED_KINDS: [&str; 4] = ["threshold", "trend", "absence", "expression"];
+const PLANNED_KINDS: [&str; 3] = ["trend", "absence", "expression"];
 
 /// Kinds that there are.
-const KINDS: [&str; 5] = ["adaptive", "skyline", "all_of", "any_of", "k_of"];
+const KINDS: [&str; 6] = ["adaptive", "skyline", "threshold", "all_of", "any_of", "k_of"];
 
 /// The name of the detector that exists even when it is not declared.
 const DEFAULT: &str = "default";
@@ -64,6 +65,7 @@ pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
         let kind = match kind(section, &KINDS, &PLANNED_KINDS) {
             Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
             Some("skyline") => Kind::Skyline(skyline::read(section, span_s)),
+            Some("threshold") => Kind::Threshold(threshold::read(section)),
             Some("all_of") => ensemble(section, Rule::All),
             Some("any_of") => ensemble(section, Rule::Any),
             Some("k_of") => ensemble(section, Rule::K),

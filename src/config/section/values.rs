@@ -106,17 +106,31 @@ impl<'a> Section<'a> {
         let Some(node) = self.get(key) else {
             return default;
         };
-        let number = match node.value {
-            Value::Float(number) => Some(number),
-            // Whole numbers beyond 32 bits are outside of all bounds that matter.
-            Value::Integer(Some(number)) => i32::try_from(number).ok().map(f64::from),
-            _ => None,
-        };
-        match number {
-            Some(number) if number.is_finite() && (bounds.hold)(number) => number,
+        match number(&node.value) {
+            Some(number) if (bounds.hold)(number) => number,
             _ => {
                 self.wrong(key, node, &format!("expected {}", bounds.text));
                 default
+            }
+        }
+    }
+
+    /// Two numbers, the smaller one first; `None` where the key is absent, or is something else.
+    pub(in crate::config) fn range(&mut self, key: &'static str) -> Option<(f64, f64)> {
+        let node = self.get(key)?;
+        let numbers: Vec<f64> = match &node.value {
+            Value::Array(nodes) => nodes.iter().filter_map(|node| number(&node.value)).collect(),
+            _ => Vec::new(),
+        };
+        match (numbers.as_slice(), self.elements(key)) {
+            (&[low, high], Some(2)) if low < high => Some((low, high)),
+            _ => {
+                self.wrong(
+                    key,
+                    node,
+                    "expected two numbers, the smaller one first, such as [10, 90]",
+                );
+                None
             }
         }
     }
@@ -144,6 +158,23 @@ impl<'a> Section<'a> {
         } else {
             default
         }
+    }
+
+    /// Whole numbers, 0 or more; empty when the value is something else, and `None` where the key is absent.
+    pub(in crate::config) fn whole_numbers(&mut self, key: &'static str) -> Option<Vec<u32>> {
+        let whole = |node: &Node| match node.value {
+            Value::Integer(Some(number)) => u32::try_from(number).ok(),
+            _ => None,
+        };
+        match &self.get(key)?.value {
+            Value::Array(nodes) => nodes.iter().map(whole).collect::<Option<_>>().or(Some(Vec::new())),
+            _ => Some(Vec::new()),
+        }
+    }
+
+    /// There is such a key, whether it has a value that is of use or not.
+    pub(in crate::config) fn knows(&mut self, key: &'static str) {
+        self.get(key);
     }
 
     /// A time in `range`.
@@ -266,6 +297,16 @@ fn size_in(value: &Value, range: &RangeInclusive<u64>) -> Result<usize, String> 
     bytes_in_range
         .and_then(|bytes| usize::try_from(bytes).ok())
         .ok_or_else(|| format!("expected {least} to {most}"))
+}
+
+/// A finite number; whole ones up to 2^53, beyond which not all are there.
+fn number(value: &Value) -> Option<f64> {
+    match *value {
+        Value::Float(number) => Some(number).filter(|number| number.is_finite()),
+        #[expect(clippy::cast_precision_loss, reason = "up to 2^53 there is none")]
+        Value::Integer(Some(number)) if number.unsigned_abs() <= 1 << 53 => Some(number as f64),
+        _ => None,
+    }
 }
 
 fn duration_in(value: &Value, range: &RangeInclusive<Duration>) -> Result<Duration, String> {

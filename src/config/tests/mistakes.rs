@@ -3,7 +3,7 @@
 use super::*;
 
 /// What may stand behind `kind` in a detector.
-const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `all_of`, `any_of` or `k_of`";
+const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `threshold`, `all_of`, `any_of` or `k_of`";
 
 /// The file `text` has one mistake, which is this.
 #[track_caller]
@@ -448,4 +448,47 @@ fn ensembles_that_cannot_be() {
         &watched(&(members("a", "\"default\", \"b\"") + &members("b", "\"c\"") + &members("c", "\"b\""))),
         &format!("f.toml:4:1: detector `b` goes by `c`, which goes by `b`, {expected}"),
     );
+}
+
+#[test]
+fn thresholds_that_cannot_be() {
+    let threshold = |keys: &str| format!("[detector.t]\nkind = \"threshold\"\n{keys}");
+    let one_of = "expected one of `above`, `below`, `outside` and `inside`";
+    says(
+        &threshold(""),
+        &format!("f.toml:1:1: detector.t has no bound, {one_of}"),
+    );
+    says(
+        &threshold("above = 5\nbelow = 1"),
+        "f.toml:4:9: detector.t.below is set beside `above`, expected `outside = [below, above]` for both",
+    );
+    says(
+        &threshold("above = 5\ninside = [1, 2]"),
+        &format!("f.toml:4:10: detector.t.inside is set beside `above`, {one_of}"),
+    );
+    says(
+        &threshold("outside = [9, 1]"),
+        "f.toml:3:11: detector.t.outside is an array, expected two numbers, the smaller one first, such as [10, 90]",
+    );
+    says(
+        &threshold("above = \"90%\""),
+        "f.toml:3:9: detector.t.above is `90%`, expected a number",
+    );
+    says(
+        &threshold("above = 90\nclear = 95"),
+        "f.toml:4:9: detector.t.clear lies on the wrong side of the bound, expected a value that is not above it",
+    );
+    says(
+        &threshold("outside = [1, 2]\nclear = [0, 3]"),
+        "f.toml:4:9: detector.t.clear lies on the wrong side of the bound, expected two values between its two",
+    );
+    says(
+        &threshold("above = 90\nfor = 5"),
+        "f.toml:4:7: detector.t.for is 5, expected a time with its unit, such as \"5s\" or \"5h\"",
+    );
+    let n_of_m = "f.toml:4:10: detector.t.n_of_m is not what it should be, expected two whole numbers, such as [3, 5] for 3 of \
+                  the last 5 samples, up to 64";
+    for wrong in ["[5, 3]", "[0, 3]", "[3]", "[1, 65]", "3", "[1.5, 2]"] {
+        says(&threshold(&format!("above = 90\nn_of_m = {wrong}")), n_of_m);
+    }
 }
