@@ -13,6 +13,7 @@ use tracing::warn;
 
 use crate::{
     config::Config,
+    forward::SpoolError,
     listen::{self, BindError, Inherited, Listeners},
 };
 
@@ -28,6 +29,9 @@ pub enum AppError {
     /// The address for HTTP.
     #[error("{}", advise("HTTP", .0, .1, "http"))]
     Http(String, io::Error),
+    /// A directory for lines that wait on disk.
+    #[error("{0}: set another under [spool]")]
+    Spool(#[from] SpoolError),
     /// The operating system.
     #[error("{0}: {1}")]
     System(&'static str, io::Error),

@@ -37,6 +37,8 @@ pub struct Config {
     pub listen: listen::Settings,
     /// The upstreams; none: nothing is forwarded.
     pub forwards: Vec<forward::Settings>,
+    /// Where lines wait on disk for an upstream; `None`: nowhere.
+    pub spool: Option<forward::SpoolSettings>,
     /// What happens to lines that carbon would not take.
     pub forward_invalid: ForwardInvalid,
     /// Threads that analyse, and what gives when they are behind.
@@ -128,6 +130,7 @@ impl Default for Config {
         Self {
             listen: listen::Settings::default(),
             forwards: Vec::new(),
+            spool: None,
             forward_invalid: ForwardInvalid::default(),
             analysis: analysis::Settings::default(),
             shard: shard::Settings::default(),

@@ -21,7 +21,7 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `save → line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
+//! `save → kernel → line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
 //! notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
@@ -37,6 +37,7 @@ pub mod forward;
 pub mod glob;
 pub mod http;
 pub mod intake;
+mod kernel;
 pub mod line;
 pub mod listen;
 pub mod metrics;

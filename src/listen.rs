@@ -11,7 +11,6 @@
 
 mod arena;
 mod inherited;
-mod kernel;
 mod settings;
 mod tcp;
 #[cfg(test)]
@@ -37,7 +36,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{intake::Intake, metrics::ListenMetrics};
+use crate::{intake::Intake, kernel, metrics::ListenMetrics};
 
 /// An address that could not be bound.
 #[derive(Debug, thiserror::Error)]

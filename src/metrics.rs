@@ -1,7 +1,7 @@
 //! The relay's own metrics, all of them, declared in one place.
 //!
 //! Counters are added to once per chunk or batch. The books balance, at rest: for each upstream
-//! `received = quarantined + filtered + forwarded + queued + dropped`, and `received = analysed + not analysed`, by reason.
+//! `received + recovered = quarantined + filtered + forwarded + queued + spooled + dropped`, and `received = analysed + not analysed`, by reason.
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -91,13 +91,27 @@ pub struct ForwardMetrics {
     pub queued: IntGaugeVec,
     /// Bytes that wait.
     pub queued_bytes: IntGaugeVec,
+    /// Lines given to the upstream once more.
+    pub resent: IntCounterVec,
+    /// Lines that wait on disk.
+    pub spooled: IntGaugeVec,
+    /// Size of the files they are in.
+    pub spool_bytes: IntGaugeVec,
+    /// Lines that an earlier process had left on disk.
+    pub recovered: IntCounterVec,
+    /// Attempts to use the disk that failed.
+    pub spool_failures: IntCounterVec,
+    /// Files whose last record a crash had cut off.
+    pub spool_torn: IntCounterVec,
+    /// Files that were damaged otherwise.
+    pub spool_damaged: IntCounterVec,
     /// Lines lost, by reason.
     pub dropped: IntCounterVec,
     /// 1 while connected.
     pub connected: IntGaugeVec,
     /// Connections made.
     pub connects: IntCounterVec,
-    /// Attempts to connect that failed, and connections that broke.
+    /// Attempts to connect that failed, and connections that broke, by reason.
     pub failures: IntCounterVec,
 }
 
@@ -333,8 +347,51 @@ impl ForwardMetrics {
         Self {
             forwarded: declare.counters("lines_forwarded_total", "Lines given to an upstream.", &["upstream"]),
             forwarded_bytes: declare.counters("forwarded_bytes_total", "Bytes given to an upstream.", &["upstream"]),
-            queued: declare.gauges("lines_queued", "Lines that wait for an upstream.", &["upstream"]),
-            queued_bytes: declare.gauges("queued_bytes", "Bytes that wait for an upstream.", &["upstream"]),
+            queued: declare.gauges(
+                "lines_queued",
+                "Lines that wait for an upstream in memory.",
+                &["upstream"],
+            ),
+            queued_bytes: declare.gauges(
+                "queued_bytes",
+                "Bytes that wait for an upstream in memory and are not on disk.",
+                &["upstream"],
+            ),
+            resent: declare.counters(
+                "lines_resent_total",
+                "Lines given to an upstream once more, as they may not have arrived when a connection broke.",
+                &["upstream"],
+            ),
+            spooled: declare.gauges(
+                "lines_spooled",
+                "Lines that wait for an upstream on disk.",
+                &["upstream"],
+            ),
+            spool_bytes: declare.gauges(
+                "spool_bytes",
+                "Size of the files in which lines wait for an upstream.",
+                &["upstream"],
+            ),
+            recovered: declare.counters(
+                "lines_recovered_total",
+                "Lines that waited on disk for an upstream when the relay started.",
+                &["upstream"],
+            ),
+            spool_failures: declare.counters(
+                "spool_failures_total",
+                "Attempts to write or read lines on disk that failed.",
+                &["upstream"],
+            ),
+            spool_torn: declare.counters(
+                "spool_torn_total",
+                "Files of a spool whose last record a crash had cut off.",
+                &["upstream"],
+            ),
+            spool_damaged: declare.counters(
+                "spool_damaged_total",
+                "Files of a spool that were damaged, and were set aside.",
+                &["upstream"],
+            ),
             dropped: declare.counters(
                 "lines_dropped_total",
                 "Lines lost on the way to an upstream, by reason.",
@@ -348,8 +405,8 @@ impl ForwardMetrics {
             ),
             failures: declare.counters(
                 "upstream_failures_total",
-                "Connections to an upstream that broke or could not be made.",
-                &["upstream"],
+                "Connections to an upstream that broke or could not be made, by reason.",
+                &["upstream", "reason"],
             ),
         }
     }

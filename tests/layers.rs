@@ -8,9 +8,9 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 21] = [
-    "save", "line", "glob", "window", "detect", "shard", "metrics", "analysis", "forward", "intake", "report",
-    "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo", "config", "app", "cli",
+const ORDER: [&str; 22] = [
+    "save", "kernel", "line", "glob", "window", "detect", "shard", "metrics", "analysis", "forward", "intake",
+    "report", "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo", "config", "app", "cli",
 ];
 
 /// The edges, which alone may know what time it is.

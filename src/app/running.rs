@@ -75,7 +75,7 @@ impl Running {
         let upstreams = TaskTracker::new();
         let mut queues = Vec::new();
         for settings in &config.forwards {
-            let upstream = Upstream::new(settings.clone(), &metrics.forward);
+            let upstream = Upstream::start(settings.clone(), config.spool.as_ref(), &metrics.forward)?;
             queues.push(upstream.queue());
             upstreams.spawn(upstream.run(give_up.clone()));
         }

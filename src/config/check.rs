@@ -11,10 +11,12 @@ use super::{
     report::any_of,
     section::{Bounds, Section},
     source::RawConfig,
+    units,
 };
 use crate::{
     analysis,
     anomaly::groups,
+    forward::{SpoolSettings, Sync},
     shard::{self, Limits},
     snapshot,
 };
@@ -54,6 +56,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     let http = top.section("http", |section| addresses::http(section, &mut claims));
     addresses::check_claims(top.report(), &claims);
     let forwards = addresses::forwards(top, &listen);
+    let spool = top.section("spool", spool);
 
     let mut shard = shard::Settings {
         detectors: Vec::new(),
@@ -71,6 +74,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     Config {
         listen,
         forwards,
+        spool,
         forward_invalid,
         analysis: top.section("analysis", analysis),
         shard,
@@ -150,6 +154,43 @@ fn snapshot(section: &mut Section<'_>) -> snapshot::Settings {
         file: file.map(|path| path.value.into()),
         every: section.optional_duration("every", default.every, 10 * SECOND..=LONGEST),
     }
+}
+
+fn spool(section: &mut Section<'_>) -> Option<SpoolSettings> {
+    let directory = section.text("directory", "expected the path of a directory");
+    if let Some(path) = &directory {
+        section.check_name(path.value, path.place, "a directory");
+    }
+    let default = SpoolSettings::new(directory.as_ref().map_or("", |path| path.value));
+    let settings = SpoolSettings {
+        bytes_max: size(section, "max_bytes", default.bytes_max, 1 << 20),
+        keep_free_bytes: size(section, "keep_free", default.keep_free_bytes, 0),
+        sync: sync(section, default.sync),
+        drain_lines_per_second: section.optional_count("drain_lines_per_second", None, 1..=1_000_000_000),
+        ..default
+    };
+    if directory.is_none() && section.is_given() {
+        let message = "[spool] has no directory, expected one such as \"/var/lib/skyrelay/spool\"";
+        section.report().say(section.start(), message);
+    }
+    directory.map(|_| settings)
+}
+
+fn size(section: &mut Section<'_>, key: &'static str, default: u64, least: u64) -> u64 {
+    let default = usize::try_from(default).unwrap_or(usize::MAX);
+    section.size(key, default, least..=1 << 50) as u64
+}
+
+fn sync(section: &mut Section<'_>, default: Sync) -> Sync {
+    let expected = "expected \"never\", \"always\", or a time from 1ms to 1h, such as \"1s\"";
+    section.parsed("sync", default, expected, |text| match text {
+        "never" => Ok(Sync::Never),
+        "always" => Ok(Sync::Always),
+        text => {
+            let every = units::duration(text).ok().filter(|every| WAIT.contains(every));
+            every.map(Sync::Every).ok_or_else(|| expected.to_owned())
+        }
+    })
 }
 
 /// Which of the kinds that there are the section is of. What else is in one of another kind, or of none, is neither

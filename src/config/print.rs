@@ -9,7 +9,7 @@ use crate::{
         adaptive::{self, Floor},
         ensemble, skyline, threshold,
     },
-    forward,
+    forward::{self, Sync},
     glob::Glob,
     notify::{Channel, ChannelKind},
 };
@@ -57,6 +57,10 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
 
     for forward in &config.forwards {
         write_forward(out, forward)?;
+    }
+
+    if let Some(spool) = &config.spool {
+        write_spool(out, spool)?;
     }
 
     header(out, "[analysis]")?;
@@ -135,9 +139,27 @@ fn write_forward(out: &mut String, forward: &forward::Settings) -> fmt::Result {
         quote(names::of(&names::WHEN_FULL, &forward.when_full)),
     )?;
     key(out, "queue", size(forward.queue_bytes_max))?;
+    key(out, "resend_bytes", size(forward.resend_bytes_max))?;
     key(out, "connect_timeout", duration(forward.connect_timeout))?;
     key(out, "write_timeout", duration(forward.write_timeout))?;
     key(out, "max_backoff", duration(forward.max_backoff))
+}
+
+fn write_spool(out: &mut String, spool: &forward::SpoolSettings) -> fmt::Result {
+    header(out, "[spool]")?;
+    key(out, "directory", quote(spool.directory.display()))?;
+    key(out, "max_bytes", quote(units::show_size(spool.bytes_max)))?;
+    key(out, "keep_free", quote(units::show_size(spool.keep_free_bytes)))?;
+    let sync = match spool.sync {
+        Sync::Never => quote("never"),
+        Sync::Every(every) => duration(every),
+        Sync::Always => quote("always"),
+    };
+    key(out, "sync", sync)?;
+    match spool.drain_lines_per_second {
+        Some(lines) => key(out, "drain_lines_per_second", lines),
+        None => key(out, "drain_lines_per_second", quote("off")),
+    }
 }
 
 fn write_channel(out: &mut String, channel: &Channel) -> fmt::Result {

@@ -65,7 +65,7 @@ struct UnknownKey {
 }
 
 /// Keys and sections of later versions, with the section they are in.
-const PLANNED: [(&str, &str); 2] = [("", "spool"), ("alert", "repeat")];
+const PLANNED: [(&str, &str); 1] = [("alert", "repeat")];
 
 impl Report {
     /// Adds a file, and gives its index.

@@ -160,6 +160,11 @@ impl<'a> Section<'a> {
         self.table?.get(key).map(|entry| &entry.node)
     }
 
+    /// Is there such a section in any file?
+    pub(super) fn is_given(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// Is `key` given?
     pub(super) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))

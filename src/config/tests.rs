@@ -81,8 +81,11 @@ fn what_the_example_leaves_out_is_good_as_well() {
     let all = [Definition::default(), classic, full, cold, voltage, stuck, both];
     assert_eq!(config.shard.detectors, all);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
+    let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
+    assert_eq!(config.spool, Some(spool));
     let rest = Config {
         forwards: Vec::new(),
+        spool: None,
         snapshot: snapshot::Settings::default(),
         listen: listen::Settings {
             allow: None,

@@ -1,8 +1,11 @@
-//! The end of a queue: a connection, and what is being written to it.
+//! The end of a queue: a connection, what is being written to it, and what was written last.
 //!
 //! Whoever has put lines into the queue writes them, unless somebody else is at it: what has just been read is still in the
 //! processor's cache, and nobody has to be woken. Only what the connection does not take at once is left to the task of
 //! the upstream. One at a time writes, what was put in first, so the order stays.
+//!
+//! carbon acknowledges nothing, so that when a connection breaks nobody knows what had arrived. The last bytes are kept, by
+//! reference, and written again to the next connection: they may arrive twice rather than not at all.
 
 use std::{
     collections::VecDeque,
@@ -12,13 +15,15 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::Queue;
-use crate::line::Chunk;
+use super::{Queue, piece::Piece, queue::Settled};
+use crate::kernel;
 
 /// Bytes taken from the queue at a time, and written in one turn.
 const TURN_BYTES: usize = 512 * 1024;
 /// Chunks handed to the kernel in one call.
 const SLICES_MAX: usize = 64;
+/// Times that lines are sent again, so that an upstream that closes at a certain line is not given it for ever.
+const AGAIN_MAX: u8 = 3;
 
 /// What one turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,42 +39,136 @@ pub(super) enum Turn {
 }
 
 /// A connection, when there is one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Outlet {
     stream: Option<Arc<TcpStream>>,
+    /// Connections so far.
+    connections: u64,
     /// What somebody else than the task has met, and the task is to be told.
     broken: Option<io::Error>,
-    /// Chunks taken from the queue and not wholly written.
-    taken: VecDeque<Chunk>,
+    /// Pieces taken from the queue and not wholly written.
+    taken: VecDeque<Piece>,
     /// Bytes of the first of them that have been written.
     written: usize,
+    /// Pieces that were written, the oldest first.
+    sent: VecDeque<Piece>,
+    /// Of those (bytes, with what keeping them takes).
+    sent_bytes: usize,
+    /// Most that is sent again (bytes).
+    resend_bytes_max: usize,
 }
 
 impl Outlet {
+    /// Without a connection; keeps the last `resend_bytes_max` bytes that are written.
+    pub(super) fn new(resend_bytes_max: usize) -> Self {
+        Self {
+            stream: None,
+            connections: 0,
+            broken: None,
+            taken: VecDeque::new(),
+            written: 0,
+            sent: VecDeque::new(),
+            sent_bytes: 0,
+            resend_bytes_max,
+        }
+    }
+
+    /// Keeps another number of bytes from now on.
+    pub(super) fn change(&mut self, resend_bytes_max: usize) {
+        self.resend_bytes_max = resend_bytes_max;
+    }
+
     pub(super) fn connect(&mut self, stream: Arc<TcpStream>) {
         self.stream = Some(stream);
+        self.connections += 1;
         self.broken = None;
     }
 
-    /// Lets go of the connection, and goes back to the beginning of the line that was cut. Those before it count as
-    /// forwarded.
-    pub(super) fn disconnect(&mut self, queue: &Queue) {
-        self.stream = None;
-        let Some(chunk) = self.taken.front_mut() else {
-            return;
-        };
-        let whole = memchr::memrchr(b'\n', &chunk.bytes[..self.written]).map_or(0, |end| end + 1);
-        let lines = memchr::memchr_iter(b'\n', &chunk.bytes[..whole]).count() as u64;
-        chunk.bytes = chunk.bytes.slice(whole..);
-        chunk.lines -= lines;
-        self.written = 0;
-        queue.deliver(0, lines, whole);
+    /// Lets go of the connection, and goes back: to the beginning of the line that was cut, and to the lines before it that
+    /// may not have arrived. One that `has_closed` has taken what it acknowledged: had anything been left unread, it would
+    /// have broken the connection instead.
+    pub(super) fn disconnect(&mut self, queue: &Queue, has_closed: bool) {
+        let stream = self.stream.take().filter(|_| has_closed);
+        let unacknowledged = stream.and_then(|stream| kernel::bytes_unacknowledged(&*stream));
+        let mut settled = Settled::default();
+        let mut bytes_max = unacknowledged.unwrap_or(usize::MAX);
+        if let Some(first) = self.taken.front_mut() {
+            let whole = memchr::memrchr(b'\n', &first.bytes[..self.written]).map_or(0, |end| end + 1);
+            bytes_max = bytes_max.saturating_sub(self.written - whole);
+            self.written = 0;
+            if whole > 0 {
+                let weight = if first.weight() > 0 { whole } else { 0 };
+                let sent = first.split_to(whole);
+                settled.add(&sent, weight);
+                self.keep(sent, &mut settled);
+            }
+        }
+        self.go_back(bytes_max.min(self.resend_bytes_max), &mut settled);
+        queue.settle(&settled);
+    }
+
+    /// Puts the last `bytes_max` bytes that were written in front of what is to be written, from the beginning of a line.
+    fn go_back(&mut self, bytes_max: usize, settled: &mut Settled) {
+        let mut bytes = 0;
+        while bytes < bytes_max
+            && let Some(mut piece) = self.sent.pop_back()
+        {
+            let rest = bytes_max - bytes;
+            if piece.bytes.len() > rest {
+                let before = &piece.bytes[..piece.bytes.len() - rest];
+                let begins = memchr::memrchr(b'\n', before).map_or(0, |end| end + 1);
+                piece.split_to(begins);
+            }
+            bytes += piece.bytes.len();
+            if piece.attempts < AGAIN_MAX {
+                piece.attempts += 1;
+                self.taken.push_front(piece);
+            } else {
+                settled.deliver(&piece);
+            }
+        }
+        self.forget_sent(settled);
+    }
+
+    /// Takes all that was written for delivered.
+    pub(super) fn forget_sent(&mut self, settled: &mut Settled) {
+        if let Some(mark) = self.sent.drain(..).filter_map(|piece| piece.mark).last() {
+            settled.deliver_to(mark);
+        }
+        self.sent_bytes = 0;
+    }
+
+    /// Keeps a piece that was written, and lets go of the oldest ones.
+    fn keep(&mut self, piece: Piece, settled: &mut Settled) {
+        self.sent_bytes += piece.size();
+        self.sent.push_back(piece);
+        while let Some(oldest) = self.sent.front()
+            && self.sent_bytes - oldest.size() >= self.resend_bytes_max
+        {
+            self.sent_bytes -= oldest.size();
+            settled.deliver(oldest);
+            self.sent.pop_front();
+        }
+    }
+
+    /// Gives back what was taken and not begun to be written.
+    pub(super) fn give_back(&mut self) -> VecDeque<Piece> {
+        let begun = usize::from(self.written > 0).min(self.taken.len());
+        self.taken.split_off(begun)
+    }
+
+    /// What was taken, while there is no connection, and how many there have been.
+    pub(super) fn waiting(&mut self) -> Option<(u64, &mut VecDeque<Piece>)> {
+        let is_away = self.stream.is_none();
+        is_away.then_some((self.connections, &mut self.taken))
     }
 
     /// Forgets what was taken.
     pub(super) fn clear(&mut self) {
         self.taken.clear();
         self.written = 0;
+        self.sent.clear();
+        self.sent_bytes = 0;
     }
 
     /// Remembers why the connection is of no more use.
@@ -111,18 +210,18 @@ impl Outlet {
     /// Lets go of what has been written.
     fn settle(&mut self, bytes: usize, queue: &Queue) {
         self.written += bytes;
-        let (mut chunks, mut lines, mut settled) = (0, 0, 0);
-        while let Some(chunk) = self.taken.front()
-            && self.written >= chunk.bytes.len()
+        let mut settled = Settled::default();
+        while let Some(piece) = self.taken.front()
+            && self.written >= piece.bytes.len()
         {
-            self.written -= chunk.bytes.len();
-            chunks += 1;
-            lines += chunk.lines;
-            settled += chunk.bytes.len();
-            self.taken.pop_front();
+            self.written -= piece.bytes.len();
+            settled.add(piece, piece.weight());
+            if let Some(piece) = self.taken.pop_front() {
+                self.keep(piece, &mut settled);
+            }
         }
-        if chunks > 0 {
-            queue.deliver(chunks, lines, settled);
+        if settled.bytes > 0 {
+            queue.settle(&settled);
         }
     }
 }
@@ -141,13 +240,13 @@ fn check_open(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
-/// One gathered write of what is left of `chunks` behind the first `written` bytes.
-fn write_some(stream: &TcpStream, chunks: &VecDeque<Chunk>, written: usize) -> io::Result<usize> {
+/// One gathered write of what is left of `pieces` behind the first `written` bytes.
+fn write_some(stream: &TcpStream, pieces: &VecDeque<Piece>, written: usize) -> io::Result<usize> {
     let mut slices = [IoSlice::new(&[]); SLICES_MAX];
     let mut count = 0;
-    for (slice, chunk) in slices.iter_mut().zip(chunks) {
+    for (slice, piece) in slices.iter_mut().zip(pieces) {
         let skipped = if count == 0 { written } else { 0 };
-        *slice = IoSlice::new(&chunk.bytes[skipped..]);
+        *slice = IoSlice::new(&piece.bytes[skipped..]);
         count += 1;
     }
     match stream.try_write_vectored(&slices[..count])? {

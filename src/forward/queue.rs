@@ -1,113 +1,123 @@
 //! Lines on their way to one upstream.
 //!
-//! Bounded in bytes. Full, it drops its oldest chunks or lets whoever pushes wait, as configured. Any number push, and each
+//! ```text
+//!   push ─▶ arriving ───────────────────────────────────────▶ Outlet      as long as the upstream takes them
+//!   push ─▶ arriving ─▶ spool's thread ─▶ disk ─▶ ready ────▶ Outlet      while it is away or behind, with a spool
+//! ```
+//!
+//! Bounded in bytes. Full, it drops its oldest pieces or lets whoever pushes wait, as configured. Any number push, and each
 //! one's chunks stay in order. What has been taken still counts as queued until it is delivered, so that the books balance
 //! whenever they are read.
+
+mod books;
+mod spooling;
 
 use std::{
     collections::VecDeque,
     io,
-    sync::{Arc, Mutex, MutexGuard, TryLockError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError},
 };
 
-use prometheus::{IntCounter, IntGauge};
 use tokio::{net::TcpStream, sync::Notify};
 
+use self::books::Books;
+pub use self::books::DropReason;
+pub(super) use self::{books::Settled, spooling::Work};
 use super::{
-    WhenFull,
+    Settings, WhenFull,
     outlet::{Outlet, Turn},
+    piece::Piece,
+    spool::Mark,
 };
 use crate::{line::Chunk, metrics::ForwardMetrics};
 
-/// Bytes that a chunk takes beside its lines.
-const CHUNK_OVERHEAD_BYTES: usize = 64;
 /// Times that one who has pushed writes what others have pushed meanwhile, before it goes back to its own sender.
 const TURNS_MAX: usize = 4;
 const NOBODY_PANICS: &str = "nobody panics with the lock held";
 
-/// Why lines were lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DropReason {
-    /// The queue was full.
-    QueueFull,
-    /// The relay stopped before the upstream took them.
-    Shutdown,
-}
-
-/// A bounded queue of chunks.
+/// A bounded queue of lines.
 #[derive(Debug)]
 pub struct Queue {
     state: Mutex<State>,
-    /// Where chunks leave. Locked before `state` where both are, and never across an await.
+    /// Where pieces leave. Locked before `state` where both are, and never across an await.
     outlet: Mutex<Outlet>,
+    /// Is there a spool behind it?
+    has_spool: bool,
     /// Tells the task of the upstream that there is something for it to do.
     arrived: Notify,
     left: Notify,
-    metrics: QueueMetrics,
+    /// Tells the thread of the spool the same.
+    work: Condvar,
+    books: Books,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 #[derive(Debug)]
 struct State {
     bytes_max: usize,
     when_full: WhenFull,
-    chunks: VecDeque<Chunk>,
-    /// Of the chunks here, and of those taken and not delivered.
+    /// The newest.
+    arriving: VecDeque<Piece>,
+    /// Read back from disk, and older.
+    ready: VecDeque<Piece>,
+    ready_bytes: usize,
+    /// What counts against the bound: of the pieces here, of those taken and not delivered, and of those being written to disk.
     bytes: usize,
+    /// Lines of the same, and of those read back, that were not sent before.
     lines: u64,
     lines_dropped: u64,
     closed: bool,
-}
-
-/// The metrics of one upstream's queue.
-#[derive(Debug)]
-struct QueueMetrics {
-    forwarded: IntCounter,
-    forwarded_bytes: IntCounter,
-    queued: IntGauge,
-    queued_bytes: IntGauge,
-    dropped: [IntCounter; DropReason::ALL.len()],
-}
-
-impl DropReason {
-    /// All reasons.
-    pub const ALL: [Self; 2] = [Self::QueueFull, Self::Shutdown];
-
-    /// Name in metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::QueueFull => "queue_full",
-            Self::Shutdown => "shutdown",
-        }
-    }
+    /// Does the way lead over the disk?
+    is_spooling: bool,
+    /// Is there no connection?
+    is_away: bool,
+    /// Has the thread of the spool something to do?
+    is_work: bool,
+    /// Is the thread of the spool to put everything on disk and end?
+    is_ending: bool,
+    /// What is to be committed.
+    delivered: Option<Mark>,
 }
 
 impl Queue {
-    /// An empty queue to `upstream`, for at most `bytes_max` bytes of lines and what keeping them takes.
-    pub fn new(upstream: &str, bytes_max: usize, when_full: WhenFull, metrics: &ForwardMetrics) -> Self {
+    /// An empty queue to the upstream that `settings` describe. With a spool, lines leave it once the spool's thread says so.
+    pub(super) fn new(settings: &Settings, has_spool: bool, metrics: &ForwardMetrics) -> Self {
+        let state = State {
+            is_spooling: has_spool,
+            ..State::new(settings)
+        };
         Self {
-            state: Mutex::new(State::new(bytes_max, when_full)),
-            outlet: Mutex::default(),
+            state: Mutex::new(state),
+            outlet: Mutex::new(Outlet::new(settings.resend_bytes_max)),
+            has_spool,
             arrived: Notify::new(),
             left: Notify::new(),
-            metrics: QueueMetrics::new(upstream, metrics),
+            work: Condvar::new(),
+            books: Books::new(&settings.name, metrics),
         }
     }
 
     /// Adds `chunk`, and writes it if the upstream takes it at once. Waits for room if full and so configured.
     pub async fn push(&self, chunk: Chunk) {
+        let piece = Piece::from(chunk);
         loop {
             // Asked for before looking, so that no room made in between is missed.
             let left = self.left.notified();
             {
                 let mut state = self.lock();
                 if state.closed {
-                    state.lines_dropped += chunk.lines;
-                    self.metrics.update(&state, DropReason::Shutdown, chunk.lines);
+                    self.books.count_dropped(&mut state, DropReason::Shutdown, piece.lines);
                     return;
                 }
-                if state.has_room(&chunk) || state.when_full == WhenFull::DropOldest {
-                    let dropped = state.push(chunk);
-                    self.metrics.update(&state, DropReason::QueueFull, dropped);
+                if state.has_room(&piece) || state.when_full == WhenFull::DropOldest {
+                    let dropped = state.push(piece);
+                    self.books.count_dropped(&mut state, DropReason::QueueFull, dropped);
+                    if self.has_spool && state.wants_spool() {
+                        self.give_work(&mut state);
+                    }
+                    if state.is_spooling {
+                        return;
+                    }
                     break;
                 }
             }
@@ -130,7 +140,7 @@ impl Queue {
             });
             drop(outlet);
             match turn {
-                Turn::Empty if self.lock().chunks.is_empty() => return,
+                Turn::Empty if !self.lock().can_give() => return,
                 Turn::Empty => {}
                 Turn::More | Turn::Blocked => break,
                 Turn::Away => return,
@@ -143,11 +153,29 @@ impl Queue {
     /// Writes from now on to `stream`. For the task of the upstream, as all that follows up to [`Self::ended`].
     pub(super) fn connect(&self, stream: Arc<TcpStream>) {
         self.lock_outlet().connect(stream);
+        self.set_away(false);
     }
 
-    /// Writes no more. What has not been written wholly will be written again, from the beginning of a line.
-    pub(super) fn disconnect(&self) {
-        self.lock_outlet().disconnect(self);
+    /// Writes no more. What has not been written wholly, or may not have arrived, will be written again, from the beginning
+    /// of a line. All that was acknowledged has arrived if the upstream `has_closed` in good order, having read it.
+    pub(super) fn disconnect(&self, has_closed: bool) {
+        self.lock_outlet().disconnect(self, has_closed);
+        self.set_away(true);
+    }
+
+    fn set_away(&self, is_away: bool) {
+        let mut state = self.lock();
+        state.is_away = is_away;
+        if self.has_spool {
+            self.give_work(&mut state);
+        }
+    }
+
+    /// The upstream has said that it got everything.
+    pub(super) fn confirm(&self) {
+        let mut settled = Settled::default();
+        self.lock_outlet().forget_sent(&mut settled);
+        self.settle(&settled);
     }
 
     /// Writes what waits, in a turn of bounded length.
@@ -160,38 +188,49 @@ impl Queue {
 
     /// Ends when there may be something to do.
     pub(super) async fn arrived(&self) {
-        if self.lock().chunks.is_empty() {
+        if !self.lock().can_give() {
             self.arrived.notified().await;
         }
     }
 
-    /// Is the queue closed and all of it delivered?
+    /// Is the queue closed, and nothing left that the upstream has to be given before the end?
     pub(super) fn is_at_end(&self) -> bool {
         let state = self.lock();
-        state.closed && state.lines == 0
+        // What is on disk, or on its way to it, waits there for the next process.
+        state.closed && (state.lines == 0 || state.is_spooling || (self.has_spool && state.is_away))
     }
 
-    /// Takes the oldest chunks, up to about `bytes_max` bytes, into `taken`. False when there are none.
-    pub(super) fn take(&self, bytes_max: usize, taken: &mut VecDeque<Chunk>) -> bool {
+    /// Takes the oldest pieces, up to about `bytes_max` bytes, into `taken`. False when there are none.
+    pub(super) fn take(&self, bytes_max: usize, taken: &mut VecDeque<Piece>) -> bool {
         let mut state = self.lock();
         let mut bytes = 0;
-        while bytes < bytes_max
-            && let Some(chunk) = state.chunks.pop_front()
-        {
-            bytes += chunk.bytes.len();
-            taken.push_back(chunk);
+        if state.is_spooling {
+            while bytes < bytes_max
+                && let Some(piece) = state.ready.pop_front()
+            {
+                bytes += piece.bytes.len();
+                taken.push_back(piece);
+            }
+            state.ready_bytes -= bytes;
+            self.give_work(&mut state);
+        } else {
+            while bytes < bytes_max
+                && let Some(piece) = state.arriving.pop_front()
+            {
+                bytes += piece.bytes.len();
+                taken.push_back(piece);
+            }
         }
         bytes > 0
     }
 
-    /// Counts lines as forwarded: `chunks` whole chunks, or parts of one, of `bytes` bytes together.
-    pub(super) fn deliver(&self, chunks: usize, lines: u64, bytes: usize) {
+    /// Counts lines as forwarded.
+    pub(super) fn settle(&self, settled: &Settled) {
         let mut state = self.lock();
-        state.lines -= lines;
-        state.bytes -= bytes + chunks * CHUNK_OVERHEAD_BYTES;
-        self.metrics.update(&state, DropReason::QueueFull, 0);
-        self.metrics.forwarded.inc_by(lines);
-        self.metrics.forwarded_bytes.inc_by(bytes as u64);
+        state.lines -= settled.count.fresh;
+        state.bytes -= settled.weight;
+        state.delivered = settled.delivered.or(state.delivered);
+        self.books.count_settled(&state, settled);
         drop(state);
         self.left.notify_waiters();
     }
@@ -208,7 +247,7 @@ impl Queue {
         self.lock().closed
     }
 
-    /// Ends when the queue is closed and all of it delivered.
+    /// Ends when [`Self::is_at_end`].
     pub(super) async fn ended(&self) {
         loop {
             let arrived = self.arrived.notified();
@@ -224,10 +263,11 @@ impl Queue {
         self.lock().when_full == WhenFull::PauseSenders
     }
 
-    /// Sets another bound, and what gives when it is reached.
-    pub(super) fn change(&self, bytes_max: usize, when_full: WhenFull) {
+    /// Sets other bounds, and what gives when they are reached.
+    pub(super) fn change(&self, settings: &Settings) {
+        self.lock_outlet().change(settings.resend_bytes_max);
         let mut state = self.lock();
-        (state.bytes_max, state.when_full) = (bytes_max, when_full);
+        (state.bytes_max, state.when_full) = (settings.queue_bytes_max, settings.when_full);
         drop(state);
         self.left.notify_waiters();
     }
@@ -238,12 +278,8 @@ impl Queue {
         outlet.clear();
         let mut state = self.lock();
         let dropped = state.lines;
-        *state = State {
-            lines_dropped: state.lines_dropped + dropped,
-            closed: true,
-            ..State::new(state.bytes_max, state.when_full)
-        };
-        self.metrics.update(&state, reason, dropped);
+        state.clear();
+        self.books.count_dropped(&mut state, reason, dropped);
         drop((state, outlet));
         self.left.notify_waiters();
         self.arrived.notify_one();
@@ -252,12 +288,6 @@ impl Queue {
     /// Lines lost so far, for whatever reason.
     pub fn lines_dropped(&self) -> u64 {
         self.lock().lines_dropped
-    }
-
-    /// Lines that wait.
-    #[cfg(test)]
-    fn lines_queued(&self) -> u64 {
-        self.lock().lines
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,160 +300,58 @@ impl Queue {
 }
 
 impl State {
-    fn new(bytes_max: usize, when_full: WhenFull) -> Self {
+    fn new(settings: &Settings) -> Self {
         Self {
-            bytes_max,
-            when_full,
-            chunks: VecDeque::new(),
+            bytes_max: settings.queue_bytes_max,
+            when_full: settings.when_full,
+            arriving: VecDeque::new(),
+            ready: VecDeque::new(),
+            ready_bytes: 0,
             bytes: 0,
             lines: 0,
             lines_dropped: 0,
             closed: false,
+            is_spooling: false,
+            is_away: true,
+            is_work: false,
+            is_ending: false,
+            delivered: None,
         }
     }
 
-    fn has_room(&self, chunk: &Chunk) -> bool {
-        self.chunks.is_empty() || self.bytes + bytes_of(chunk) <= self.bytes_max
+    /// Nothing waits, and nothing more is taken.
+    fn clear(&mut self) {
+        self.arriving.clear();
+        self.ready.clear();
+        (self.ready_bytes, self.bytes, self.lines) = (0, 0, 0);
+        self.closed = true;
     }
 
-    /// Adds a chunk; gives the lines that had to be dropped for it.
-    fn push(&mut self, chunk: Chunk) -> u64 {
+    fn has_room(&self, piece: &Piece) -> bool {
+        self.arriving.is_empty() || self.bytes + piece.weight() <= self.bytes_max
+    }
+
+    /// Is there something for the outlet?
+    fn can_give(&self) -> bool {
+        !if self.is_spooling { &self.ready } else { &self.arriving }.is_empty()
+    }
+
+    /// Adds a piece; gives the lines that had to be dropped for it.
+    fn push(&mut self, piece: Piece) -> u64 {
         let mut dropped = 0;
-        while !self.has_room(&chunk)
-            && let Some(oldest) = self.chunks.pop_front()
+        while !self.has_room(&piece)
+            && let Some(oldest) = self.arriving.pop_front()
         {
-            self.bytes -= bytes_of(&oldest);
-            self.lines -= oldest.lines;
-            dropped += oldest.lines;
+            self.bytes -= oldest.weight();
+            self.lines -= oldest.count().fresh;
+            dropped += oldest.count().fresh;
         }
-        self.lines_dropped += dropped;
-        self.bytes += bytes_of(&chunk);
-        self.lines += chunk.lines;
-        self.chunks.push_back(chunk);
+        self.bytes += piece.weight();
+        self.lines += piece.lines;
+        self.arriving.push_back(piece);
         dropped
     }
 }
 
-impl QueueMetrics {
-    fn new(upstream: &str, all: &ForwardMetrics) -> Self {
-        let labels = [upstream];
-        Self {
-            forwarded: all.forwarded.with_label_values(&labels),
-            forwarded_bytes: all.forwarded_bytes.with_label_values(&labels),
-            queued: all.queued.with_label_values(&labels),
-            queued_bytes: all.queued_bytes.with_label_values(&labels),
-            dropped: DropReason::ALL.map(|reason| all.dropped.with_label_values(&[upstream, reason.name()])),
-        }
-    }
-
-    fn update(&self, state: &State, reason: DropReason, dropped: u64) {
-        self.queued.set(saturating(state.lines));
-        self.queued_bytes.set(saturating(state.bytes as u64));
-        self.dropped[reason as usize].inc_by(dropped);
-    }
-}
-
-fn bytes_of(chunk: &Chunk) -> usize {
-    chunk.bytes.len() + CHUNK_OVERHEAD_BYTES
-}
-
-fn saturating(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{sync::Arc, time::Duration};
-
-    use bytes::Bytes;
-
-    use super::*;
-    use crate::metrics::Metrics;
-
-    fn queue(chunks: usize, when_full: WhenFull) -> Queue {
-        Queue::new(
-            "test",
-            chunks * (2 + CHUNK_OVERHEAD_BYTES),
-            when_full,
-            &Metrics::new().forward,
-        )
-    }
-
-    fn chunk(text: &'static str) -> Chunk {
-        Chunk {
-            bytes: Bytes::from_static(text.as_bytes()),
-            lines: 1,
-        }
-    }
-
-    fn take_all(queue: &Queue) -> String {
-        let mut taken = VecDeque::new();
-        while queue.take(1, &mut taken) {}
-        taken
-            .iter()
-            .map(|chunk| std::str::from_utf8(&chunk.bytes).unwrap())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn chunks_leave_in_order() {
-        let queue = queue(9, WhenFull::DropOldest);
-        for text in ["a\n", "b\n", "c\n"] {
-            queue.push(chunk(text)).await;
-        }
-        assert_eq!(queue.lines_queued(), 3);
-        assert_eq!(take_all(&queue), "a\nb\nc\n");
-        assert_eq!(queue.lines_queued(), 3);
-        queue.deliver(3, 3, 6);
-        assert_eq!((queue.lines_queued(), queue.lines_dropped()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_drops_its_oldest_and_counts() {
-        let queue = queue(2, WhenFull::DropOldest);
-        for text in ["a\n", "b\n", "c\n", "d\n"] {
-            queue.push(chunk(text)).await;
-        }
-        assert_eq!(queue.lines_dropped(), 2);
-        assert_eq!(take_all(&queue), "c\nd\n");
-    }
-
-    #[tokio::test]
-    async fn a_chunk_larger_than_the_queue_still_passes() {
-        let queue = queue(1, WhenFull::PauseSenders);
-        queue.push(chunk("a line that is longer than two bytes\n")).await;
-        assert_eq!(take_all(&queue), "a line that is longer than two bytes\n");
-    }
-
-    #[tokio::test]
-    async fn a_full_queue_makes_senders_wait() {
-        let queue = Arc::new(queue(2, WhenFull::PauseSenders));
-        queue.push(chunk("a\n")).await;
-        queue.push(chunk("b\n")).await;
-        let pushing = tokio::spawn({
-            let queue = Arc::clone(&queue);
-            async move { queue.push(chunk("c\n")).await }
-        });
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        assert!(!pushing.is_finished());
-        let mut taken = VecDeque::new();
-        assert!(queue.take(1, &mut taken));
-        queue.deliver(1, 1, 2);
-        pushing.await.unwrap();
-        assert_eq!(take_all(&queue), "b\nc\n");
-        assert_eq!(queue.lines_dropped(), 0);
-    }
-
-    #[tokio::test]
-    async fn what_is_abandoned_is_counted() {
-        let queue = queue(9, WhenFull::DropOldest);
-        queue.push(chunk("a\n")).await;
-        queue.push(chunk("b\n")).await;
-        let mut taken = VecDeque::new();
-        queue.take(1, &mut taken);
-        queue.abandon(DropReason::Shutdown);
-        queue.push(chunk("c\n")).await;
-        assert_eq!((queue.lines_dropped(), queue.lines_queued()), (3, 0));
-        assert_eq!(take_all(&queue), "");
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! Settings of one upstream.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// Where the stream goes, and what happens while it cannot.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +13,9 @@ pub struct Settings {
     pub when_full: WhenFull,
     /// Lines that wait in memory while the upstream is away or slow (bytes, 1 MiB or more).
     pub queue_bytes_max: usize,
+    /// What was written last is sent again when a connection breaks, as it may not have arrived (bytes, 0 or more). So much
+    /// memory is held.
+    pub resend_bytes_max: usize,
     /// Longest wait for a connection.
     pub connect_timeout: Duration,
     /// Longest wait for the upstream to take more bytes before the connection is given up.
@@ -30,6 +33,46 @@ pub enum WhenFull {
     PauseSenders,
 }
 
+/// Lines on disk, for every upstream a directory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpoolSettings {
+    /// Where those directories are.
+    pub directory: PathBuf,
+    /// Size of all files of one upstream (bytes, 1 MiB or more).
+    pub bytes_max: u64,
+    /// Space of the disk that is left to others (bytes, 0 or more).
+    pub keep_free_bytes: u64,
+    /// When the disk is made to take what was written.
+    pub sync: Sync,
+    /// Lines read back in a second, at most (1 or more); `None`: as fast as the upstream takes them.
+    pub drain_lines_per_second: Option<u32>,
+}
+
+/// When the disk is made to take what was written. It matters when power fails or the kernel crashes: what was written
+/// survives the end of the process, however it ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// When the kernel thinks fit, within half a minute or so.
+    Never,
+    /// So often (1 ms or more), while lines are written.
+    Every(Duration),
+    /// After each write, before lines count as spooled.
+    Always,
+}
+
+impl SpoolSettings {
+    /// The defaults for a spool in `directory`.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            bytes_max: 4 << 30,
+            keep_free_bytes: 1 << 30,
+            sync: Sync::Every(Duration::from_secs(1)),
+            drain_lines_per_second: None,
+        }
+    }
+}
+
 impl Settings {
     /// The defaults for an upstream called `name` at `address`.
     pub fn new(name: impl Into<String>, address: impl Into<String>) -> Self {
@@ -38,6 +81,7 @@ impl Settings {
             address: address.into(),
             when_full: WhenFull::DropOldest,
             queue_bytes_max: 256 << 20,
+            resend_bytes_max: 1 << 20,
             connect_timeout: Duration::from_secs(5),
             write_timeout: Duration::from_secs(30),
             max_backoff: Duration::from_secs(5),

@@ -1,13 +1,15 @@
 //! The task that feeds one upstream.
 //!
 //! Connects, writes what the queue holds, and connects anew when the connection breaks, with growing pauses. A line that
-//! was cut by the break is written again from its beginning, as the peer drops what has no newline. carbon never answers,
-//! so an end of its stream is how a closed connection is noticed before the next line is lost to it.
+//! was cut by the break is written again from its beginning, as the peer drops what has no newline, and so are those before
+//! it that may not have arrived. carbon never answers, so an end of its stream is how a closed connection is noticed before
+//! the next line is lost to it.
 
 use std::{
     io,
     net::{Shutdown, SocketAddr},
     sync::Arc,
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -20,7 +22,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{DropReason, Queue, Settings, outlet::Turn};
+use super::{DropReason, Queue, Settings, SpoolError, SpoolSettings, outlet::Turn, spool::Place, spooler::Spooler};
 use crate::metrics::ForwardMetrics;
 
 const FIRST_BACKOFF: Duration = Duration::from_millis(100);
@@ -28,6 +30,23 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const STEADY: Duration = Duration::from_secs(1);
 /// Longest wait for the peer to close after the last line.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Time that a connection has to hold before lines are given to a peer that has just broken one.
+const PROBATION: Duration = Duration::from_millis(200);
+
+/// What was wrong with a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// The host has no address.
+    Lookup,
+    /// No connection could be made.
+    Connect,
+    /// The upstream closed it.
+    Closed,
+    /// The upstream took nothing for too long.
+    Timeout,
+    /// It broke otherwise.
+    Broken,
+}
 
 /// One upstream: its queue, and the task that empties it.
 #[derive(Debug)]
@@ -36,23 +55,40 @@ pub struct Upstream {
     /// What is set now; kept here so that there is always somebody who may change it.
     settings: watch::Sender<Settings>,
     queue: Arc<Queue>,
+    spooler: Option<JoinHandle<()>>,
     metrics: ForwardMetrics,
 }
 
 impl Upstream {
-    /// An upstream with an empty queue.
-    pub fn new(settings: Settings, metrics: &ForwardMetrics) -> Self {
-        let queue = Queue::new(&settings.name, settings.queue_bytes_max, settings.when_full, metrics);
+    /// An upstream with an empty queue, and with what an earlier process has left in its spool.
+    ///
+    /// # Errors
+    /// When the directory of its spool cannot be used.
+    pub fn start(
+        settings: Settings,
+        spool: Option<&SpoolSettings>,
+        metrics: &ForwardMetrics,
+    ) -> Result<Self, SpoolError> {
+        let queue = Arc::new(Queue::new(&settings, spool.is_some(), metrics));
+        let start_spooler = |spool: &SpoolSettings| {
+            let place = Place::claim(&spool.directory, &settings.name)?;
+            Spooler::start(&settings.name, Arc::clone(&queue), place, spool.clone())
+                .map_err(|error| SpoolError::Io(spool.directory.clone(), error))
+        };
+        let spooler = spool.map(start_spooler).transpose()?;
         let labels = [settings.name.as_str()];
         metrics.connects.with_label_values(&labels);
-        metrics.failures.with_label_values(&labels);
-        metrics.connected.with_label_values(&labels).set(0);
-        Self {
-            name: settings.name.clone(),
-            queue: Arc::new(queue),
-            settings: watch::Sender::new(settings),
-            metrics: metrics.clone(),
+        for failure in Failure::ALL {
+            metrics.failures.with_label_values(&[&settings.name, failure.name()]);
         }
+        metrics.connected.with_label_values(&labels).set(0);
+        Ok(Self {
+            name: settings.name.clone(),
+            queue,
+            settings: watch::Sender::new(settings),
+            spooler,
+            metrics: metrics.clone(),
+        })
     }
 
     /// The way to change its settings, its name excepted. What waits goes where the new ones lead; a connection that they
@@ -66,13 +102,20 @@ impl Upstream {
         Arc::clone(&self.queue)
     }
 
-    /// Feeds the upstream until its queue is closed and empty, or until `give_up`, which loses what is left.
+    /// Feeds the upstream until its queue is closed and empty, or until `give_up`, which loses what is left. With a spool
+    /// nothing is: once the queue is closed, what the upstream does not take at once goes to disk, for the next start.
     pub async fn run(self, give_up: CancellationToken) {
         let finished = give_up.run_until_cancelled(self.feed()).await;
         self.metrics.connected.with_label_values(&[&self.name]).set(0);
         if finished.is_none() {
             // What has been written of a chunk is not lost.
-            self.queue.disconnect();
+            self.queue.disconnect(false);
+        }
+        if let Some(spooler) = self.spooler {
+            self.queue.end_spool();
+            // The disk may take its time.
+            let _ = tokio::task::spawn_blocking(|| spooler.join()).await;
+        } else {
             self.queue.abandon(DropReason::Shutdown);
         }
     }
@@ -80,19 +123,19 @@ impl Upstream {
     async fn feed(&self) {
         let connected = self.metrics.connected.with_label_values(&[&self.name]);
         let connects = self.metrics.connects.with_label_values(&[&self.name]);
-        let failures = self.metrics.failures.with_label_values(&[&self.name]);
         let mut changes = self.settings.subscribe();
         let mut backoff = FIRST_BACKOFF;
         let mut failing = false;
+        let mut was_brief = false;
         loop {
             let settings = changes.borrow_and_update().clone();
-            self.queue.change(settings.queue_bytes_max, settings.when_full);
+            self.queue.change(&settings);
             let connection = tokio::select! {
                 connection = connect(&settings) => connection,
                 () = self.queue.ended() => return,
                 _ = changes.changed() => continue,
             };
-            match connection {
+            let failure = match connection {
                 Ok((stream, peer)) => {
                     info!(upstream = self.name, address = %peer, "connected");
                     connects.inc();
@@ -100,39 +143,51 @@ impl Upstream {
                     failing = false;
                     let since = Instant::now();
                     let stream = Arc::new(stream);
-                    self.queue.connect(Arc::clone(&stream));
                     let ended = tokio::select! {
-                        ended = self.write_all(&stream, &settings) => Some(ended),
+                        ended = self.serve(&stream, &settings, was_brief) => Some(ended),
                         () = self.moved(&settings, &mut changes) => None,
                     };
-                    self.queue.disconnect();
-                    connected.set(0);
-                    match ended {
-                        Some(Ok(())) => return,
-                        Some(Err(error)) => warn!(upstream = self.name, %error, "the connection broke"),
+                    let failure = match &ended {
+                        Some(Err(error)) => Some(Failure::of_connection(error)),
+                        Some(Ok(())) => None,
                         None => {
                             info!(
                                 upstream = self.name,
                                 "connecting anew, as the configuration has changed"
                             );
                             // What comes next may not overtake what is on its way.
-                            let _ = finish(&stream).await;
-                            backoff = FIRST_BACKOFF;
-                            continue;
+                            self.finish(&stream).await;
+                            None
                         }
+                    };
+                    self.queue.disconnect(failure == Some(Failure::Closed));
+                    connected.set(0);
+                    let Some(failure) = failure else {
+                        if ended.is_some() {
+                            return;
+                        }
+                        (backoff, was_brief) = (FIRST_BACKOFF, false);
+                        continue;
+                    };
+                    if let Some(Err(error)) = ended {
+                        warn!(upstream = self.name, %error, "the connection broke");
                     }
                     // A peer that takes connections and closes them again is as good as away.
-                    if since.elapsed() > STEADY {
+                    was_brief = since.elapsed() <= STEADY;
+                    if !was_brief {
                         backoff = FIRST_BACKOFF;
                     }
+                    failure
                 }
-                Err(error) => {
+                Err((failure, error)) => {
                     if !std::mem::replace(&mut failing, true) {
                         warn!(upstream = self.name, address = settings.address, %error, "cannot connect; will go on trying");
                     }
+                    failure
                 }
-            }
-            failures.inc();
+            };
+            let labels = [self.name.as_str(), failure.name()];
+            self.metrics.failures.with_label_values(&labels).inc();
             tokio::select! {
                 () = tokio::time::sleep(backoff) => {}
                 () = self.queue.ended() => return,
@@ -150,18 +205,38 @@ impl Upstream {
     async fn moved(&self, settings: &Settings, changes: &mut watch::Receiver<Settings>) {
         while changes.changed().await.is_ok() {
             let now = changes.borrow_and_update().clone();
-            self.queue.change(now.queue_bytes_max, now.when_full);
+            self.queue.change(&now);
             if !now.connects_like(settings) {
                 return;
             }
         }
     }
 
-    /// Writes until the queue is closed and empty.
+    /// Writes until the queue has nothing more for this upstream. To one that has just closed a connection soon after it was
+    /// made, as a proxy does whose own upstream is away, nothing is given before it has held for a moment.
+    async fn serve(&self, stream: &Arc<TcpStream>, settings: &Settings, was_brief: bool) -> io::Result<()> {
+        if was_brief && let Ok(readable) = timeout(PROBATION, stream.readable()).await {
+            readable?;
+            if matches!(stream.try_read(&mut [0]), Ok(0)) {
+                return Err(io::Error::new(
+                    io::ErrorKind::ConnectionAborted,
+                    "closed by the upstream as soon as it was made",
+                ));
+            }
+        }
+        self.queue.connect(Arc::clone(stream));
+        self.write_all(stream, settings).await
+    }
+
+    /// Writes until the queue has nothing more for this upstream.
     async fn write_all(&self, stream: &TcpStream, settings: &Settings) -> io::Result<()> {
         loop {
-            match self.queue.write()? {
-                Turn::Empty | Turn::Away if self.queue.is_at_end() => return finish(stream).await,
+            let turn = self.queue.write()?;
+            if self.queue.is_at_end() {
+                self.finish(stream).await;
+                return Ok(());
+            }
+            match turn {
                 Turn::Empty | Turn::Away => {
                     tokio::select! {
                         biased;
@@ -171,61 +246,98 @@ impl Upstream {
                 }
                 Turn::More => tokio::task::yield_now().await,
                 Turn::Blocked => {
-                    timeout(settings.write_timeout, stream.writable())
-                        .await
-                        .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??;
+                    tokio::select! {
+                        writable = timeout(settings.write_timeout, stream.writable()) => writable
+                            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "the upstream does not read"))??,
+                        () = self.queue.ended() => {}
+                    }
                 }
             }
         }
     }
+
+    /// Says that this was all, and gives the peer a moment to take it and close. If it does, it has everything.
+    async fn finish(&self, stream: &TcpStream) {
+        let closed = async {
+            let mut ignored = [0; 512];
+            while stream.readable().await.is_ok() {
+                match stream.try_read(&mut ignored) {
+                    Ok(0) => return true,
+                    Err(error) if error.kind() != io::ErrorKind::WouldBlock => return false,
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            false
+        };
+        if SockRef::from(stream).shutdown(Shutdown::Write).is_ok() && timeout(LAST_WAIT, closed).await == Ok(true) {
+            self.queue.confirm();
+        }
+    }
 }
 
-async fn connect(settings: &Settings) -> io::Result<(TcpStream, SocketAddr)> {
+async fn connect(settings: &Settings) -> Result<(TcpStream, SocketAddr), (Failure, io::Error)> {
     let Settings {
         address,
         connect_timeout,
         write_timeout,
         ..
     } = settings;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for peer in timeout(*connect_timeout, lookup_host(address))
-        .await
-        .map_err(|_| io::ErrorKind::TimedOut)??
-    {
-        match timeout(*connect_timeout, TcpStream::connect(peer))
-            .await
+    let found = timeout(*connect_timeout, lookup_host(address)).await;
+    let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    let mut last = (
+        Failure::Lookup,
+        io::Error::new(io::ErrorKind::NotFound, "the name has no address"),
+    );
+    for peer in found.map_err(|error| (Failure::Lookup, error))? {
+        let connected = timeout(*connect_timeout, TcpStream::connect(peer)).await;
+        let prepared = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-        {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
-                let socket = SockRef::from(&stream);
-                socket.set_tcp_user_timeout(Some(*write_timeout))?;
-                socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(*write_timeout))?;
-                return Ok((stream, peer));
-            }
-            Err(error) => last = error,
+            .and_then(|stream| prepare(stream, *write_timeout));
+        match prepared {
+            Ok(stream) => return Ok((stream, peer)),
+            Err(error) => last = (Failure::Connect, error),
         }
     }
     Err(last)
 }
 
-/// Says that this was all, and gives the peer a moment to take it and close.
-async fn finish(stream: &TcpStream) -> io::Result<()> {
-    SockRef::from(stream).shutdown(Shutdown::Write)?;
-    let closed = async {
-        let mut ignored = [0; 512];
-        while stream.readable().await.is_ok() {
-            match stream.try_read(&mut ignored) {
-                Ok(0) => return,
-                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return,
-                Ok(_) | Err(_) => {}
-            }
+fn prepare(stream: TcpStream, write_timeout: Duration) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
+    let socket = SockRef::from(&stream);
+    socket.set_tcp_user_timeout(Some(write_timeout))?;
+    // When there is nothing to acknowledge, it is asked; three times at most within that time.
+    let interval = (write_timeout / 3).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new()
+        .with_time(interval)
+        .with_interval(interval)
+        .with_retries(2);
+    socket.set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
+}
+
+impl Failure {
+    const ALL: [Self; 5] = [Self::Lookup, Self::Connect, Self::Closed, Self::Timeout, Self::Broken];
+
+    /// Why a connection has ended.
+    fn of_connection(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::ConnectionAborted => Self::Closed,
+            io::ErrorKind::TimedOut => Self::Timeout,
+            _ => Self::Broken,
         }
-    };
-    // One that does not close has been sent everything all the same.
-    let _ = timeout(LAST_WAIT, closed).await;
-    Ok(())
+    }
+
+    /// Name in metrics.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Lookup => "lookup",
+            Self::Connect => "connect",
+            Self::Closed => "closed",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+        }
+    }
 }
 
 #[cfg(test)]
@@ -244,16 +356,17 @@ mod tests {
     const LINES: usize = 500;
 
     /// Pushes numbered lines from several threads at once, and gives what each connection brought; the first one is
-    /// closed by the peer after `first_bytes`.
-    async fn push_all(first_bytes: Option<usize>) -> Vec<String> {
+    /// closed by the peer after `first_bytes`, and the last `resend_bytes_max` are sent again.
+    async fn push_all(first_bytes: Option<usize>, resend_bytes_max: usize) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let settings = Settings {
             when_full: super::super::WhenFull::PauseSenders,
             queue_bytes_max: 1 << 20,
+            resend_bytes_max,
             ..Settings::new("test", address)
         };
-        let upstream = Upstream::new(settings, &Metrics::new().forward);
+        let upstream = Upstream::start(settings, None, &Metrics::new().forward).unwrap();
         let queue = upstream.queue();
         let running = tokio::spawn(upstream.run(CancellationToken::new()));
         let reading = tokio::spawn(async move {
@@ -310,7 +423,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn lines_of_many_come_out_whole_and_in_order() {
-        let brought = push_all(None).await;
+        let brought = push_all(None, 1 << 20).await;
         let numbers = numbers(&brought[0]);
         assert_eq!(numbers.len(), PUSHERS);
         for (pusher, numbers) in numbers {
@@ -320,7 +433,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_break_loses_only_what_the_kernel_had_taken() {
-        let brought = push_all(Some(300_000)).await;
+        let brought = push_all(Some(300_000), 0).await;
         let whole = brought[0].rfind('\n').unwrap() + 1;
         let (first, second) = (numbers(&brought[0][..whole]), numbers(&brought[1]));
         assert_eq!(second.len(), PUSHERS);
@@ -339,6 +452,18 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn a_break_loses_nothing_when_enough_is_sent_again() {
+        let brought = push_all(Some(300_000), 64 << 20).await;
+        let whole = brought[0].rfind('\n').unwrap() + 1;
+        let (first, second) = (numbers(&brought[0][..whole]), numbers(&brought[1]));
+        for (pusher, numbers) in second {
+            let before = first.get(pusher).map_or(0, Vec::len);
+            assert!(numbers[0] <= before, "{pusher}: {} after {before}", numbers[0]);
+            assert!(numbers.iter().copied().eq(numbers[0]..CHUNKS * LINES), "{pusher}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn an_upstream_that_moves_is_followed_and_nothing_is_lost_or_overtaken() {
         let (old, new) = (listen().await, listen().await);
         let settings = Settings {
@@ -346,7 +471,7 @@ mod tests {
             queue_bytes_max: 1 << 20,
             ..Settings::new("test", address(&old))
         };
-        let upstream = Upstream::new(settings.clone(), &Metrics::new().forward);
+        let upstream = Upstream::start(settings.clone(), None, &Metrics::new().forward).unwrap();
         let (queue, change) = (upstream.queue(), upstream.settings());
         let running = tokio::spawn(upstream.run(CancellationToken::new()));
         let pushing = tokio::spawn({

@@ -15,6 +15,7 @@ mod prometheus_scrape;
 mod real_senders;
 mod restart;
 mod shutdown;
+mod spool;
 mod supervised;
 mod upstream_away;
 mod wire_table;

@@ -191,6 +191,7 @@ fn forward(section: &mut Section<'_>, listen: &listen::Settings) -> forward::Set
     forward::Settings {
         when_full: section.choice("when_full", default.when_full, &names::WHEN_FULL),
         queue_bytes_max: section.size("queue", default.queue_bytes_max, 1 << 20..=1 << 40),
+        resend_bytes_max: section.size("resend_bytes", default.resend_bytes_max, 0..=1 << 30),
         connect_timeout: section.duration("connect_timeout", default.connect_timeout, WAIT),
         write_timeout: section.duration("write_timeout", default.write_timeout, WAIT),
         max_backoff: section.duration(

@@ -101,6 +101,22 @@ impl<'a> Section<'a> {
         default
     }
 
+    /// A whole number in `range`, or "off".
+    pub(in crate::config) fn optional_count<T>(
+        &mut self,
+        key: &'static str,
+        default: Option<T>,
+        range: RangeInclusive<T>,
+    ) -> Option<T>
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy,
+    {
+        match &self.get(key)?.value {
+            Value::String(text) if text == "off" => None,
+            _ => Some(self.count(key, default.unwrap_or(*range.start()), range)),
+        }
+    }
+
     /// A number, with or without a fraction.
     pub(in crate::config) fn number(&mut self, key: &'static str, default: f64, bounds: &Bounds) -> f64 {
         let Some(node) = self.get(key) else {

@@ -52,12 +52,28 @@ fn unknown_keys() {
 }
 
 #[test]
-fn what_later_versions_have() {
-    let planned = "is planned, but this version does not have it";
+fn a_spool_without_a_directory_or_with_a_strange_policy() {
     says(
         "[spool]\nmax_bytes = \"4 GiB\"",
-        &format!("f.toml:1:2: `spool` {planned}"),
+        "f.toml:1:1: [spool] has no directory, expected one such as \"/var/lib/skyrelay/spool\"",
     );
+    says(
+        "[spool]\ndirectory = \"d\"\nsync = \"sometimes\"",
+        "f.toml:3:8: spool.sync is `sometimes`, expected \"never\", \"always\", or a time from 1ms to 1h, such as \"1s\"",
+    );
+    says(
+        "[spool]\ndirectory = \"d\"\ndrain_lines_per_second = 0",
+        "f.toml:3:26: spool.drain_lines_per_second is 0, expected a whole number from 1 to 1000000000",
+    );
+    says(
+        "[spool]\ndirectory = \"d\"\nmax_bytes = \"1 KiB\"",
+        "f.toml:3:13: spool.max_bytes is `1 KiB`, expected 1 MiB to 1024 TiB",
+    );
+}
+
+#[test]
+fn what_later_versions_have() {
+    let planned = "is planned, but this version does not have it";
     says(
         "[[watch]]\nmatch = [\"**\"]\nas = \"rates\"",
         "f.toml:3:6: watch.as is `rates`, expected `value` or `rate`; did you mean `rate`?",

@@ -55,6 +55,21 @@ impl Metrics {
         self.sum("skyrelay_lines_queued", &[("upstream", upstream)])
     }
 
+    /// Lines that wait for this upstream on disk.
+    pub(crate) fn spooled(&self, upstream: &str) -> u64 {
+        self.sum("skyrelay_lines_spooled", &[("upstream", upstream)])
+    }
+
+    /// Lines that were on disk for this upstream when the program started.
+    pub(crate) fn recovered(&self, upstream: &str) -> u64 {
+        self.sum("skyrelay_lines_recovered_total", &[("upstream", upstream)])
+    }
+
+    /// Lines that this upstream was given once more.
+    pub(crate) fn resent(&self, upstream: &str) -> u64 {
+        self.sum("skyrelay_lines_resent_total", &[("upstream", upstream)])
+    }
+
     /// Lines that this upstream will never get.
     pub(crate) fn dropped(&self, upstream: &str) -> u64 {
         self.sum("skyrelay_lines_dropped_total", &[("upstream", upstream)])
@@ -81,12 +96,13 @@ impl Metrics {
             ));
         }
         for upstream in upstreams {
-            let (forwarded, queued) = (self.forwarded(upstream), self.queued(upstream));
+            let (recovered, forwarded) = (self.recovered(upstream), self.forwarded(upstream));
+            let (queued, spooled) = (self.queued(upstream), self.spooled(upstream));
             let (dropped, quarantined) = (self.dropped(upstream), self.quarantined());
-            if received != forwarded + queued + dropped + quarantined {
+            if received + recovered != forwarded + queued + spooled + dropped + quarantined {
                 return Err(format!(
-                    "{upstream}: received {received}, forwarded {forwarded}, queued {queued}, dropped {dropped}, \
-                     quarantined {quarantined}"
+                    "{upstream}: received {received}, recovered {recovered}, forwarded {forwarded}, queued {queued}, \
+                     spooled {spooled}, dropped {dropped}, quarantined {quarantined}"
                 ));
             }
         }

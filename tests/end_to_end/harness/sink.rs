@@ -40,8 +40,14 @@ impl Sink {
     /// Listens and reads.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_on(free_port())
+    }
+
+    /// The same on a port that is free.
+    #[track_caller]
+    pub(crate) fn start_on(port: u16) -> Self {
         let mut sink = Self {
-            port: free_port(),
+            port,
             shared: Arc::default(),
             acceptor: None,
         };

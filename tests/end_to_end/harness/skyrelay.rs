@@ -164,8 +164,9 @@ impl Skyrelay {
         wait_for(&format!("passage of {lines} lines"), 3 * SOON, || {
             let metrics = self.metrics();
             let (received, queued) = (metrics.received(), metrics.sum("skyrelay_lines_queued", &[]));
-            if received != lines || queued != 0 {
-                return Err(format!("received {received}, queued {queued}"));
+            let spooled = metrics.sum("skyrelay_lines_spooled", &[]);
+            if received != lines || queued != 0 || spooled != 0 {
+                return Err(format!("received {received}, queued {queued}, spooled {spooled}"));
             }
             metrics.books_balance(upstreams).map(|()| metrics)
         })
