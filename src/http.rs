@@ -1,11 +1,15 @@
-//! HTTP: metrics, health, and the API that answers what is open, and why a series is analysed or not.
+//! HTTP: metrics, health, the API that answers what is open, and why a series is analysed or not, and Graphite's reads.
 //!
 //! Reads only: nothing here changes state. Names of series are hostile text; they leave as JSON alone. Answers are bounded
 //! by `limit`, so none grows with the number of series; connections are bounded in number and time.
 
+mod answer;
 mod api;
 mod connections;
+mod feed;
+mod graphite;
 mod page;
+mod search;
 
 use std::{
     io,
@@ -23,6 +27,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+pub use feed::Feed;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +44,8 @@ pub struct Sources {
     pub analysis: Arc<Analysis>,
     /// Knows the shard of a series.
     pub sorter: Sorter,
+    /// Notices as they come.
+    pub feed: Arc<Feed>,
     /// True from when the listeners are bound until the relay is to stop.
     pub ready: Arc<AtomicBool>,
 }
@@ -58,6 +65,7 @@ fn router(sources: Sources) -> Router {
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .nest("/api/v1", api::router())
+        .merge(graphite::router())
         .with_state(sources)
         .layer(map_response(secure))
 }

@@ -73,14 +73,13 @@ impl Notifier {
     }
 
     /// Gives `notice` to the channels of the first alert that matches it.
-    pub fn tell(&self, notice: Notice) {
-        let Some(alert) = self.alerts.iter().find(|alert| alert.matches(&notice)) else {
+    pub fn tell(&self, notice: &Arc<Notice>) {
+        let Some(alert) = self.alerts.iter().find(|alert| alert.matches(notice)) else {
             return;
         };
-        let notice = Arc::new(notice);
         for &channel in &alert.to {
             let way = &self.channels[channel];
-            if way.notices.try_send(Arc::clone(&notice)).is_err() {
+            if way.notices.try_send(Arc::clone(notice)).is_err() {
                 way.dropped.inc();
             }
         }
@@ -138,7 +137,7 @@ mod tests {
         shard::{Change, Event},
     };
 
-    fn notice(series: &str, detector: &str) -> Notice {
+    fn notice(series: &str, detector: &str) -> Arc<Notice> {
         let event = Event {
             series: series.into(),
             detector: detector.into(),
@@ -154,7 +153,7 @@ mod tests {
             },
         };
         let groups = crate::anomaly::groups::Settings::default();
-        Board::new(1, groups, Metrics::new().anomaly).record(event).unwrap()
+        Arc::new(Board::new(1, groups, Metrics::new().anomaly).record(event).unwrap())
     }
 
     #[test]
@@ -182,7 +181,7 @@ mod tests {
             ("db.disk", "full"),
             ("db.load", "full"),
         ] {
-            notifier.tell(notice(series, detector));
+            notifier.tell(&notice(series, detector));
         }
         assert!(notifier.stop(Duration::from_secs(5)));
         let told = |name: &str| -> Vec<String> {
@@ -214,7 +213,7 @@ mod tests {
         };
         let metrics = Metrics::new();
         let notifier = Notifier::start(&settings, &metrics.anomaly).unwrap();
-        notifier.tell(notice("a", "b"));
+        notifier.tell(&notice("a", "b"));
         assert!(notifier.stop(Duration::from_secs(5)));
         assert_eq!(
             metrics

@@ -205,6 +205,17 @@ impl Shard {
         (next < self.table.slot_count()).then_some(next)
     }
 
+    /// Shows `each` the names of series that have a window, looking at `budget` slots from `slot` on. Gives the slot to go
+    /// on at, until all have been looked at.
+    pub fn names(&self, slot: usize, budget: usize, mut each: impl FnMut(&Arc<str>)) -> Option<usize> {
+        let end = (slot + budget).min(self.table.slot_count());
+        (slot..end)
+            .filter_map(|slot| self.table.get(slot))
+            .filter(|series| matches!(series.analysis, Analysis::Watched(_)))
+            .for_each(|series| each(&series.name));
+        (end < self.table.slot_count()).then_some(end)
+    }
+
     /// The report on one series, and its samples.
     pub fn look_up(&self, hash: u64, name: &str) -> Option<(SeriesReport, Vec<Point>)> {
         let series = self.table.get(self.table.find(hash, name.as_bytes())?)?;

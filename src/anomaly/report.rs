@@ -73,6 +73,13 @@ pub struct NoticeReport<'a> {
     verdict: VerdictReport<'a>,
 }
 
+impl NoticeReport<'_> {
+    /// What has happened, in a word.
+    pub fn event(&self) -> &'static str {
+        self.event
+    }
+}
+
 /// Ranks are compared, not computed with.
 pub(super) fn two_digits(number: f64) -> f64 {
     (number * 100.0).round() / 100.0

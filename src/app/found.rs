@@ -1,4 +1,4 @@
-//! From the shards to the board, and from there to the channels.
+//! From the shards to the board, and from there to the channels and to whoever follows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,6 +8,7 @@ use tracing::warn;
 use crate::{
     analysis::Sink,
     anomaly::Board,
+    http::Feed,
     metrics::AnalysisMetrics,
     notify::Notifier,
     shard::{Census, Event, Tally},
@@ -46,13 +47,15 @@ impl Sink for ToBoard {
 }
 
 /// Keeps the board until no shard is left, and then waits for the channels.
-pub(super) async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, notifier: Notifier) {
+pub(super) async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, notifier: Notifier, feed: Arc<Feed>) {
     while let Some(found) = found.recv().await {
         match found {
             Found::Census(census) => board.count(&census),
             Found::Event(event) => {
                 if let Some(notice) = board.record(event) {
-                    notifier.tell(notice);
+                    let notice = Arc::new(notice);
+                    feed.tell(Arc::clone(&notice));
+                    notifier.tell(&notice);
                 }
             }
         }

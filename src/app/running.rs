@@ -29,7 +29,7 @@ use crate::{
     anomaly::Board,
     clock,
     forward::{Queue, Upstream},
-    http::{self, Sources},
+    http::{self, Feed, Sources},
     intake::{Intake, Sorter},
     listen::{self, Listening, Protocol},
     metrics::Metrics,
@@ -104,7 +104,10 @@ impl Running {
             config.groups,
             metrics.anomaly.clone(),
         ));
-        let keeping = tokio::spawn(keep(found, Arc::clone(&board), notifier));
+        let feed = Arc::new(Feed::new(
+            (clock::now().unsigned_abs() << 32) | u64::from(std::process::id()),
+        ));
+        let keeping = tokio::spawn(keep(found, Arc::clone(&board), notifier, Arc::clone(&feed)));
 
         let mut sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
         if !watching {
@@ -133,6 +136,7 @@ impl Running {
             board,
             analysis: Arc::clone(&analysis),
             sorter,
+            feed,
             ready: Arc::clone(&ready),
         };
         let http = http.and_then(|listener| {

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use axum::{
     Router,
     extract::{Path, Query, State, rejection::QueryRejection},
-    http::{StatusCode, header},
+    http::StatusCode,
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::{Deserialize, Serialize};
 
-use super::Sources;
+use super::{
+    Sources,
+    answer::{Json, Refusal, glob},
+    feed, search,
+};
 use crate::{
     anomaly::{AnomalyReport, SubtreeReport, Which, groups::GroupReport},
     detect::Standing,
-    glob::Glob,
     line::Timestamp,
-    report,
     shard::{JudgeReport, Memory, SeriesReport, SeriesState},
     window::Point,
 };
@@ -28,9 +30,6 @@ const LIMIT_MAX: usize = 1000;
 
 /// Members of a group in an answer, unless others are asked for.
 const MEMBERS_DEFAULT: usize = 10;
-
-/// Slots of a shard looked at before it goes on with its samples.
-const SEARCH_SLOTS: usize = 10_000;
 
 /// Anomalies that are asked for.
 #[derive(Deserialize)]
@@ -75,12 +74,6 @@ enum WantedState {
     Closed,
     All,
 }
-
-/// An answer.
-struct Json<T>(T);
-
-/// An answer that is not one.
-struct Refusal(StatusCode, String);
 
 #[derive(Serialize)]
 struct AnomaliesAnswer<'a> {
@@ -179,6 +172,7 @@ pub(super) fn router() -> Router<Sources> {
         .route("/groups", get(groups))
         .route("/subtrees", get(subtrees))
         .route("/series", get(series_list))
+        .route("/events", get(feed::events))
         // A name may hold slashes.
         .route("/series/{*name}", get(one_series))
 }
@@ -188,7 +182,7 @@ async fn anomalies(
     wanted: Result<Query<WantedAnomalies>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
-    let glob = glob(&wanted.pattern)?;
+    let glob = glob("match", &wanted.pattern)?;
     let selection = sources
         .board
         .select(wanted.state.into(), &glob, wanted.limit.min(LIMIT_MAX));
@@ -216,7 +210,7 @@ async fn subtrees(
     wanted: Result<Query<WantedSeries>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
-    let glob = glob(&wanted.pattern)?;
+    let glob = glob("match", &wanted.pattern)?;
     let matches = |subtree: &str| glob.matches(subtree);
     let (subtrees, total) = sources.board.subtrees(matches, wanted.limit.min(LIMIT_MAX));
     Ok(Json(SubtreesAnswer { subtrees, total }).into_response())
@@ -227,27 +221,10 @@ async fn series_list(
     wanted: Result<Query<WantedSeries>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
-    let glob = glob(&wanted.pattern)?;
+    let glob = glob("match", &wanted.pattern)?;
     let limit = wanted.limit.min(LIMIT_MAX);
-    let mut found = Vec::new();
-    for shard in 0..sources.analysis.shards() {
-        let mut slot = Some(0);
-        // One more than asked for tells that there are more.
-        while let Some(from) = slot
-            && found.len() <= limit
-        {
-            let wanted = limit + 1 - found.len();
-            let glob = glob.clone();
-            let search = move |shard: &mut crate::shard::Shard| {
-                let mut found = Vec::new();
-                let next = shard.search(&glob, from, SEARCH_SLOTS, wanted, &mut found);
-                (found, next)
-            };
-            let (some, next) = sources.analysis.ask(shard, search).await?;
-            found.extend(some);
-            slot = next;
-        }
-    }
+    // One more than asked for tells that there are more.
+    let mut found = search::reports(&sources, &glob, limit + 1).await?;
     let truncated = found.len() > limit;
     found.truncate(limit);
     found.sort_by(|left, right| left.name.cmp(&right.name));
@@ -275,11 +252,7 @@ async fn one_series(State(sources): State<Sources>, Path(name): Path<String>) ->
     .into_response())
 }
 
-fn glob(pattern: &str) -> Result<Glob, Refusal> {
-    Glob::new(pattern).map_err(|error| Refusal(StatusCode::BAD_REQUEST, format!("match: {error}")))
-}
-
-fn everything() -> String {
+pub(super) fn everything() -> String {
     "**".to_owned()
 }
 
@@ -298,33 +271,6 @@ impl From<WantedState> for Which {
             WantedState::Closed => Self::Closed,
             WantedState::All => Self::All,
         }
-    }
-}
-
-impl From<QueryRejection> for Refusal {
-    fn from(rejection: QueryRejection) -> Self {
-        Self(StatusCode::BAD_REQUEST, rejection.body_text())
-    }
-}
-
-impl From<crate::analysis::Stopped> for Refusal {
-    fn from(stopped: crate::analysis::Stopped) -> Self {
-        Self(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string())
-    }
-}
-
-impl<T: Serialize> IntoResponse for Json<T> {
-    fn into_response(self) -> Response {
-        let mut text = Vec::new();
-        report::write_json(&mut text, &self.0).expect("answers have keys of text, and a Vec takes everything");
-        ([(header::CONTENT_TYPE, "application/json")], text).into_response()
-    }
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let Self(status, error) = self;
-        (status, Json(serde_json::json!({ "error": error }))).into_response()
     }
 }
 

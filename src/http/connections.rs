@@ -5,7 +5,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -102,8 +102,21 @@ pub(super) async fn serve(
     outcome
 }
 
+/// Tells an answer that has no end of its own when the connection is to end.
+#[derive(Clone, Debug)]
+pub(super) struct Ending(CancellationToken);
+
+impl Ending {
+    /// Waits until then.
+    pub(super) async fn wait(&self) {
+        self.0.cancelled().await;
+    }
+}
+
 /// Answers the requests of one client, until one of both has enough.
 async fn answer(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) -> hyper::Result<()> {
+    let ending = CancellationToken::new();
+    let router = router.layer(Extension(Ending(ending.clone())));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
@@ -117,6 +130,7 @@ async fn answer(stream: TcpStream, router: Router, bounds: Bounds, stop: Cancell
         () = sleep(bounds.age_max) => {}
         () = stop.cancelled() => {}
     }
+    ending.cancel();
     connection.as_mut().graceful_shutdown();
     // Whoever does not take an answer for so long does not want it.
     timeout(bounds.last_answer_timeout, connection).await.unwrap_or(Ok(()))

@@ -5,6 +5,7 @@ pub(crate) mod carbon_c_relay;
 pub(crate) mod carbon_cache;
 pub(crate) mod collectd;
 pub(crate) mod dice;
+pub(crate) mod graphite_web;
 pub(crate) mod metrics;
 pub(crate) mod net;
 pub(crate) mod process;

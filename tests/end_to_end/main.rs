@@ -1,5 +1,5 @@
 //! The real program, over real sockets and its command line, and between real peers: collectd, statsd and
-//! carbon-c-relay in front of it, carbon-cache behind it, Prometheus beside it.
+//! carbon-c-relay in front of it, carbon-cache and graphite-web behind it, Prometheus beside it.
 //!
 //! `tests/peers/install.sh` installs the peers. A test whose peer is missing fails and says so.
 
@@ -7,6 +7,8 @@ mod anomaly_lifecycle;
 mod api;
 mod carbon_c_relay_sender;
 mod command_line;
+mod events;
+mod graphite_reads;
 mod groups;
 mod harness;
 mod hostile;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, prometheus with
+# Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, graphite-web, prometheus with
 # promtool, carbon-c-relay, systemd-socket-activate and node from Debian, statsd from npm.
 #
 #     tests/peers/install.sh
@@ -36,6 +36,7 @@ missing_packages() {
     [ -x /usr/sbin/collectd ] || echo collectd-core
     command -v carbon-cache >/dev/null || echo graphite-carbon
     /usr/bin/python3 -c 'import whisper' 2>/dev/null || echo python3-whisper
+    /usr/bin/python3 -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("graphite"))' || echo graphite-web
     { command -v prometheus && command -v promtool; } >/dev/null || echo prometheus
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd

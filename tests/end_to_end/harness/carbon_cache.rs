@@ -6,7 +6,7 @@ use super::{
     process::{INSTALL, Process, peer},
     unix_now, wait_for,
 };
-use std::{collections::BTreeMap, fs, net::TcpStream, process::Command};
+use std::{collections::BTreeMap, fs, net::TcpStream, path::Path, process::Command};
 use tempfile::TempDir;
 
 /// The points of each series: value by timestamp.
@@ -98,6 +98,11 @@ impl CarbonCache {
     /// Ends it as `kill -9` does: what it had not written to a file yet is gone.
     pub(crate) fn kill(&mut self) {
         self.process = None;
+    }
+
+    /// Where it keeps all it has, the files in `whisper`.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// What the whisper files hold between `from` and now, read by Debian's whisper library.

@@ -1,0 +1,57 @@
+//! Answers as JSON, and answers that are none: a status, and why.
+
+use axum::{
+    extract::rejection::QueryRejection,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use serde::Serialize;
+
+use crate::{analysis::Stopped, glob::Glob, report};
+
+/// An answer.
+pub(super) struct Json<T>(pub(super) T);
+
+/// An answer that is not one.
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) StatusCode, pub(super) String);
+
+impl Refusal {
+    /// The question was wrongly put.
+    pub(super) fn bad(why: impl Into<String>) -> Self {
+        Self(StatusCode::BAD_REQUEST, why.into())
+    }
+}
+
+/// The pattern that was asked for by the parameter called `parameter`.
+pub(super) fn glob(parameter: &str, pattern: &str) -> Result<Glob, Refusal> {
+    Glob::new(pattern).map_err(|error| Refusal::bad(format!("{parameter}: {error}")))
+}
+
+impl From<QueryRejection> for Refusal {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad(rejection.body_text())
+    }
+}
+
+impl From<Stopped> for Refusal {
+    fn from(stopped: Stopped) -> Self {
+        Self(StatusCode::SERVICE_UNAVAILABLE, stopped.to_string())
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let mut text = Vec::new();
+        report::write_json(&mut text, &self.0).expect("answers have keys of text, and a Vec takes everything");
+        ([(header::CONTENT_TYPE, "application/json")], text).into_response()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let Self(status, error) = self;
+        (status, Json(serde_json::json!({ "error": error }))).into_response()
+    }
+}

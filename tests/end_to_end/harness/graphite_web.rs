@@ -1,0 +1,41 @@
+//! Debian's graphite-web, over the whisper files of a carbon-cache.
+
+use super::{
+    SOON,
+    net::{free_port, http_get},
+    process::{Process, peer},
+    wait_for,
+};
+use std::path::Path;
+
+/// A graphite-web that answers.
+pub(crate) struct GraphiteWeb {
+    _process: Process,
+    /// Where it answers.
+    pub(crate) port: u16,
+}
+
+impl GraphiteWeb {
+    /// Starts it over `directory`, whose files lie in `whisper`, and waits until it answers.
+    #[track_caller]
+    pub(crate) fn start(directory: &Path) -> Self {
+        let port = free_port();
+        let mut command = peer("/usr/bin/python3"); // Debian's own: others do not see its packages
+        command
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/graphite_web.py"))
+            .arg(directory)
+            .arg(port.to_string());
+        let mut process = Process::start("graphite-web", command);
+        wait_for("answer of graphite-web", 3 * SOON, || {
+            process.check_running().unwrap_or_else(|ended| panic!("{ended}"));
+            match http_get(port, "/metrics/find?query=*")? {
+                (200, _) => Ok(()),
+                (status, text) => Err(format!("{status}: {text}")),
+            }
+        });
+        Self {
+            _process: process,
+            port,
+        }
+    }
+}
