@@ -35,8 +35,8 @@ fn recorded() -> Vec<Recorded> {
         Recorded {
             detector: "adaptive",
             kind: Kind::Adaptive(adaptive::Settings::default()),
-            nab: 72.5,
-            events: [(0.42, 0.11), (0.725, 0.07), (0.475, 0.09)],
+            nab: 75.0,
+            events: [(0.46, 0.1), (0.73, 0.09), (0.495, 0.065)],
         },
         Recorded {
             detector: "skyline",

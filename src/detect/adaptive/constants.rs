@@ -12,6 +12,11 @@ pub(super) const DISTANCE_MAX: f64 = 1e6;
 /// Distance of any other value while all have been equal, where there is no deviation to measure by.
 pub(super) const DISTANCE_OF_FIRST: f64 = 100.0;
 
+/// What is learnt of one value lies no further from the expected one than this many deviations, so that a broken reading does
+/// not make the series blind; real change is faster than that, as the deviation grows with each sample.
+pub(super) const HELD_DEVIATIONS: f64 = 100.0;
+/// Samples after which there is a deviation to hold values by.
+pub(super) const HELD_AFTER_SAMPLES: u32 = 10;
 /// Values beyond this, either way, are taken for it, so that no square overflows.
 pub(super) const VALUE_MAX: f64 = 1e30;
 
@@ -81,8 +86,9 @@ pub(super) const SHORT_SHARE: f64 = 0.25;
 pub(super) const GAP_UNIT: f64 = 0.28;
 /// Level for each unit of gap.
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
-/// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap.
-pub(super) const SPIKE_UNIT: f64 = 16.0;
+/// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
+/// well known and never leaps.
+pub(super) const SPIKE_UNIT: f64 = 10.5;
 /// Deviations that a decade of rarity counts as much as, in a spike.
 pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
 /// Spike for each unit of gap: a leap to where the series has been before is less of a surprise.
@@ -90,9 +96,18 @@ pub(super) const SPIKE_OF_GAP: f64 = 0.18;
 /// Samples that the mean is of from which a step leads away: more steady than one sample, and young enough to follow.
 pub(super) const STEP_SAMPLES: usize = 3;
 /// What a spike takes more for ten times as many samples a day. People can bear so many alarms a day, not a sample.
-pub(super) const PACE_SHARE: f64 = 0.1;
+pub(super) const PACE_SHARE: f64 = 0.05;
 /// Interval at which a spike takes its unit (seconds).
 pub(super) const PACE_INTERVAL_S: f64 = 300.0;
+/// What a spike takes more in a series whose steps are as large as its deviation: where nothing can be foretold, a leap says
+/// little.
+pub(super) const RESTLESS_SHARE: f64 = 0.7;
+/// What a spike takes more in a series that is new: the rare has not come yet.
+pub(super) const NEW_SHARE: f64 = 1.0;
+/// Days after which it is half of that.
+pub(super) const NEW_DAYS: f64 = 4.0;
+/// Samples after which the weight of a spike is worked out anew.
+pub(super) const WEIGHT_SAMPLES: u32 = 16;
 /// Days of which the noise of a time of the day weighs as much as the noise at all times.
 pub(super) const NOISE_TRUST_DAYS: f64 = 4.0;
 /// Days beyond which it gains no more weight.
@@ -127,6 +142,8 @@ pub(super) const OTHER_BAR: f64 = 2.0;
 pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
 /// The part of a spike that later ones have to reach to be told.
 pub(super) const BAR_SHARE: f64 = 0.4;
+/// Spikes beyond this lift the bar no further: what follows a broken reading has to be told some day.
+pub(super) const BAR_OF_SPIKE_MAX: f64 = 20.0;
 /// What is left of the bar from one sample to the next: it halves in 10,000.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 10_000.0;
 

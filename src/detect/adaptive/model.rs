@@ -7,9 +7,11 @@
 //!    and the gap between the value and all that were seen;
 //! 3. measured on the *spike* channel: the step from the mean of the last 3 samples, less the step that the season takes,
 //!    against steps that are usual at this time of the day, and the same gap; a long step counts by the logarithm of how many
-//!    times as long it is as values are large, so that a burst is measured against the level that it bursts from;
+//!    times as long it is as values are large, so that a burst is measured against the level that it bursts from; all of it
+//!    counts less in a series that leaps all the time, that is new, or that has many samples a day;
 //! 4. told or not, by the [policy](super::policy);
-//! 5. and only then learnt.
+//! 5. and only then learnt, as what it is or as 100 deviations, so that one broken reading, such as a counter that underflows,
+//!    takes from later scores half at most.
 //!
 //! What a sample is measured against is gathered in a [`Basis`] before it is learnt, so that afterwards one can ask what
 //! any other value would have scored in its place (`band`).
@@ -22,10 +24,11 @@
 
 use super::{
     constants::{
-        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, LEVEL_OF_GAP,
-        LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, PACE_INTERVAL_S, PACE_SHARE, SHORT_RESIDUALS, SHORT_SHARE,
-        SPIKE_OF_GAP, SPIKE_OF_RARITY, SPIKE_UNIT, STEP_SAMPLES, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF,
-        WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, HELD_AFTER_SAMPLES,
+        HELD_DEVIATIONS, LEVEL_OF_GAP, LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE,
+        PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, SHORT_RESIDUALS, SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY,
+        SPIKE_UNIT, STEP_SAMPLES, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS,
+        WEEK_VISITS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
     gap::Seen,
     moments::Moments,
@@ -37,9 +40,6 @@ use super::{
     yardstick::{Surprise, Yardstick},
 };
 use crate::save::{fields, hold};
-
-/// Samples after which the pace is worked out anew.
-const PACE_SAMPLES: u32 = 64;
 
 /// Residuals that are kept.
 const RESIDUALS: usize = LONG_RESIDUALS as usize;
@@ -131,8 +131,8 @@ pub(super) struct Model {
     day_proof: Proof,
     week_proof: Proof,
     rhythm: Rhythm,
-    /// What a spike counts, at the pace of the series: less where there are more samples a day.
-    pace: f32,
+    /// What a spike counts in this series.
+    weight: f32,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
@@ -166,8 +166,8 @@ pub(super) struct Basis {
     size: f64,
     /// How many times as noisy as usual it is at this time of the day.
     noise: f64,
-    /// What a spike counts, at the pace of the series.
-    pace: f64,
+    /// What a spike counts in this series.
+    weight: f64,
     origin: f64,
     /// Of all values, long-run.
     pub(super) deviation: f64,
@@ -228,7 +228,7 @@ fields!(Model {
     day_proof,
     week_proof,
     rhythm,
-    pace,
+    weight,
     short,
     long,
     step,
@@ -280,7 +280,7 @@ impl Model {
             last: i64::MIN,
             recent: [0.0; STEP_SAMPLES],
             gaps_s: [0; STEP_SAMPLES - 1],
-            pace: 1.0,
+            weight: 1.0,
             overall: Moments::default(),
             short: Yardstick::default(),
             long: Yardstick::default(),
@@ -438,7 +438,7 @@ impl Model {
             before: self.before(time, forecast),
             size: self.overall.mean.abs(),
             noise: self.noise.at(time.local, days(time.timestamp - self.policy.first())),
-            pace: f64::from(self.pace),
+            weight: f64::from(self.weight),
             origin: self.origin,
             deviation: self.overall.deviation(),
             short_sum: back(1) + back(2),
@@ -469,7 +469,8 @@ impl Model {
         let gain = 1.0 / f64::from(self.count).min(MEMORY_SAMPLES);
         let in_rhythm = f64::from(self.in_rhythm);
         let rhythm_gain = 1.0 / in_rhythm.min(MEMORY_SAMPLES);
-        let (short, long) = basis.means(value);
+        let held = self.held(value, basis);
+        let (short, long) = basis.means(held);
         let stride = scores.stride;
         let known = self.in_rhythm > YOUNG_SAMPLES;
         let distance = |surprise: Surprise| known.then_some(surprise.distance);
@@ -494,23 +495,49 @@ impl Model {
         if self.seen.learn(apart, scores.gap) {
             basis.new_value = Some(apart);
         }
-        self.overall.learn(value, gain);
+        self.overall.learn(held, gain);
         self.day
-            .learn(&mut self.day_visit, time.local, value, self.origin, DAY_GAIN_LEAST);
+            .learn(&mut self.day_visit, time.local, held, self.origin, DAY_GAIN_LEAST);
         if self.week.is_none() && time.timestamp - self.policy.first() >= WEEK_BEGINS_S {
             self.week = Some(Box::default());
         }
         if let Some(week) = &mut self.week {
-            week.learn(&mut self.week_visit, time.local, value, self.origin, WEEK_GAIN_LEAST);
+            week.learn(&mut self.week_visit, time.local, held, self.origin, WEEK_GAIN_LEAST);
         }
-        self.keep_residual(value - forecast.expected);
+        self.keep_residual(held - forecast.expected);
         self.keep_value(time.timestamp, value, basis.after_gap);
         if self.count.is_power_of_two() {
             self.move_origin();
         }
-        if self.count.is_power_of_two() || self.count.is_multiple_of(PACE_SAMPLES) {
-            self.pace = single(pace(self.rhythm.usual_s()));
+        if self.count.is_power_of_two() || self.count.is_multiple_of(WEIGHT_SAMPLES) {
+            self.weight = single(self.weight_of_spikes());
         }
+    }
+
+    /// `value` as it is learnt: no further from what was expected than a broken reading may count.
+    fn held(&self, value: f64, basis: &Basis) -> f64 {
+        if self.count <= HELD_AFTER_SAMPLES {
+            return value;
+        }
+        let most = if basis.deviation > 0.0 {
+            HELD_DEVIATIONS * basis.deviation
+        } else {
+            // All have been equal: there is nothing to go by but their size.
+            1.0 + basis.size
+        };
+        value.clamp(basis.expected - most, basis.expected + most)
+    }
+
+    /// What a spike counts: less where there are more samples a day, where the series leaps all the time, and while it is new.
+    fn weight_of_spikes(&self) -> f64 {
+        let deviation = self.overall.deviation();
+        let leaps = if deviation > 0.0 {
+            (self.step.moments.deviation() / deviation).min(1.0).sqrt()
+        } else {
+            1.0
+        };
+        let newness = NEW_DAYS / (NEW_DAYS + days(self.age_s()));
+        pace(self.rhythm.usual_s()) / ((1.0 + RESTLESS_SHARE * leaps) * (1.0 + NEW_SHARE * newness))
     }
 
     fn keep_value(&mut self, timestamp: i64, value: f64, after_gap: bool) {
@@ -649,7 +676,7 @@ impl Basis {
         let spike = if self.after_gap || step == 0.0 {
             0.0
         } else {
-            (spike + SPIKE_OF_GAP * gaps) * self.pace
+            (spike + SPIKE_OF_GAP * gaps) * self.weight
         };
         let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
         let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)

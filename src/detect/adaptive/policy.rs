@@ -6,14 +6,14 @@
 //! * The level channel tells at 1 or more, and at a tenth more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
 //! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples. Every
-//!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least; it halves in 10,000 samples. So a metric
+//!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least, and to 8 at most; it halves in 10,000 samples. So a metric
 //!   that comes in bursts is told of once, and again when a burst outdoes the others.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
     constants::{
-        BAR_KEPT, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR, OTHER_QUIET_S,
-        OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
+        BAR_KEPT, BAR_OF_SPIKE_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
+        OTHER_QUIET_S, OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
     },
     single::single,
 };
@@ -151,7 +151,7 @@ impl Policy {
         }
         let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES;
         let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
-        self.bar = self.bar.max(single(BAR_SHARE * spike));
+        self.bar = self.bar.max(single(BAR_SHARE * spike.min(BAR_OF_SPIKE_MAX)));
         alert
     }
 }

@@ -459,3 +459,41 @@ proptest! {
         }
     }
 }
+
+/// The level that an outage of half an hour is told with, of a metric that has been well for `well_s` seconds after `reading`.
+fn level_after(reading: Option<f64>, well_s: i64) -> f64 {
+    let mut bench = known(Settings::default());
+    if let Some(value) = reading {
+        bench.observe(value);
+    }
+    bench.show(well_s, wave);
+    let level = |verdict: Verdict| verdict.votes[0].finding.statistic.unwrap();
+    (0..6).map(|_| level(bench.judge(2.0))).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_day_after_a_broken_reading_half_of_the_sight_is_back() {
+    let well = level_after(None, DAY_S);
+    for reading in [1.8e19, -1.8e19, 1e30] {
+        let after = level_after(Some(reading), DAY_S);
+        assert!(after > 0.5 * well, "{after} instead of {well} a day after {reading}");
+    }
+}
+
+#[test]
+fn a_broken_reading_does_not_blind_where_nothing_ever_happens() {
+    let mut bench = Bench::new(Settings::default(), 60);
+    bench.show(3 * DAY_S, |_| 0.0);
+    bench.observe(1.8e19);
+    bench.show(DAY_S, |_| 0.0);
+    let told = bench.show(600, |_| 20.0);
+    assert!(told.iter().any(|verdict| verdict.alert), "{told:?}");
+}
+
+#[test]
+fn what_has_really_grown_is_learnt_however_much() {
+    let mut bench = known(Settings::default());
+    bench.show(4 * DAY_S, |time| 1e6 * wave(time));
+    let expected = bench.judge(1e8).expected.unwrap();
+    assert!((0.5e8..1.5e8).contains(&expected), "{expected}");
+}

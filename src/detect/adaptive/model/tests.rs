@@ -192,9 +192,18 @@ fn a_season_takes_its_step_and_no_spike() {
 fn a_spike_takes_more_where_samples_are_many() {
     let about = |interval_s, expected: f64| assert!((pace(interval_s) - expected).abs() < 1e-9);
     about(300.0, 1.0);
-    about(30.0, 1.0 / 1.1);
-    about(3000.0, 1.0 / 0.9);
+    about(30.0, 1.0 / 1.05);
+    about(3000.0, 1.0 / 0.95);
     assert!(pace(0.0) > 0.6 && pace(1e12) < 1.7);
+}
+
+#[test]
+fn a_spike_takes_more_where_the_series_leaps_and_while_it_is_new() {
+    let weight = |days, value: fn(i64) -> f64| shown(days, value).model.weight_of_spikes();
+    let leaping = |timestamp: i64| f64::from(i32::try_from(timestamp / 60 * 7919 % 101).unwrap());
+    assert!(weight(20, wave) > 1.2 * weight(20, leaping));
+    assert!(weight(20, wave) > 1.3 * weight(2, wave));
+    assert!(weight(20, leaping) > 1.3 * weight(2, leaping));
 }
 
 #[test]
