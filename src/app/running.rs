@@ -80,6 +80,10 @@ impl Running {
             upstreams.spawn(upstream.run(give_up.clone()));
         }
         upstreams.close();
+        let names: Vec<&str> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
+        for directory in config.spool.iter().flat_map(|spool| spool.left_over(&names)) {
+            warn!(directory = %directory.display(), "lines wait there for an upstream that is not configured");
+        }
         if queues.is_empty() {
             warn!("there is no [[forward]]: lines are analysed and go nowhere");
         }

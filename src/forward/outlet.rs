@@ -15,7 +15,7 @@ use std::{
 
 use tokio::net::TcpStream;
 
-use super::{Queue, piece::Piece, queue::Settled};
+use super::{Queue, piece::Piece, queue::Settled, upstream::Failure};
 use crate::kernel;
 
 /// Bytes taken from the queue at a time, and written in one turn.
@@ -85,11 +85,13 @@ impl Outlet {
     }
 
     /// Lets go of the connection, and goes back: to the beginning of the line that was cut, and to the lines before it that
-    /// may not have arrived. One that `has_closed` has taken what it acknowledged: had anything been left unread, it would
+    /// may not have arrived. One that has closed has taken what it acknowledged: had anything been left unread, it would
     /// have broken the connection instead.
-    pub(super) fn disconnect(&mut self, queue: &Queue, has_closed: bool) {
-        let stream = self.stream.take().filter(|_| has_closed);
+    pub(super) fn disconnect(&mut self, queue: &Queue, failure: Option<Failure>) {
+        let stream = self.stream.take().filter(|_| failure == Some(Failure::Closed));
         let unacknowledged = stream.and_then(|stream| kernel::bytes_unacknowledged(&*stream));
+        // One that has taken nothing has not stumbled over a line.
+        let is_attempt = failure != Some(Failure::Timeout);
         let mut settled = Settled::default();
         let mut bytes_max = unacknowledged.unwrap_or(usize::MAX);
         if let Some(first) = self.taken.front_mut() {
@@ -103,12 +105,12 @@ impl Outlet {
                 self.keep(sent, &mut settled);
             }
         }
-        self.go_back(bytes_max.min(self.resend_bytes_max), &mut settled);
+        self.go_back(bytes_max.min(self.resend_bytes_max), is_attempt, &mut settled);
         queue.settle(&settled);
     }
 
     /// Puts the last `bytes_max` bytes that were written in front of what is to be written, from the beginning of a line.
-    fn go_back(&mut self, bytes_max: usize, settled: &mut Settled) {
+    fn go_back(&mut self, bytes_max: usize, is_attempt: bool, settled: &mut Settled) {
         let mut bytes = 0;
         while bytes < bytes_max
             && let Some(mut piece) = self.sent.pop_back()
@@ -120,8 +122,9 @@ impl Outlet {
                 piece.split_to(begins);
             }
             bytes += piece.bytes.len();
-            if piece.attempts < AGAIN_MAX {
-                piece.attempts += 1;
+            if piece.attempts < AGAIN_MAX || !is_attempt {
+                // Its lines have been counted as forwarded in any case.
+                piece.attempts = (piece.attempts + u8::from(is_attempt)).max(1);
                 self.taken.push_front(piece);
             } else {
                 settled.deliver(&piece);

@@ -28,6 +28,7 @@ use super::{
     outlet::{Outlet, Turn},
     piece::Piece,
     spool::Mark,
+    upstream::Failure,
 };
 use crate::{line::Chunk, metrics::ForwardMetrics};
 
@@ -157,9 +158,9 @@ impl Queue {
     }
 
     /// Writes no more. What has not been written wholly, or may not have arrived, will be written again, from the beginning
-    /// of a line. All that was acknowledged has arrived if the upstream `has_closed` in good order, having read it.
-    pub(super) fn disconnect(&self, has_closed: bool) {
-        self.lock_outlet().disconnect(self, has_closed);
+    /// of a line.
+    pub(super) fn disconnect(&self, failure: Option<Failure>) {
+        self.lock_outlet().disconnect(self, failure);
         self.set_away(true);
     }
 
@@ -288,6 +289,13 @@ impl Queue {
     /// Lines lost so far, for whatever reason.
     pub fn lines_dropped(&self) -> u64 {
         self.lock().lines_dropped
+    }
+
+    /// Does nothing wait, in memory or on disk?
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.lock();
+        state.lines == 0 && !state.is_spooling
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::spool::left_over;
+
 /// Where the stream goes, and what happens while it cannot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
@@ -70,6 +72,11 @@ impl SpoolSettings {
             sync: Sync::Every(Duration::from_secs(1)),
             drain_lines_per_second: None,
         }
+    }
+
+    /// Directories with lines that nobody will deliver, as their upstreams are not among `upstreams`.
+    pub fn left_over(&self, upstreams: &[&str]) -> Vec<PathBuf> {
+        left_over(&self.directory, upstreams)
     }
 }
 

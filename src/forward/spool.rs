@@ -29,7 +29,11 @@ use bytes::Bytes;
 use tracing::{info, warn};
 
 pub use self::place::SpoolError;
-pub(super) use self::{format::Count, place::Place, position::Mark};
+pub(super) use self::{
+    format::Count,
+    place::{Place, left_over},
+    position::Mark,
+};
 use self::{
     format::{END_BYTES, END_SIZE, Entry, Fault, HEAD_BYTES, RECORD_HEAD_BYTES, Reader},
     position::Position,

@@ -49,6 +49,9 @@ pub(super) struct Spooler {
     retry_at: Option<Instant>,
     /// When trouble was last logged.
     said_at: Option<Instant>,
+    /// When it was last logged that the upstream is behind, and was it caught up with since?
+    behind_at: Option<Instant>,
+    is_behind: bool,
     synced_at: Instant,
 }
 
@@ -77,6 +80,8 @@ impl Spooler {
             settings,
             retry_at: None,
             said_at: None,
+            behind_at: None,
+            is_behind: false,
             synced_at: Instant::now(),
         };
         thread::Builder::new()
@@ -152,6 +157,7 @@ impl Spooler {
             let begins = takes && (work.wants_spool || !spool.is_drained());
             if begins {
                 self.queue.begin_spooling();
+                self.say_behind(work.is_away);
             } else if work.wants_spool {
                 // Whoever pushes would wake us for nothing.
                 thread::sleep(TICK);
@@ -159,6 +165,9 @@ impl Spooler {
             return begins;
         }
         if spool.is_drained() && self.queue.end_spooling(takes) {
+            if std::mem::take(&mut self.is_behind) {
+                info!(upstream = self.upstream, "nothing is left on disk");
+            }
             return false;
         }
         let mut goes_on = false;
@@ -336,6 +345,16 @@ impl Spooler {
             warn!(upstream = self.upstream, %directory, %error, "lines cannot go to disk, and wait in memory");
         }
         self.retry_at = Some(Instant::now() + if is_full { TICK } else { RETRY });
+    }
+
+    /// Logs that lines go to disk; one that is away has been logged already.
+    fn say_behind(&mut self, is_away: bool) {
+        let now = Instant::now();
+        if !is_away && self.behind_at.is_none_or(|at| now.duration_since(at) >= SAID_FOR) {
+            warn!(upstream = self.upstream, "the upstream is slow: lines go to disk");
+            self.behind_at = Some(now);
+            self.is_behind = true;
+        }
     }
 
     /// Is this to be logged, as nothing has been for a while?

@@ -30,12 +30,14 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(100);
 const STEADY: Duration = Duration::from_secs(1);
 /// Longest wait for the peer to close after the last line.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Bytes that the kernel takes beyond what the peer has room for. A peer that reads nothing swallows little more.
+const UNSENT_BYTES: u32 = 256 << 10;
 /// Time that a connection has to hold before lines are given to a peer that has just broken one.
 const PROBATION: Duration = Duration::from_millis(200);
 
 /// What was wrong with a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Failure {
+pub(super) enum Failure {
     /// The host has no address.
     Lookup,
     /// No connection could be made.
@@ -109,7 +111,7 @@ impl Upstream {
         self.metrics.connected.with_label_values(&[&self.name]).set(0);
         if finished.is_none() {
             // What has been written of a chunk is not lost.
-            self.queue.disconnect(false);
+            self.queue.disconnect(None);
         }
         if let Some(spooler) = self.spooler {
             self.queue.end_spool();
@@ -160,7 +162,7 @@ impl Upstream {
                             None
                         }
                     };
-                    self.queue.disconnect(failure == Some(Failure::Closed));
+                    self.queue.disconnect(failure);
                     connected.set(0);
                     let Some(failure) = failure else {
                         if ended.is_some() {
@@ -303,8 +305,9 @@ async fn connect(settings: &Settings) -> Result<(TcpStream, SocketAddr), (Failur
 
 fn prepare(stream: TcpStream, write_timeout: Duration) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
-    // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
     let socket = SockRef::from(&stream);
+    socket.set_tcp_notsent_lowat(UNSENT_BYTES)?;
+    // A host that has vanished says nothing: what it does not acknowledge in time ends the connection.
     socket.set_tcp_user_timeout(Some(write_timeout))?;
     // When there is nothing to acknowledge, it is asked; three times at most within that time.
     let interval = (write_timeout / 3).max(Duration::from_secs(1));
@@ -355,9 +358,9 @@ mod tests {
     /// Lines of a chunk: together more than the kernel takes at once.
     const LINES: usize = 500;
 
-    /// Pushes numbered lines from several threads at once, and gives what each connection brought; the first one is
-    /// closed by the peer after `first_bytes`, and the last `resend_bytes_max` are sent again.
-    async fn push_all(first_bytes: Option<usize>, resend_bytes_max: usize) -> Vec<String> {
+    /// Pushes numbered lines from several threads at once, and gives what each connection brought; all but the last are
+    /// broken by the peer after so many bytes, and the last `resend_bytes_max` are sent again.
+    async fn push_all(breaks: &'static [usize], resend_bytes_max: usize, spool: Option<SpoolSettings>) -> Vec<String> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let settings = Settings {
@@ -366,12 +369,12 @@ mod tests {
             resend_bytes_max,
             ..Settings::new("test", address)
         };
-        let upstream = Upstream::start(settings, None, &Metrics::new().forward).unwrap();
+        let upstream = Upstream::start(settings, spool.as_ref(), &Metrics::new().forward).unwrap();
         let queue = upstream.queue();
         let running = tokio::spawn(upstream.run(CancellationToken::new()));
         let reading = tokio::spawn(async move {
             let mut brought = Vec::new();
-            if let Some(bytes) = first_bytes {
+            for &bytes in breaks {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut first = vec![0; bytes];
                 stream.read_exact(&mut first).await.unwrap();
@@ -403,6 +406,12 @@ mod tests {
         for pusher in pushing {
             pusher.await.unwrap();
         }
+        if spool.is_some() {
+            // Otherwise the rest would wait on disk for the next start.
+            while !queue.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
         queue.close();
         running.await.unwrap();
         assert!(queue.is_at_end());
@@ -423,7 +432,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn lines_of_many_come_out_whole_and_in_order() {
-        let brought = push_all(None, 1 << 20).await;
+        let brought = push_all(&[], 1 << 20, None).await;
         let numbers = numbers(&brought[0]);
         assert_eq!(numbers.len(), PUSHERS);
         for (pusher, numbers) in numbers {
@@ -433,7 +442,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn a_break_loses_only_what_the_kernel_had_taken() {
-        let brought = push_all(Some(300_000), 0).await;
+        let brought = push_all(&[300_000], 0, None).await;
         let whole = brought[0].rfind('\n').unwrap() + 1;
         let (first, second) = (numbers(&brought[0][..whole]), numbers(&brought[1]));
         assert_eq!(second.len(), PUSHERS);
@@ -452,15 +461,36 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn a_break_loses_nothing_when_enough_is_sent_again() {
-        let brought = push_all(Some(300_000), 64 << 20).await;
-        let whole = brought[0].rfind('\n').unwrap() + 1;
-        let (first, second) = (numbers(&brought[0][..whole]), numbers(&brought[1]));
-        for (pusher, numbers) in second {
-            let before = first.get(pusher).map_or(0, Vec::len);
-            assert!(numbers[0] <= before, "{pusher}: {} after {before}", numbers[0]);
-            assert!(numbers.iter().copied().eq(numbers[0]..CHUNKS * LINES), "{pusher}");
+    async fn breaks_lose_nothing_when_enough_is_sent_again() {
+        check_complete(&push_all(&[300_000, 2_000_000, 100], 64 << 20, None).await);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn breaks_lose_nothing_when_lines_go_over_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        let spool = SpoolSettings {
+            keep_free_bytes: 0,
+            ..SpoolSettings::new(directory.path())
+        };
+        check_complete(&push_all(&[300_000, 2_000_000, 100], 64 << 20, Some(spool)).await);
+    }
+
+    /// Every connection goes on, without a gap, where the one before ended or further back.
+    #[track_caller]
+    fn check_complete(brought: &[String]) {
+        let mut next = HashMap::new();
+        for text in brought {
+            let whole = text.rfind('\n').unwrap() + 1;
+            for (pusher, numbers) in numbers(&text[..whole]) {
+                let before = next.get(pusher).copied().unwrap_or(0);
+                assert!(numbers[0] <= before, "{pusher}: {} after {before}", numbers[0]);
+                let (begin, end) = (numbers[0], numbers[0] + numbers.len());
+                assert!(numbers.into_iter().eq(begin..end), "{pusher}");
+                next.insert(pusher, end.max(before));
+            }
         }
+        assert_eq!(next.len(), PUSHERS);
+        assert!(next.values().all(|&end| end == CHUNKS * LINES), "{next:?}");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

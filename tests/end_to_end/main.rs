@@ -17,6 +17,7 @@ mod prometheus_scrape;
 mod real_senders;
 mod restart;
 mod shutdown;
+mod sick_upstream;
 mod spool;
 mod supervised;
 mod upstream_away;

@@ -56,6 +56,21 @@ impl Place {
     }
 }
 
+/// Directories in `root` with lines for upstreams that are not among `upstreams`: nobody will deliver them.
+pub(in crate::forward) fn left_over(root: &Path, upstreams: &[&str]) -> Vec<PathBuf> {
+    let names: Vec<String> = upstreams.iter().map(|upstream| directory_name(upstream)).collect();
+    let is_left_over = |path: &PathBuf| {
+        let is_known = |name: &std::ffi::OsStr| names.iter().any(|known| name == known.as_str());
+        let holds_lines = |path: &Path| {
+            let mut entries = fs::read_dir(path).into_iter().flatten().flatten();
+            entries.any(|entry| entry.path().extension().is_some_and(|end| end == super::EXTENSION))
+        };
+        !path.file_name().is_some_and(is_known) && holds_lines(path)
+    };
+    let entries = fs::read_dir(root).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(is_left_over).collect()
+}
+
 /// What the directory of `upstream` is called: itself, with everything that could lead elsewhere as `%` and hexadecimal
 /// digits. No two upstreams share one.
 pub(in crate::forward) fn directory_name(upstream: &str) -> String {
@@ -112,5 +127,16 @@ mod tests {
         fs::write(root.path().join("file"), "").unwrap();
         let error = Place::claim(&root.path().join("file"), "a").unwrap_err();
         assert!(error.to_string().contains("file/a: "), "{error}");
+    }
+
+    #[test]
+    fn lines_of_upstreams_that_are_gone_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(left_over(&root.path().join("missing"), &["a"]).is_empty());
+        for (directory, file) in [("a", "1.segment"), ("b", "1.segment"), ("c", "lock")] {
+            fs::create_dir(root.path().join(directory)).unwrap();
+            fs::write(root.path().join(directory).join(file), "").unwrap();
+        }
+        assert_eq!(left_over(root.path(), &["a", "d"]), [root.path().join("b")]);
     }
 }
