@@ -34,7 +34,7 @@ pub enum GlobError {
     /// `[]`, or a range that runs backwards.
     #[error("the set `{0}` holds nothing")]
     BadSet(String),
-    /// The compiled pattern would be larger than its bound.
+    /// The compiled pattern would be larger than its bound, or its braces are nested too deep.
     #[error("the pattern is too large")]
     TooLarge,
 }
@@ -58,10 +58,8 @@ impl Glob {
             .size_limit(COMPILED_BYTES_MAX)
             .dot_matches_new_line(true)
             .build()
-            .map_err(|error| match error {
-                regex::Error::CompiledTooBig(_) => GlobError::TooLarge,
-                _ => GlobError::BadSet(pattern.to_owned()),
-            })?;
+            // Or nested too deep: nothing else can be wrong with what `translate` writes.
+            .map_err(|_| GlobError::TooLarge)?;
         Ok(Self {
             pattern: pattern.to_owned(),
             regex,
@@ -142,12 +140,21 @@ fn translate_set(rest: &mut impl Iterator<Item = char>) -> Result<String, GlobEr
         return Err(GlobError::BadSet(format!("[{members}]")));
     }
     let mut set = format!("[{negation}");
-    for character in members.chars() {
-        // A hyphen makes a range, as in a shell; all else in a set stands for itself.
-        if character == '-' {
+    let escaped = |character: char| regex::escape(character.encode_utf8(&mut [0; 4]));
+    let mut rest = members.chars();
+    while let Some(from) = rest.next() {
+        set.push_str(&escaped(from));
+        // A hyphen between two characters makes a range, as in a shell; all else in a set stands for itself.
+        let mut behind = rest.clone();
+        if behind.next() == Some('-')
+            && let Some(to) = behind.next()
+        {
+            if from > to {
+                return Err(GlobError::BadSet(format!("[{members}]")));
+            }
             set.push('-');
-        } else {
-            set.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
+            set.push_str(&escaped(to));
+            rest = behind;
         }
     }
     set.push(']');
@@ -199,6 +206,18 @@ mod tests {
     }
 
     #[test]
+    fn hyphens_in_sets_stand_for_ranges_only_between_two_characters() {
+        matches("[-a]", &["-", "a"]);
+        matches("[a-]", &["-", "a"]);
+        matches("[a-b-d]", &["a", "b", "-", "d"]);
+        differs("[a-b-d]", &["c"]);
+        // The regular expression `[+--a]` is a set without another one.
+        matches("[+--a]", &["+", ",", "-", "a"]);
+        differs("[+--a]", &["."]);
+        assert_eq!(Glob::new("[a--]"), Err(GlobError::BadSet("[a--]".to_owned())));
+    }
+
+    #[test]
     fn what_is_special_elsewhere_stands_for_itself() {
         matches("a+b(c)|d,e", &["a+b(c)|d,e"]);
         differs("a.b", &["axb"]);
@@ -212,5 +231,7 @@ mod tests {
         assert_eq!(Glob::new("a}b").unwrap_err(), GlobError::Unopened);
         assert!(matches!(Glob::new("a[]"), Err(GlobError::BadSet(_))));
         assert!(matches!(Glob::new("a[z-a]"), Err(GlobError::BadSet(_))));
+        let deep = "{".repeat(300) + &"}".repeat(300);
+        assert_eq!(Glob::new(&deep), Err(GlobError::TooLarge));
     }
 }
