@@ -15,9 +15,9 @@
 //! * A group is over when its members have closed, or after a long silence.
 //!
 //! Memory is bounded, and each bound counts what it costs: places ([`Counters::places_evicted`]), recent anomalies, members
-//! listed, groups at a time. An anomaly costs a few microseconds. What was tried and did not pay: decayed counts instead of
-//! slots (their tails are not Poisson's, so chance cannot be told), and counting members at all levels (every large
-//! incident then made a group of the site).
+//! listed, groups at a time. An anomaly costs a few microseconds. Ruled out by thought, and
+//! not tried: decayed counts instead of slots (their tails are not Poisson's, so chance could not be told), and counting
+//! members at all levels (every large incident would then make a group of the site).
 
 mod background;
 mod gather;
