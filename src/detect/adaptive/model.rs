@@ -240,6 +240,7 @@ fields!(Model {
     seen,
 } check |model| {
     hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
+    hold(model.last.checked_sub(model.policy.first()).is_some(), "a sample is of no time")?;
     hold(
         model.day_visit.is_of(DAY_SLOTS) && model.week_visit.is_of(WEEK_SLOTS),
         "a visit is of no slot",

@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::save::{Damaged, Save, Saved};
 
 const ALL: Silence = Silence {
     samples: 0,
@@ -54,6 +55,22 @@ fn wave(timestamp: i64) -> f64 {
 fn working_week(timestamp: i64) -> f64 {
     let weekend = timestamp / 86_400 % 7 >= 5;
     wave(timestamp) * if weekend { 0.5 } else { 1.0 }
+}
+
+#[test]
+fn a_state_whose_time_is_none_is_refused() {
+    let mut bench = Bench::new(300);
+    bench.timestamp = 1000;
+    bench.show(1.0);
+    let mut model = bench.model;
+    let load = |model: &Model| {
+        let mut bytes = Vec::new();
+        model.save(&mut bytes);
+        Model::load(&mut Saved::new(&bytes)).err()
+    };
+    assert_eq!(load(&model), None);
+    model.last = i64::MIN;
+    assert_eq!(load(&model), Some(Damaged("a sample is of no time")));
 }
 
 fn shown(days: i64, value: impl Fn(i64) -> f64) -> Bench {
