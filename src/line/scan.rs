@@ -72,7 +72,7 @@ pub fn scan(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(Scanned)) 
 }
 
 /// Gives the number of lines in `chunk`, as [`scan`] does, and calls `each` for those only that are poison, with the number
-/// of lines before them.
+/// of lines before them. `max_line_bytes` is 64 or more: no line that begins and ends in one block is too long.
 pub fn sift(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(u64, Range<usize>, Poison)) -> u64 {
     let mut lines = 0;
     let mut begun = Begun::default();
