@@ -316,6 +316,23 @@ impl Board {
         Selection::from(newest).anomalies
     }
 
+    /// The last that have closed, `limit` at most, in the order in which they have.
+    pub fn closed_last(&self, limit: usize) -> Vec<Arc<Anomaly>> {
+        let closed = self.closed.lock().expect("nobody panics with the lock held");
+        closed
+            .iter()
+            .skip(closed.len().saturating_sub(limit))
+            .cloned()
+            .collect()
+    }
+
+    /// Remembers an anomaly that was over before a restart, of which nobody is to be told. To be called in the order in
+    /// which they have closed.
+    pub fn recall(&self, anomaly: Anomaly) {
+        self.go_on_after(anomaly.id);
+        self.remember(Arc::new(anomaly));
+    }
+
     fn remember(&self, anomaly: Arc<Anomaly>) {
         let mut closed = self.closed.lock().expect("nobody panics with the lock held");
         closed.push_back(anomaly);

@@ -160,6 +160,8 @@ pub struct SnapshotMetrics {
     pub last_success: IntGauge,
     /// How long it took (seconds).
     pub duration: Gauge,
+    /// The longest that it kept a shard from its samples (seconds).
+    pub longest_pause: Gauge,
     /// Its size (bytes).
     pub bytes: IntGauge,
     /// Its series.
@@ -472,6 +474,10 @@ impl SnapshotMetrics {
                 "When the last good snapshot was begun; 0 while there is none.",
             ),
             duration: declare.seconds("snapshot_duration_seconds", "How long the last good snapshot took."),
+            longest_pause: declare.seconds(
+                "snapshot_longest_pause_seconds",
+                "Longest time that the last good snapshot kept a shard from its samples.",
+            ),
             bytes: declare.gauge("snapshot_bytes", "Size of the last good snapshot."),
             series: declare.gauge("snapshot_series", "Series in the last good snapshot."),
             failures: declare.counter("snapshot_failures_total", "Snapshots that could not be written."),

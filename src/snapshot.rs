@@ -17,9 +17,9 @@
 //!   damaged all the same is put aside under another name; the series before the damage, each with its checksum, are used.
 //! * Series are saved one after the other while time goes on, so a snapshot is of a moment for each series, not for all.
 
+mod anomalies;
 mod format;
 mod load;
-mod open;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -215,6 +215,7 @@ impl Worker {
                 let Summary {
                     series,
                     open,
+                    closed,
                     bytes,
                     took,
                     longest_pause,
@@ -222,9 +223,10 @@ impl Worker {
                 let seconds = i64::try_from(took.as_secs()).unwrap_or(i64::MAX);
                 metrics.last_success.set(clock::now().saturating_sub(seconds));
                 metrics.duration.set(took.as_secs_f64());
+                metrics.longest_pause.set(longest_pause.as_secs_f64());
                 metrics.bytes.set(whole(bytes));
                 metrics.series.set(whole(series));
-                info!(series, open, bytes, ?took, ?longest_pause, "wrote a snapshot");
+                info!(series, open, closed, bytes, ?took, ?longest_pause, "wrote a snapshot");
             }
             // The last one is on its way.
             Err(WriteError::Interrupted) => {}

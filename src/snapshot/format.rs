@@ -7,6 +7,7 @@
 //! record   length of the content (4) · CRC-32 of kind and content (4) · kind (1) · content
 //!          ┌ origin  under which settings the rest was saved     first
 //!   kinds ─┼ series  one of them                                 any number
+//!          ├ closed  an anomaly that is over                     any number, in the order in which they have closed
 //!          ├ open    an anomaly that is open                     any number
 //!          └ end     how many there were of each                 last, or the file is torn
 //! ```
@@ -19,7 +20,7 @@ use crate::save::{Damaged, Save, Saved, put_bytes};
 
 /// To be raised when what this version writes is something that the version before would misread: records, or what is in
 /// them. States of detectors have a number of their own.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"skyrelay";
 
@@ -42,6 +43,7 @@ pub(super) enum Kind {
     Series = 2,
     Open = 3,
     End = 4,
+    Closed = 5,
 }
 
 /// How many records there were, and the number of the last anomaly.
@@ -49,9 +51,15 @@ pub(super) enum Kind {
 pub(super) struct End {
     pub(super) series: u64,
     pub(super) open: u64,
+    pub(super) closed: u64,
     pub(super) last_id: u64,
 }
-crate::save::fields!(End { series, open, last_id });
+crate::save::fields!(End {
+    series,
+    open,
+    closed,
+    last_id
+});
 
 /// Why a file is not a whole snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -188,7 +196,7 @@ impl<R: Read> Reader<R> {
         if sum != checksum(number, content) {
             return Err(ReadError::Checksum(begins));
         }
-        let kinds = [Kind::Origin, Kind::Series, Kind::Open, Kind::End];
+        let kinds = [Kind::Origin, Kind::Series, Kind::Open, Kind::End, Kind::Closed];
         let kind = kinds.into_iter().find(|&kind| kind as u8 == number);
         kind.ok_or(ReadError::Damaged(begins, Damaged("a record is of an unknown kind")))
     }

@@ -17,8 +17,8 @@ use tracing::{info, warn};
 
 use super::{
     Sources,
+    anomalies::SavedAnomaly,
     format::{End, Kind, ReadError, Reader},
-    open::OpenAnomaly,
 };
 use crate::{
     analysis::{HeadStart, Sink},
@@ -31,6 +31,9 @@ use crate::{
 
 /// Bytes of series that a shard is given at a time.
 const BATCH_BYTES: usize = 1 << 20;
+
+/// Files put aside that are kept.
+const REJECTED_MAX: u32 = 3;
 
 /// What is read from the file at a time (bytes).
 const READ_BYTES: usize = 1 << 20;
@@ -47,7 +50,8 @@ struct Batch {
 #[derive(Default)]
 struct Content {
     loaded: Loaded,
-    open: Vec<OpenAnomaly>,
+    open: Vec<SavedAnomaly>,
+    closed: Vec<SavedAnomaly>,
     end: End,
 }
 
@@ -84,9 +88,17 @@ pub(super) fn load(
     sources.metrics.loading.set(1);
     let (content, outcome) = read(&opened, sources, &head_start, stopping);
     drop(opened);
-    let Content { loaded, open, end } = content;
+    let Content {
+        loaded,
+        open,
+        closed,
+        end,
+    } = content;
     let stopped = stopping.load(Ordering::Relaxed);
     let series = loaded.series;
+    for anomaly in closed {
+        sources.board.recall(anomaly.into());
+    }
     let resumed = resume(sources, &loaded, open, end, &mut sink);
     drop(head_start);
     sources.metrics.loading.set(0);
@@ -188,9 +200,17 @@ impl Loading<'_> {
                     self.take(record).map_err(damaged)?;
                 }
                 Kind::Open => content.open.push(whole(record).map_err(damaged)?),
+                Kind::Closed => content.closed.push(whole(record).map_err(damaged)?),
                 Kind::End => {
                     content.end = whole(record).map_err(damaged)?;
-                    if content.end.series != series || content.end.open != content.open.len() as u64 {
+                    let End {
+                        series: of_series,
+                        open,
+                        closed,
+                        last_id: _,
+                    } = content.end;
+                    let counts = [series, content.open.len() as u64, content.closed.len() as u64];
+                    if [of_series, open, closed] != counts {
                         return Err(damaged(Damaged("records are missing")));
                     }
                     if !reader.is_at_end() {
@@ -237,7 +257,7 @@ impl Loading<'_> {
 
 /// Puts the anomalies that are still open on the board, and closes those that nobody could close any more. Gives how many
 /// are open.
-fn resume(sources: &Sources, loaded: &Loaded, saved: Vec<OpenAnomaly>, end: End, sink: &mut impl Sink) -> usize {
+fn resume(sources: &Sources, loaded: &Loaded, saved: Vec<SavedAnomaly>, end: End, sink: &mut impl Sink) -> usize {
     let board = &sources.board;
     board.go_on_after(end.last_id);
     let name = |detector: usize| &sources.shard.detectors[detector].name;
@@ -245,12 +265,14 @@ fn resume(sources: &Sources, loaded: &Loaded, saved: Vec<OpenAnomaly>, end: End,
     let mut open: HashSet<(Arc<str>, Arc<str>)> = loaded.open.iter().map(named).collect();
     let mut orphans = Vec::new();
     for anomaly in saved {
-        let OpenAnomaly {
+        let SavedAnomaly {
             id,
             series,
             detector,
             opened,
             again,
+            closed: _,
+            rank: _,
         } = anomaly;
         let key = (Arc::clone(&series), Arc::clone(&detector));
         board.resume(Some(id), series, detector, opened, again);
@@ -327,9 +349,19 @@ fn whole<T: Save>(record: &[u8]) -> Result<T, Damaged> {
     Ok(value)
 }
 
-/// Renames a file that is no good, so that it is there for whoever asks why, and not in the way.
+/// Renames a file that is no good, so that it is there for whoever asks why, and not in the way. Those put aside before
+/// get a number, and the oldest goes, so that a disk that damages all is not filled as well.
 fn put_aside(file: &Path) -> io::Result<PathBuf> {
-    let aside = super::beside(file, "rejected");
-    fs::rename(file, &aside)?;
-    Ok(aside)
+    let aside = |age| match age {
+        0 => super::beside(file, "rejected"),
+        age => super::beside(file, &format!("rejected.{age}")),
+    };
+    for age in (1..REJECTED_MAX).rev() {
+        match fs::rename(aside(age - 1), aside(age)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::rename(file, aside(0))?;
+    Ok(aside(0))
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     analysis,
-    anomaly::{Which, groups},
+    anomaly::{Anomaly, Which, groups},
     detect::{Definition, Kind as Detector, skyline},
     glob::Glob,
     intake::ForwardInvalid,
@@ -176,7 +176,7 @@ fn a_relay_comes_back_with_its_memory() {
     let next = three_series(&before);
     assert_eq!(before.open(), [2], "the anomaly of `b` was the first, and is over");
     let summary = before.write(&file).unwrap();
-    assert_eq!((summary.series, summary.open), (3, 1));
+    assert_eq!((summary.series, summary.open, summary.closed), (3, 1, 1));
     assert_eq!(summary.bytes, fs::metadata(&file).unwrap().len());
     assert_eq!(names(&directory), ["snapshot"], "nothing is left beside it");
 
@@ -186,6 +186,19 @@ fn a_relay_comes_back_with_its_memory() {
         assert_eq!(after.points(name), before.points(name));
     }
     assert_eq!(after.open(), [2]);
+    let over = |relay: &Relay| relay.sources.board.closed_last(10);
+    assert_eq!(over(&before).len(), 1);
+    for (restored, saved) in over(&after).iter().zip(over(&before)) {
+        assert_eq!((restored.id, &restored.series), (1, &saved.series));
+        let by = |anomaly: &Anomaly| {
+            anomaly
+                .closed
+                .as_ref()
+                .map(|verdict| (verdict.timestamp, verdict.reason.clone()))
+        };
+        assert_eq!(by(restored), by(&saved));
+        assert_eq!(restored.rank.to_bits(), saved.rank.to_bits());
+    }
     assert_eq!(after.sources.metrics.loaded.get(), 3);
     for relay in [&before, &after] {
         for step in 0..5 {
@@ -252,8 +265,10 @@ fn a_power_cut_at_any_byte_leaves_whole_series_or_none() {
     let file = directory.path().join("snapshot");
     let whole = good().len();
     let mut seen = std::collections::BTreeSet::new();
-    // Some 2 KB hold the anomaly and the end; beyond, one byte of each few.
-    let lengths = (whole - 400..whole).chain((0..whole).step_by(61));
+    // Every byte of the last series, of the anomaly and of the end; before, one of each few.
+    let last = last_series(good());
+    assert!(last < whole - 800, "{last} of {whole}");
+    let lengths = (last..whole).chain((0..last).step_by(61));
     for length in lengths {
         fs::write(&file, &good()[..length]).unwrap();
         let relay = Relay::start_from(&file);
@@ -271,8 +286,40 @@ fn a_power_cut_at_any_byte_leaves_whole_series_or_none() {
             fs::metadata(directory.path().join("snapshot.rejected")).unwrap().len(),
             length as u64
         );
+        fs::remove_file(directory.path().join("snapshot.rejected")).unwrap();
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
+}
+
+/// Where the last series of a good file begins.
+fn last_series(bytes: &[u8]) -> usize {
+    let mut reader = Reader::begin(bytes, bytes.len() as u64).unwrap();
+    let (mut content, mut last) = (Vec::new(), 0);
+    while !reader.is_at_end() {
+        let begins = reader.at();
+        if reader.record(&mut content).unwrap() == Kind::Series {
+            last = usize::try_from(begins).unwrap();
+        }
+    }
+    last
+}
+
+#[test]
+fn of_those_put_aside_the_last_are_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    for bad in ["first", "second", "third", "fourth"] {
+        fs::write(&file, bad).unwrap();
+        Relay::start_from(&file);
+    }
+    assert_eq!(
+        names(&directory),
+        ["snapshot.rejected", "snapshot.rejected.1", "snapshot.rejected.2"]
+    );
+    let texts = names(&directory)
+        .into_iter()
+        .map(|name| fs::read_to_string(directory.path().join(name)).unwrap());
+    assert_eq!(texts.collect::<Vec<_>>(), ["fourth", "third", "second"]);
 }
 
 #[test]
@@ -413,7 +460,7 @@ fn records_come_back_in_their_order() {
     let (records, error) = read_all(good());
     assert!(error.is_none(), "{error:?}");
     let end = End::load(&mut crate::save::Saved::new(&records.last().unwrap().1)).unwrap();
-    assert_eq!((end.series, end.open, end.last_id), (3, 1, 2));
+    assert_eq!((end.series, end.open, end.closed, end.last_id), (3, 1, 1, 2));
 }
 
 #[test]

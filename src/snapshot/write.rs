@@ -10,8 +10,8 @@ use std::{
 
 use super::{
     Sources,
+    anomalies::SavedAnomaly,
     format::{End, Kind, Writer},
-    open::OpenAnomaly,
 };
 use crate::{
     analysis::Stopped,
@@ -26,6 +26,9 @@ const PORTION_BYTES: usize = 2 << 20;
 
 /// Slots that a shard looks at for it.
 const PORTION_SLOTS: usize = 10_000;
+
+/// Anomalies that are over, of which no more are saved: some megabytes.
+const CLOSED_MAX: usize = 10_000;
 
 /// Why there is no new snapshot.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +57,7 @@ pub(super) struct Draft<'a> {
 pub(super) struct Summary {
     pub(super) series: u64,
     pub(super) open: u64,
+    pub(super) closed: u64,
     pub(super) bytes: u64,
     pub(super) took: Duration,
     /// The longest that a shard was kept from its samples.
@@ -110,13 +114,20 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Writes what is open, and puts the file in place.
+    /// Writes what is over and what is open, and puts the file in place.
     pub(super) fn finish(mut self) -> Result<Summary, WriteError> {
         let mut record = Vec::new();
+        // First, so that one that closes in between is not both.
+        for anomaly in self.sources.board.closed_last(CLOSED_MAX) {
+            record.clear();
+            SavedAnomaly::from(&*anomaly).save(&mut record);
+            self.summary.closed += 1;
+            self.record(Kind::Closed, &record)?;
+        }
         let open = self.sources.board.select(Which::Open, &Glob::everything(), usize::MAX);
         for anomaly in &open.anomalies {
             record.clear();
-            OpenAnomaly::from(&**anomaly).save(&mut record);
+            SavedAnomaly::from(&**anomaly).save(&mut record);
             self.summary.open += 1;
             self.record(Kind::Open, &record)?;
         }
@@ -124,6 +135,7 @@ impl<'a> Draft<'a> {
         let end = End {
             series: self.summary.series,
             open: self.summary.open,
+            closed: self.summary.closed,
             last_id: self.sources.board.last_id(),
         };
         end.save(&mut record);
