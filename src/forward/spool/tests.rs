@@ -381,3 +381,83 @@ proptest! {
         prop_assert_eq!(spool.take_mishaps(), Mishaps::default());
     }
 }
+
+/// A segment whose records, and a position whose places, have the checksums of what is in them now.
+fn mend(bytes: &mut [u8], is_position: bool) {
+    if is_position {
+        for slot in bytes.chunks_mut(64).filter(|slot| slot.len() >= 36) {
+            let sum = crc32fast::hash(&slot[..32]);
+            slot[32..36].copy_from_slice(&sum.to_le_bytes());
+        }
+        return;
+    }
+    let mut at = format::HEAD_SIZE;
+    while let Some(head) = bytes.get(at..at + RECORD_HEAD_BYTES) {
+        let length = u32::from_le_bytes(head[..4].try_into().unwrap()) as usize;
+        let end = if length == 0 {
+            at + END_SIZE
+        } else {
+            at + RECORD_HEAD_BYTES + length
+        };
+        let Some(record) = bytes.get_mut(at..end) else {
+            return;
+        };
+        let sum = crc32fast::hash(&[&record[..4], &record[8..]].concat());
+        record[4..8].copy_from_slice(&sum.to_le_bytes());
+        at = end;
+    }
+}
+
+proptest! {
+    #[test]
+    fn changed_files_are_read_as_far_as_they_are_good(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), prop::collection::vec(any::<u8>(), 0..9)), 1..4),
+        is_mended: bool,
+    ) {
+        let directory = TempDir::new().unwrap();
+        let mut spool = open(directory.path());
+        let lines: Vec<String> = (0..8).map(|number| format!("line {number}\n")).collect();
+        for (place, line) in lines.iter().enumerate() {
+            append(&mut spool, line);
+            if place % 3 == 2 {
+                spool.finish_segment().unwrap();
+            }
+        }
+        let first = spool.read().unwrap();
+        spool.commit(first.mark).unwrap();
+        drop(spool);
+
+        let mut files = segments(directory.path());
+        files.push(directory.path().join("test").join("position"));
+        for (file, place, bytes) in &changes {
+            let number = file.index(files.len());
+            let mut changed = fs::read(&files[number]).unwrap();
+            let place = place.index(changed.len() + 1);
+            if bytes.is_empty() {
+                changed.truncate(place);
+            } else {
+                let end = changed.len().min(place + bytes.len());
+                changed.splice(place..end, bytes.iter().copied());
+            }
+            if is_mended {
+                mend(&mut changed, number + 1 == files.len());
+            }
+            fs::write(&files[number], &changed).unwrap();
+        }
+
+        let mut spool = open(directory.path());
+        let mut left = lines.iter();
+        let mut read = 0;
+        while let Some(record) = spool.read() {
+            read += 1;
+            prop_assert!(read <= lines.len());
+            let is_next = left.any(|line| line.as_bytes() == record.lines);
+            prop_assert!(is_mended || is_next, "{:?}", record);
+        }
+        append(&mut spool, "new\n");
+        let last = spool.read().unwrap();
+        prop_assert_eq!(text(&last), "new\n");
+        spool.commit(last.mark).unwrap();
+        prop_assert!(spool.is_empty());
+    }
+}
