@@ -28,6 +28,7 @@ use crate::{
     analysis::Analysis,
     anomaly::Board,
     clock,
+    config::Config,
     forward::{Queue, Upstream},
     http::{self, Feed, Sources},
     intake::{Intake, Sorter},
@@ -80,13 +81,7 @@ impl Running {
             upstreams.spawn(upstream.run(give_up.clone()));
         }
         upstreams.close();
-        let names: Vec<&str> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
-        for directory in config.spool.iter().flat_map(|spool| spool.left_over(&names)) {
-            warn!(directory = %directory.display(), "lines wait there for an upstream that is not configured");
-        }
-        if queues.is_empty() {
-            warn!("there is no [[forward]]: lines are analysed and go nowhere");
-        }
+        warn_of_upstreams(&config);
 
         let (to_board, found) = mpsc::channel(QUEUE_EVENTS);
         let sink = || ToBoard {
@@ -270,5 +265,16 @@ impl Running {
         }
         let lines_lost = self.queues.iter().map(|queue| queue.lines_dropped()).sum();
         Ended { lines_lost }
+    }
+}
+
+/// Says where lines will not go, those included that are on disk for an upstream that is no more.
+fn warn_of_upstreams(config: &Config) {
+    if config.forwards.is_empty() {
+        warn!("there is no [[forward]]: lines are analysed and go nowhere");
+    }
+    let names: Vec<&str> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
+    for directory in config.spool.iter().flat_map(|spool| spool.left_over(&names)) {
+        warn!(directory = %directory.display(), "lines wait there for an upstream that is not configured");
     }
 }

@@ -110,6 +110,41 @@ fn what_an_absent_upstream_missed_is_delivered_in_order_after_kill_9_and_new_lin
 }
 
 #[test]
+fn kill_9_while_the_spool_drains_loses_nothing_and_repeats_little() {
+    const LINES: u64 = 400_000;
+    let directory = TempDir::new().unwrap();
+    let settings = settings(
+        directory.path(),
+        "max_bytes = \"64 MiB\"\ndrain_lines_per_second = 100_000",
+    );
+    let port = free_port();
+    let mut relay = Skyrelay::start(&[("sink", port)], &settings);
+    send(&relay, &lines(0..LINES));
+    wait_until_spooled(&relay, "sink", LINES);
+    let upstream = Sink::start_on(port);
+    wait_for("half of the lines", 2 * SOON, || {
+        match relay.metrics().forwarded("sink") {
+            few if few < LINES / 2 => Err(format!("{few}")),
+            _ => Ok(()),
+        }
+    });
+    relay.kill();
+    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let numbers = wait_for_numbers(&upstream, LINES - 1);
+    let back = numbers.windows(2).position(|pair| pair[1] <= pair[0]);
+    let (first, second) = numbers.split_at(back.map_or(numbers.len(), |last| last + 1));
+    assert!(first.iter().copied().eq(0..first.len() as u64), "before the kill");
+    let begin = second.first().copied().unwrap_or(LINES);
+    assert!(second.iter().copied().eq(begin..LINES), "after it");
+    assert!(begin <= first.len() as u64, "{begin} after {}", first.len());
+    // A megabyte may not have arrived, and a tenth of a second may not have been noted down.
+    let repeated = numbers.len() as u64 - LINES;
+    assert!(repeated < 100_000, "{repeated} lines came twice");
+    let metrics = relay.wait_until_through(0, &["sink"]);
+    assert_eq!(metrics.recovered("sink"), LINES - begin);
+}
+
+#[test]
 fn sigterm_while_the_upstream_is_away_puts_all_on_disk_and_exits_with_0_at_once() {
     const LINES: u64 = 200_000;
     let directory = TempDir::new().unwrap();
