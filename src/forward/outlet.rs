@@ -122,12 +122,21 @@ impl Outlet {
                 piece.split_to(begins);
             }
             bytes += piece.bytes.len();
-            if piece.attempts < AGAIN_MAX || !is_attempt {
-                // Its lines have been counted as forwarded in any case.
-                piece.attempts = (piece.attempts + u8::from(is_attempt)).max(1);
-                self.taken.push_front(piece);
+            // Its lines have been counted as forwarded.
+            piece.attempts = piece.attempts.max(1);
+            self.taken.push_front(piece);
+        }
+        // If the upstream has stumbled, then over what it met first. What is behind it may never have been looked at: one
+        // that closes with megabytes unread is given all of them again.
+        if is_attempt
+            && bytes > 0
+            && let Some(mut first) = self.taken.pop_front()
+        {
+            if first.attempts > AGAIN_MAX {
+                settled.deliver(&first);
             } else {
-                settled.deliver(&piece);
+                first.attempts += 1;
+                self.taken.push_front(first);
             }
         }
         self.forget_sent(settled);
