@@ -8,6 +8,8 @@ mod api;
 mod carbon_c_relay_sender;
 mod command_line;
 mod events;
+mod faults;
+mod faults_in_short;
 mod graphite_reads;
 mod groups;
 mod harness;

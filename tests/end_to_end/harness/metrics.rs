@@ -85,6 +85,17 @@ impl Metrics {
         self.sum("skyrelay_lines_not_analysed_total", &[("reason", reason)])
     }
 
+    /// The sums by the values of one label.
+    pub(crate) fn by_label(&self, name: &str, label: &str) -> BTreeMap<String, u64> {
+        let mut sums = BTreeMap::new();
+        for series in self.series.iter().filter(|series| series.name == name) {
+            if let Some(value) = series.labels.get(label) {
+                *sums.entry(value.clone()).or_default() += whole(series.value);
+            }
+        }
+        sums
+    }
+
     /// `Err` unless each line that came in is accounted for once on the way to each upstream, and once in analysis.
     /// Counters run a moment apart while lines are on their way, so this is asked until it holds.
     pub(crate) fn books_balance(&self, upstreams: &[&str]) -> Result<(), String> {

@@ -96,16 +96,7 @@ impl Skyrelay {
         let config_file = directory.path().join("skyrelay.toml");
         std::fs::write(&config_file, config).expect("the directory is ours");
 
-        let mut command = match circumstances.descriptors {
-            None => bound_to_this_process(Path::new(PROGRAM)),
-            Some(descriptors) => bound_with_descriptors(Path::new(PROGRAM), descriptors),
-        };
-        command
-            .arg(circumstances.command.unwrap_or("run"))
-            .arg("--config")
-            .arg(&config_file)
-            .current_dir(directory.path());
-        let process = Process::start("skyrelay", command);
+        let process = launch(circumstances, &config_file);
         let mut started = Self {
             process,
             config: config_file,
@@ -209,6 +200,13 @@ impl Skyrelay {
         self.process.kill();
     }
 
+    /// Starts it with the same configuration once more, after it has ended.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        self.process = launch(Circumstances::default(), &self.config);
+        self.wait_until_ready().unwrap_or_else(|why| panic!("{why}"));
+    }
+
     /// Has the kernel keep it from running until [`Self::resume`].
     pub(crate) fn pause(&self) {
         self.process.signal(rustix::process::Signal::STOP);
@@ -248,6 +246,19 @@ impl Skyrelay {
         let stdout = String::from_utf8(output.stdout).expect("JSON is UTF-8");
         stdout.lines().map(json_line).collect()
     }
+}
+
+fn launch(circumstances: Circumstances<'_>, config: &Path) -> Process {
+    let mut command = match circumstances.descriptors {
+        None => bound_to_this_process(Path::new(PROGRAM)),
+        Some(descriptors) => bound_with_descriptors(Path::new(PROGRAM), descriptors),
+    };
+    command
+        .arg(circumstances.command.unwrap_or("run"))
+        .arg("--config")
+        .arg(config)
+        .current_dir(config.parent().expect("it is in a directory"));
+    Process::start("skyrelay", command)
 }
 
 #[track_caller]
