@@ -110,7 +110,7 @@ impl Remember for State {
     }
 
     fn touch(&self) -> u64 {
-        u64::from(self.first_hour.touch() ^ self.moving.touch())
+        self.first_hour.touch() ^ u64::from(self.moving.touch())
     }
 }
 

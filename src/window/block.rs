@@ -254,20 +254,18 @@ impl Cursor {
         }
     }
 
-    /// The sample here, and on to the next one; None behind the last.
-    pub(crate) fn next(&mut self, block: &Block) -> Option<(i64, f64)> {
+    /// Hands the samples from here on to `each`, at most `count` of them, and goes on behind these. The header is looked at
+    /// once, so several together cost less than one by one.
+    pub(crate) fn take(&mut self, block: &Block, count: u32, each: impl FnMut(i64, f64)) {
         let header = word(&block.bytes, 0);
-        if u64::from(self.index) > header & LEN_BITS {
-            return None;
-        }
-        Some(if header & SPECIAL == 0 {
-            self.step::<true>(&block.bytes, header)
+        if header & SPECIAL == 0 {
+            self.take_as::<true>(&block.bytes, header, count, each);
         } else {
-            self.step::<false>(&block.bytes, header)
-        })
+            self.take_as::<false>(&block.bytes, header, count, each);
+        }
     }
 
-    fn step<const PLAIN: bool>(&mut self, bytes: &[u8], header: u64) -> (i64, f64) {
+    fn take_as<const PLAIN: bool>(&mut self, bytes: &[u8], header: u64, count: u32, mut each: impl FnMut(i64, f64)) {
         let layout = Layout::read_as::<PLAIN>(bytes, header);
         let mut state = State {
             timestamp: self.timestamp,
@@ -279,8 +277,19 @@ impl Cursor {
             scale: u32::from(self.scale),
         };
         let transform = layout.transform();
-        let sample = layout.step::<PLAIN>(bytes, |key| transform.value(key), &mut state);
+        let end = layout.len.min(state.index.saturating_add(count));
+        while state.index < end {
+            let (timestamp, value) = layout.step::<PLAIN>(bytes, |key| transform.value(key), &mut state);
+            each(timestamp, value);
+        }
         *self = Self::pack(&state);
+    }
+
+    /// The sample here, and on to the next one; None behind the last.
+    #[cfg(test)]
+    pub(crate) fn next(&mut self, block: &Block) -> Option<(i64, f64)> {
+        let mut sample = None;
+        self.take(block, 1, |timestamp, value| sample = Some((timestamp, value)));
         sample
     }
 }

@@ -1,4 +1,7 @@
 //! Edges: places in a window from which samples are read in order, one at a time, whatever happens to it meanwhile.
+//!
+//! Of a sealed block, some samples are read ahead: a visit costs its header and, where windows are many, lines that are in
+//! no cache.
 
 use super::{
     Point, Window,
@@ -7,14 +10,20 @@ use super::{
 };
 use crate::save::{Damaged, Save, Saved};
 
+/// Most samples read at a visit to a block.
+const AHEAD: u32 = 8;
+
 /// A place in a window with running statistics.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Edge {
     /// Sequence number of the sample to come.
     sequence: u32,
-    /// The sample to come, once it has been read.
-    next: Option<Point>,
-    /// Where `next` was read.
+    /// How many of `ahead` have been read, and how many of these the edge has gone past.
+    read: u8,
+    gone: u8,
+    /// The samples to come.
+    ahead: [Point; AHEAD as usize],
+    /// Behind what has been read.
     decoding: Option<Place>,
 }
 
@@ -51,16 +60,21 @@ impl Edge {
 
     /// The same among samples none of which the edge has been left behind by.
     pub(super) fn peek_in(&mut self, samples: &Samples) -> Option<Point> {
-        if self.next.is_none() {
-            self.next = self.read(samples);
+        if self.gone == self.read {
+            self.read_on(samples);
         }
-        self.next
+        self.next()
+    }
+
+    /// The sample to come, if it has been read.
+    fn next(&self) -> Option<Point> {
+        (self.gone < self.read).then(|| self.ahead[usize::from(self.gone)])
     }
 
     /// Goes on to the next sample, after `peek` has shown this one.
     pub(crate) fn advance(&mut self) {
-        debug_assert!(self.next.is_some(), "an edge goes on only from what it has seen");
-        self.next = None;
+        debug_assert!(self.gone < self.read, "an edge goes on only from what it has seen");
+        self.gone += 1;
         self.sequence += 1;
     }
 
@@ -85,23 +99,35 @@ impl Edge {
         }
     }
 
-    /// Reads a little of it.
-    pub(super) fn touch(&self) -> u32 {
-        self.sequence
+    /// Reads a little of each of its cache lines that the next sample is read from.
+    pub(crate) fn touch(&self) -> u64 {
+        let next = self.ahead[usize::from(self.gone) % AHEAD as usize];
+        u64::from(self.sequence) ^ next.timestamp.unsigned_abs()
     }
 
-    fn read(&mut self, samples: &Samples) -> Option<Point> {
+    fn read_on(&mut self, samples: &Samples) {
+        (self.read, self.gone) = (0, 0);
         if let Some(place) = self.sequence.checked_sub(samples.open_begins) {
             self.decoding = None;
-            return samples.open.get(place as usize);
+            if let Some(point) = samples.open.get(place as usize) {
+                self.ahead[0] = point;
+                self.read = 1;
+            }
+            return;
         }
         let place = match &mut self.decoding {
             Some(place) if samples.is_good(place.lifetime) => place,
             decoding => decoding.insert(locate(samples, self.sequence)),
         };
         loop {
-            if let Some((timestamp, value)) = place.cursor.next(samples.block(place.number)) {
-                return Some(Point { timestamp, value });
+            place
+                .cursor
+                .take(samples.block(place.number), AHEAD, |timestamp, value| {
+                    self.ahead[usize::from(self.read)] = Point { timestamp, value };
+                    self.read += 1;
+                });
+            if self.read > 0 {
+                return;
             }
             *place = Place::before(samples, place.number + 1);
         }
@@ -113,7 +139,9 @@ impl Save for Edge {
     fn save(&self, out: &mut Vec<u8>) {
         let Self {
             sequence,
-            next: _,
+            read: _,
+            gone: _,
+            ahead: _,
             decoding: _,
         } = self;
         sequence.save(out);
@@ -134,9 +162,7 @@ fn locate(samples: &Samples, sequence: u32) -> Place {
         let end = begins + sequence_count(block.len());
         if sequence < end {
             let mut place = Place::before(samples, number);
-            for _ in begins..sequence {
-                place.cursor.next(block);
-            }
+            place.cursor.take(block, sequence - begins, |_, _| {});
             return place;
         }
         begins = end;

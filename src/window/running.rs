@@ -80,8 +80,8 @@ impl Running {
 
     /// Reads a little of each cache line that adding a sample reads.
     pub(super) fn touch(&self) -> u64 {
-        let here = self.moments.count() ^ self.equal_run ^ self.expiry.touch();
-        u64::from(here) ^ self.tail[0].timestamp.unsigned_abs()
+        let here = self.moments.count() ^ self.equal_run;
+        u64::from(here) ^ self.expiry.touch() ^ self.tail[0].timestamp.unsigned_abs()
     }
 
     /// Takes back what [`Self::save`] has saved of the window with these `samples`.

@@ -31,8 +31,8 @@ impl FirstHour {
     }
 
     /// Reads a little of it.
-    pub(super) fn touch(&self) -> u32 {
-        self.moments.count()
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(self.moments.count()) ^ self.edge.touch()
     }
 
     /// `point`, the oldest of the window, is about to leave it.
