@@ -32,6 +32,9 @@ pub(super) const END_SIZE: usize = 24;
 /// Most bytes of lines in a record; more are no record.
 pub(super) const RECORD_BYTES_MAX: usize = 64 << 20;
 
+/// More lines than any segment has: sums of such numbers stay far from overflow.
+const LINES_MAX: u64 = 1 << 48;
+
 /// Bytes in front of what the checksum is over but for the length, which it is over as well.
 const SUMMED_FROM: usize = 8;
 
@@ -223,7 +226,7 @@ impl<R: Read> Reader<R> {
         counts.resize(END_SIZE - SUMMED_FROM, 0);
         fill(&mut self.from, &mut counts[begin.len()..], self.at)?;
         let count = Count::load(&mut Saved::new(&counts)).map_err(|_| Fault::Torn(self.at))?;
-        if checksum(&[0; 4], &counts) != sum {
+        if checksum(&[0; 4], &counts) != sum || count.fresh.max(count.again) > LINES_MAX {
             return Err(Fault::Damaged(self.at, None));
         }
         self.at += END_BYTES;

@@ -7,6 +7,9 @@ use crate::save::{Save, Saved, fields};
 /// Distance of the two places (bytes).
 const SLOT_BYTES: u64 = 64;
 
+/// More than any number in the file is: sums of such numbers stay far from overflow.
+const NUMBER_MAX: u64 = 1 << 60;
+
 /// Up to where a segment has been delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::forward) struct Mark {
@@ -66,9 +69,12 @@ fn read(file: &File, at: u64) -> Option<Slot> {
     let mut bytes = [0; 8 + 24 + 4];
     file.read_exact_at(&mut bytes, at).ok()?;
     let (content, sum) = bytes.split_at(bytes.len() - 4);
-    (sum == crc32fast::hash(content).to_le_bytes())
-        .then(|| Slot::load(&mut Saved::new(content)).ok())
-        .flatten()
+    let slot = Slot::load(&mut Saved::new(content)).ok()?;
+    let Mark { segment, offset, lines } = slot.mark;
+    let is_possible = [slot.turn, segment, offset, lines]
+        .iter()
+        .all(|&number| number <= NUMBER_MAX);
+    (is_possible && sum == crc32fast::hash(content).to_le_bytes()).then_some(slot)
 }
 
 #[cfg(test)]
