@@ -21,8 +21,7 @@ pub(crate) fn run(options: &Options) -> bool {
     if !options.wants(CASE) {
         return true;
     }
-    let mut programs = vec![Program::CarbonCRelay, Program::Skyrelay];
-    programs.retain(|program| options.runs(*program));
+    let programs = options.programs(&[Program::CarbonCRelay, Program::Skyrelay]);
     let table = Table::begin(
         "UDP",
         &[

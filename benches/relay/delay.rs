@@ -41,13 +41,7 @@ pub(crate) fn run(options: &Options) -> bool {
     let mut traffic = Senders::new(RATE, 1, first_timestamp(), None);
     let warm = traffic.build(2);
     let load = traffic.build(options.seconds(RUN_S));
-    let mut programs = vec![
-        Program::Straight,
-        Program::Proxy,
-        Program::CarbonCRelay,
-        Program::Skyrelay,
-    ];
-    programs.retain(|program| options.runs(*program));
+    let programs = options.programs(&Program::ALL);
     let table = Table::begin(
         "Delay of a line, from its sender's write to its arrival (us)",
         &[

@@ -9,6 +9,7 @@
 //! cargo bench --bench relay -- --quick            # does it work? half a minute
 //! cargo bench --bench relay -- forward nine/100k  # cases whose names hold one of these
 //! cargo bench --bench relay -- memory/default --series 100000
+//! cargo bench --bench relay -- snapshot --series 100000
 //! cargo bench --bench relay -- grow --svg growth.svg
 //! ```
 
@@ -22,6 +23,7 @@ mod process;
 mod proxy;
 mod report;
 mod sink;
+mod snapshot;
 mod sustained;
 mod throughput;
 mod traffic;
@@ -61,7 +63,7 @@ struct Options {
     /// Lines of a throughput run
     #[arg(long, default_value_t = 5_000_000)]
     lines: usize,
-    /// Series of the memory cases
+    /// Series of the memory cases, and of the snapshot
     #[arg(long, default_value_t = 2_000)]
     series: usize,
     /// Only these programs: straight, proxy, carbon-c-relay, skyrelay [default: all that are installed]
@@ -90,6 +92,11 @@ impl Options {
         is_named && program.is_installed()
     }
 
+    /// Those of `programs` that are to be run.
+    fn programs(&self, programs: &[Program]) -> Vec<Program> {
+        programs.iter().copied().filter(|&program| self.runs(program)).collect()
+    }
+
     /// `seconds`, or 1 in a quick run.
     fn seconds(&self, seconds: usize) -> usize {
         if self.quick { 1 } else { seconds }
@@ -115,6 +122,7 @@ fn main() -> ExitCode {
             verdicts::CASE,
             sustained::CASE,
             growth::CASE,
+            snapshot::CASE,
         ];
         let others = others.iter().chain(&memory::CASES);
         for name in throughput::CASES.map(|case| case.name).iter().chain(others) {
@@ -137,6 +145,7 @@ fn main() -> ExitCode {
         sustained::run(&options),
         growth::run(&options),
         memory::run(&options),
+        snapshot::run(&options),
     ];
     if intact.contains(&false) {
         report::say("**What came out is not what went in, or lines were lost or shed that should not be.**");

@@ -43,7 +43,7 @@ const ROUNDS_MAX: usize = 2_048;
 /// The same, of a part at a steady pace.
 const STEADY_ROUNDS_MAX: usize = 128;
 /// The pace that a relay with full windows must keep.
-const STEADY_LINES_PER_S: u64 = 100_000;
+pub(crate) const STEADY_LINES_PER_S: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For an allocator to give back what it holds.
 const REST: Duration = Duration::from_secs(3);
@@ -94,41 +94,12 @@ const WAITING: Setup = Setup {
 
 #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
 fn run_case(options: &Options, case: &str, setup: Setup, table: &Table) -> bool {
-    let recordings = Recordings::read();
     let series = options.series;
-    let mut feed = Feed {
-        traffic: Senders::new(series, SENDERS.min(series), first_timestamp(), recordings.as_ref()),
-        sink: Sink::start(false),
-        expected: Fingerprint::default(),
-    };
+    let (mut feed, is_recorded) = Feed::new(series, false);
     let running = Program::Skyrelay.start(feed.sink.port, setup);
     let (empty_mib, _) = running.memory_mib();
 
-    let samples = if options.quick {
-        QUICK_SAMPLES
-    } else {
-        DAY_SAMPLES + BLOCK_SAMPLES
-    };
-    let begun = Instant::now();
-    let mut told = begun;
-    let mut filled = 0;
-    while filled < samples {
-        let rounds = rounds(series, PART_LINES).min(samples - filled);
-        feed.send(&running, rounds);
-        filled += rounds;
-        if told.elapsed() >= WORD_EVERY || filled == samples {
-            told = Instant::now();
-            let seconds = begun.elapsed().as_secs_f64();
-            let per_s = (filled * series) as f64 / seconds;
-            let left = seconds / filled as f64 * (samples - filled) as f64;
-            eprintln!(
-                "{case}: {filled} of {samples} samples for each of {series} series, {:.2} M/s, {:.0} MiB, {:.0} min left",
-                per_s / 1e6,
-                running.memory_mib().0,
-                left / 60.0
-            );
-        }
-    }
+    feed.fill(case, &running, options.quick);
     running.wait_until_judged();
     thread::sleep(REST);
     let (full_mib, peak_mib) = running.memory_mib();
@@ -157,7 +128,7 @@ fn run_case(options: &Options, case: &str, setup: Setup, table: &Table) -> bool 
     table.row(&[
         case.to_owned(),
         series.to_string(),
-        if recordings.is_some() { "recorded" } else { "made up" }.to_owned(),
+        if is_recorded { "recorded" } else { "made up" }.to_owned(),
         figure(empty_mib),
         figure(full_mib),
         figure(peak_mib),
@@ -187,10 +158,10 @@ fn rounds(series: usize, lines: usize) -> usize {
 }
 
 /// What is sent, and where it must arrive.
-struct Feed {
-    traffic: Senders,
-    sink: Sink,
-    expected: Fingerprint,
+pub(crate) struct Feed {
+    pub(crate) traffic: Senders,
+    pub(crate) sink: Sink,
+    pub(crate) expected: Fingerprint,
 }
 
 /// What it took to send and judge some lines.
@@ -208,6 +179,48 @@ struct Steady {
 }
 
 impl Feed {
+    /// For so many series, of which nothing has been sent; the sink looks for probes, if asked to. Are values recorded?
+    pub(crate) fn new(series: usize, with_probes: bool) -> (Self, bool) {
+        let recordings = Recordings::read();
+        let feed = Self {
+            traffic: Senders::new(series, SENDERS.min(series), first_timestamp(), recordings.as_ref()),
+            sink: Sink::start(with_probes),
+            expected: Fingerprint::default(),
+        };
+        (feed, recordings.is_some())
+    }
+
+    /// Fills all windows, and a little more; says now and then how it goes.
+    #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
+    pub(crate) fn fill(&mut self, case: &str, running: &Running, is_quick: bool) {
+        let series = self.traffic.series();
+        let samples = if is_quick {
+            QUICK_SAMPLES
+        } else {
+            DAY_SAMPLES + BLOCK_SAMPLES
+        };
+        let begun = Instant::now();
+        let mut told = begun;
+        let mut filled = 0;
+        while filled < samples {
+            let rounds = rounds(series, PART_LINES).min(samples - filled);
+            self.send(running, rounds);
+            filled += rounds;
+            if told.elapsed() >= WORD_EVERY || filled == samples {
+                told = Instant::now();
+                let seconds = begun.elapsed().as_secs_f64();
+                let per_s = (filled * series) as f64 / seconds;
+                let left = seconds / filled as f64 * (samples - filled) as f64;
+                eprintln!(
+                    "{case}: {filled} of {samples} samples for each of {series} series, {:.2} M/s, {:.0} MiB, {:.0} min left",
+                    per_s / 1e6,
+                    running.memory_mib().0,
+                    left / 60.0
+                );
+            }
+        }
+    }
+
     /// Sends the next rounds as fast as they are taken, and waits until they have arrived and are judged.
     fn send(&mut self, running: &Running, rounds: usize) -> Sent {
         let load = self.traffic.build(rounds);

@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 const CARBON_C_RELAY: &str = "/usr/bin/carbon-c-relay";
@@ -83,6 +84,8 @@ pub(crate) struct Memory {
 pub(crate) struct Metrics(String);
 
 impl Program {
+    pub(crate) const ALL: [Self; 4] = [Self::Straight, Self::Proxy, Self::CarbonCRelay, Self::Skyrelay];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Straight => "straight",
@@ -201,10 +204,20 @@ impl Running {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) {
+        self.signal(Signal::TERM);
         if let Some(child) = &mut self.child {
-            let process = rustix::process::Pid::from_child(child);
-            rustix::process::kill_process(process, rustix::process::Signal::TERM).expect("it runs");
             child.wait().expect("our own child");
+        }
+    }
+
+    /// Has skyrelay write a snapshot.
+    pub(crate) fn ask_for_snapshot(&self) {
+        self.signal(Signal::USR1);
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(child) = &self.child {
+            kill_process(Pid::from_child(child), signal).expect("it runs");
         }
     }
 
@@ -330,6 +343,15 @@ impl Metrics {
             is_whole.then(|| line.rsplit(' ').next()?.parse::<u64>().ok())?
         });
         values.sum()
+    }
+
+    /// What has no labels, and may be a fraction; 0 while it is not there.
+    pub(crate) fn float(&self, name: &str) -> f64 {
+        let mut values = self
+            .0
+            .lines()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok());
+        values.next().unwrap_or(0.0)
     }
 
     /// Lines that were not analysed because the analysis was behind.

@@ -50,8 +50,7 @@ pub(crate) fn run(options: &Options) -> bool {
     if !options.wants(CASE) {
         return true;
     }
-    let mut programs = vec![Program::Proxy, Program::CarbonCRelay, Program::Skyrelay];
-    programs.retain(|program| options.runs(*program));
+    let programs = options.programs(&[Program::Proxy, Program::CarbonCRelay, Program::Skyrelay]);
     let table = Table::begin(
         "Sustained: the highest rate without a line lost, shed or a second late; default settings, 100,000 series",
         &["program", "senders", "lines/s", "p99 at it (us)", "at the next rate"],

@@ -138,13 +138,7 @@ fn run_case(options: &Options, table: &Table, case: &Case) -> bool {
     let mut traffic = Senders::new(series, senders, first_timestamp(), None);
     let warm = traffic.build((1_000_000 / series).clamp(2, 30));
     let measured = traffic.build((options.lines / series).max(1));
-    let mut programs = vec![
-        Program::Straight,
-        Program::Proxy,
-        Program::CarbonCRelay,
-        Program::Skyrelay,
-    ];
-    programs.retain(|program| options.runs(*program));
+    let programs = options.programs(&Program::ALL);
     let mut runs = vec![Vec::new(); programs.len()];
     for round in 1..=options.rounds {
         for (&program, runs) in programs.iter().zip(&mut runs) {
