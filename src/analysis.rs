@@ -12,12 +12,12 @@ mod tests;
 
 use std::{
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub use settings::*;
@@ -40,11 +40,14 @@ const NICE: i32 = 5;
 /// Threads that analyse, and the ways to them.
 #[derive(Debug)]
 pub struct Analysis {
-    when_behind: WhenBehind,
+    /// [`WhenBehind::Shed`]?
+    sheds: AtomicBool,
     inboxes: Vec<Inbox>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     shared: Arc<Shared>,
     room: memory::Room,
+    /// What the shards go by, or will when they come to it.
+    shard_settings: Mutex<Arc<shard::Settings>>,
 }
 
 /// The way to one shard.
@@ -62,8 +65,25 @@ enum Message {
     Batch(Batch, OwnedSemaphorePermit),
     Sweep(Timestamp),
     Ask(Question),
+    /// Go by other settings.
+    Change(Arc<shard::Settings>),
+    /// Carry some series over to them.
+    CarryOver(oneshot::Sender<CarriedOver>),
     Stop,
 }
+
+/// What has become of carrying some series over to other settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CarriedOver {
+    /// Series that still wait for it, over all shards.
+    pub waiting: usize,
+    /// The longest that a shard was kept from its samples.
+    pub longest_pause: Duration,
+}
+
+/// What carrying series over may take at a time, before a shard goes on with its samples: some milliseconds of its time
+/// (samples learnt, or series looked at).
+const CARRY_BUDGET: usize = 10_000;
 
 /// Errands that wait for a shard. Whoever gives more waits.
 const QUEUE_ERRANDS: usize = 4;
@@ -136,11 +156,12 @@ impl Analysis {
             });
         }
         let analysis = Self {
-            when_behind: settings.when_behind,
+            sheds: AtomicBool::new(settings.when_behind == WhenBehind::Shed),
             inboxes,
             threads: Mutex::new(threads),
             shared: common,
             room,
+            shard_settings: Mutex::new(Arc::clone(shard_settings)),
         };
         Ok((analysis, HeadStart(errands)))
     }
@@ -152,9 +173,11 @@ impl Analysis {
     pub async fn give(&self, shard: usize, batch: Batch) -> Result<(), Batch> {
         let inbox = &self.inboxes[shard];
         let weight = inbox.weight(&batch);
-        let permit = match self.when_behind {
-            WhenBehind::Shed => Arc::clone(&inbox.room).try_acquire_many_owned(weight).ok(),
-            WhenBehind::Wait => Arc::clone(&inbox.room).acquire_many_owned(weight).await.ok(),
+        let room = Arc::clone(&inbox.room);
+        let permit = if self.sheds() {
+            room.try_acquire_many_owned(weight).ok()
+        } else {
+            room.acquire_many_owned(weight).await.ok()
         };
         let Some(permit) = permit else {
             return Err(batch);
@@ -166,12 +189,21 @@ impl Analysis {
         }
     }
 
+    fn sheds(&self) -> bool {
+        self.sheds.load(Ordering::Relaxed)
+    }
+
+    /// Does something else from now on when a shard is behind.
+    pub fn set_when_behind(&self, when_behind: WhenBehind) {
+        self.sheds.store(when_behind == WhenBehind::Shed, Ordering::Relaxed);
+    }
+
     /// Is every shard so far behind that it would shed whatever part it is given of a chunk of so many bytes? Then nobody
     /// needs to look for names in it.
     pub fn would_shed(&self, chunk_bytes: usize) -> bool {
         let least = chunk_bytes / BYTES_PER_WEIGHT;
         let is_full = |inbox: &Inbox| inbox.room.available_permits() < least.min(inbox.room_max as usize);
-        self.when_behind == WhenBehind::Shed && self.inboxes.iter().all(is_full)
+        self.sheds() && self.inboxes.iter().all(is_full)
     }
 
     /// Has a shard answer `question`, after what it has to do already.
@@ -213,6 +245,46 @@ impl Analysis {
             .send(Message::Ask(question))
             .map_err(|_| Stopped)?;
         Ok(answered)
+    }
+
+    /// Has the shards go by other settings, after what they have to do already. Series that are there are to be carried
+    /// over.
+    pub fn change(&self, settings: &Arc<shard::Settings>) {
+        *self.shard_settings() = Arc::clone(settings);
+        for inbox in &self.inboxes {
+            // One that has ended goes by nothing any more.
+            let _ = inbox.messages.send(Message::Change(Arc::clone(settings)));
+        }
+    }
+
+    /// What the shards go by, when they have come to it.
+    pub fn settings(&self) -> Arc<shard::Settings> {
+        Arc::clone(&self.shard_settings())
+    }
+
+    fn shard_settings(&self) -> MutexGuard<'_, Arc<shard::Settings>> {
+        self.shard_settings.lock().expect("nobody panics with the lock held")
+    }
+
+    /// Has all shards carry over some series to the settings that they go by.
+    ///
+    /// # Errors
+    /// When the analysis has stopped.
+    pub async fn carry_over(&self) -> Result<CarriedOver, Stopped> {
+        let mut answers = Vec::new();
+        for inbox in &self.inboxes {
+            let (answer, answered) = oneshot::channel();
+            let sent = inbox.messages.send(Message::CarryOver(answer));
+            sent.map_err(|_| Stopped)?;
+            answers.push(answered);
+        }
+        let mut all = CarriedOver::default();
+        for answered in answers {
+            let of_shard = answered.await.map_err(|_| Stopped)?;
+            all.waiting += of_shard.waiting;
+            all.longest_pause = all.longest_pause.max(of_shard.longest_pause);
+        }
+        Ok(all)
     }
 
     /// Has all shards look for series that have fallen silent, and looks at memory itself. To be called once a second.
@@ -321,6 +393,16 @@ fn drive(
                 shard.sweep(now, budget, &mut events);
             }
             Message::Ask(question) => question(&mut shard),
+            Message::Change(settings) => shard.change(settings),
+            Message::CarryOver(answer) => {
+                let begun = Instant::now();
+                let waiting = shard.carry_over(CARRY_BUDGET, &mut events);
+                // Nobody may want to know any more.
+                let _ = answer.send(CarriedOver {
+                    waiting,
+                    longest_pause: begun.elapsed(),
+                });
+            }
             // What has slipped in behind it is judged all the same; what comes later is given back.
             Message::Stop => inbox.close(),
         }

@@ -14,7 +14,7 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -70,7 +70,7 @@ pub struct Board {
     open: DashMap<Arc<str>, Vec<Arc<Anomaly>>>,
     /// The last to close last.
     closed: Mutex<VecDeque<Arc<Anomaly>>>,
-    closed_max: usize,
+    closed_max: AtomicUsize,
     last_id: AtomicU64,
     together: Mutex<Together>,
     metrics: AnomalyMetrics,
@@ -120,7 +120,7 @@ impl Board {
         Self {
             open: DashMap::new(),
             closed: Mutex::default(),
-            closed_max,
+            closed_max: AtomicUsize::new(closed_max),
             last_id: AtomicU64::new(0),
             together: Mutex::new(Together {
                 groups: Groups::new(groups),
@@ -129,6 +129,12 @@ impl Board {
             }),
             metrics,
         }
+    }
+
+    /// Goes by other settings from now on; see [`Groups::change`] for what stays.
+    pub fn change(&self, closed_max: usize, groups: groups::Settings) {
+        self.closed_max.store(closed_max, Ordering::Relaxed);
+        self.together().groups.change(groups);
     }
 
     /// Takes in which series have begun and ended.
@@ -336,7 +342,7 @@ impl Board {
     fn remember(&self, anomaly: Arc<Anomaly>) {
         let mut closed = self.closed.lock().expect("nobody panics with the lock held");
         closed.push_back(anomaly);
-        while closed.len() > self.closed_max {
+        while closed.len() > self.closed_max.load(Ordering::Relaxed) {
             closed.pop_front();
         }
     }

@@ -1,11 +1,14 @@
 //! The relay as a whole: bind, run, and stop in the order in which lines flow.
 
 mod found;
+mod reload;
 mod running;
 mod supervisor;
+mod upstreams;
 
-use std::{io, time::Duration};
+use std::{fmt, io, path::PathBuf, time::Duration};
 
+pub use reload::SetLogLevel;
 use running::Running;
 use supervisor::Watchdog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -44,10 +47,23 @@ pub struct Ended {
     pub lines_lost: u64,
 }
 
+/// What a relay is started with.
+pub struct Origin {
+    /// By what it goes.
+    pub config: Config,
+    /// Where that comes from, to be read again when it is asked to; `None`: from nowhere.
+    pub file: Option<PathBuf>,
+    /// Sockets that were open before.
+    pub inherited: Inherited,
+    /// Has the log say more, or less.
+    pub set_log_level: SetLogLevel,
+}
+
 /// A relay that is bound and not yet running.
-#[derive(Debug)]
 pub struct App {
     config: Config,
+    file: Option<PathBuf>,
+    set_log_level: SetLogLevel,
     listeners: Listeners,
     http: Option<tokio::net::TcpListener>,
 }
@@ -57,7 +73,13 @@ impl App {
     ///
     /// # Errors
     /// When an address is taken or not allowed: a sentence that says what to do.
-    pub fn bind(config: Config, mut inherited: Inherited) -> Result<Self, AppError> {
+    pub fn bind(origin: Origin) -> Result<Self, AppError> {
+        let Origin {
+            config,
+            file,
+            mut inherited,
+            set_log_level,
+        } = origin;
         let listeners = Listeners::bind(&config.listen, &mut inherited)?;
         let bind_http = |address| {
             listen::bind_tcp(address, config.listen.reuse_port, &mut inherited)
@@ -67,6 +89,8 @@ impl App {
         inherited.close_rest();
         Ok(Self {
             config,
+            file,
+            set_log_level,
             listeners,
             http,
         })
@@ -81,7 +105,7 @@ impl App {
     }
 
     /// Runs until SIGTERM or SIGINT, and then until all that had arrived has been forwarded and judged, or until the
-    /// deadline.
+    /// deadline. On SIGHUP it reads its configuration again.
     ///
     /// # Errors
     /// When a thread or a signal handler cannot be had.
@@ -90,24 +114,52 @@ impl App {
         let mut interrupt = on("SIGINT", SignalKind::interrupt())?;
         let mut hangup = on("SIGHUP", SignalKind::hangup())?;
         let mut user = on("SIGUSR1", SignalKind::user_defined1())?;
-        let deadline = self.config.shutdown_deadline;
-        let mut running = Running::start(self)?;
+        let Self {
+            config,
+            file,
+            set_log_level,
+            listeners,
+            http,
+        } = self;
+        let mut running = Running::start(config, listeners, http)?;
         supervisor::ready(&running.status());
         let mut watchdog = Watchdog::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
-            tokio::select! {
+            let asked = tokio::select! {
                 _ = terminate.recv() => break,
                 _ = interrupt.recv() => break,
-                _ = hangup.recv() => warn!("this version does not reload: restart it to change the configuration"),
-                _ = user.recv() => running.write_snapshot(),
-                _ = second.tick() => running.tick(),
-                () = watchdog.due() => watchdog.look(&running).await,
+                _ = user.recv() => {
+                    running.write_snapshot();
+                    continue;
+                }
+                _ = second.tick() => {
+                    running.tick();
+                    continue;
+                }
+                () = watchdog.due() => {
+                    watchdog.look(&running).await;
+                    continue;
+                }
+                _ = hangup.recv() => None,
+                request = running.reload_request() => Some(request.answer),
+            };
+            supervisor::reloading();
+            let outcome = running.reload(file.clone(), &set_log_level).await;
+            let refused = if outcome.is_err() {
+                "; the last reload was refused"
+            } else {
+                ""
+            };
+            supervisor::ready(&format!("{}{refused}", running.status()));
+            if let Some(answer) = asked {
+                // Whoever asked may be gone.
+                let _ = answer.send(outcome);
             }
         }
         supervisor::stopping();
-        let give_up = running.give_up();
-        let mut stopping = std::pin::pin!(running.stop(deadline));
+        let give_up = running.upstreams.give_up();
+        let mut stopping = std::pin::pin!(running.stop());
         loop {
             tokio::select! {
                 ended = &mut stopping => return Ok(ended),
@@ -117,6 +169,14 @@ impl App {
                 () = watchdog.due() => Watchdog::sign(),
             }
         }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,10 +10,10 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
 
 use crate::{
-    app::{self, App},
+    app::{self, App, Origin, SetLogLevel},
     backtest::{self, BacktestError, Input, Summary},
     config::{Config, Log, LogFormat, LogLevel},
     demo,
@@ -82,8 +82,8 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     match cli.command.unwrap_or(Command::Run(cli.configured)) {
-        Command::Run(configured) => with_config(&configured, |config| run(config, false)),
-        Command::Demo(configured) => with_config(&configured, |config| run(config, true)),
+        Command::Run(configured) => with_config(&configured, |config| run(config, &configured, false)),
+        Command::Demo(configured) => with_config(&configured, |config| run(config, &configured, true)),
         Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
@@ -101,10 +101,10 @@ fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -
     }
 }
 
-fn run(mut config: Config, demonstrate: bool) -> ExitCode {
+fn run(mut config: Config, configured: &Configured, demonstrate: bool) -> ExitCode {
     // Before there are other threads.
     let inherited = Inherited::from_environment();
-    let _log = start_log(config.log);
+    let (_log, set_log_level) = start_log(config.log);
     config.listen.max_connections = app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")
@@ -115,7 +115,12 @@ fn run(mut config: Config, demonstrate: bool) -> ExitCode {
         Err(error) => return fail(EXIT_FAILED, &format_args!("the threads for input and output: {error}")),
     };
     let ended = runtime.block_on(async {
-        let app = App::bind(config, inherited)?;
+        let app = App::bind(Origin {
+            config,
+            file: configured.config.clone(),
+            inherited,
+            set_log_level,
+        })?;
         if demonstrate {
             let addresses = app
                 .tcp_addresses()
@@ -236,26 +241,46 @@ fn fail(code: u8, message: &dyn std::fmt::Display) -> ExitCode {
 ///
 /// A thread writes, so that whoever reads slowly holds nobody up; what it cannot take is dropped. What is given back
 /// writes the rest when it goes.
-fn start_log(log: Log) -> WorkerGuard {
+fn start_log(log: Log) -> (WorkerGuard, SetLogLevel) {
     let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
-    let level = match log.level {
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter(log.level))
+        .with_writer(stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    let set_log_level: SetLogLevel = match log.format {
+        LogFormat::Text => {
+            let subscriber = subscriber.with_filter_reloading();
+            let handle = subscriber.reload_handle();
+            subscriber.init();
+            Box::new(move |level| set_level(level, |filter| handle.reload(filter)))
+        }
+        LogFormat::Json => {
+            let subscriber = subscriber.json().with_filter_reloading();
+            let handle = subscriber.reload_handle();
+            subscriber.init();
+            Box::new(move |level| set_level(level, |filter| handle.reload(filter)))
+        }
+    };
+    (guard, set_log_level)
+}
+
+fn filter(level: LogLevel) -> EnvFilter {
+    let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let filter = EnvFilter::builder()
+    EnvFilter::builder()
         .with_default_directive(level.into())
-        .from_env_lossy();
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(stderr)
-        .with_target(false)
-        .with_ansi(io::stderr().is_terminal());
-    match log.format {
-        LogFormat::Text => subscriber.init(),
-        LogFormat::Json => subscriber.json().init(),
+        .from_env_lossy()
+}
+
+fn set_level(level: LogLevel, reload: impl Fn(EnvFilter) -> Result<(), reload::Error>) -> Result<(), String> {
+    if std::env::var_os(EnvFilter::DEFAULT_ENV).is_some() {
+        return Err(format!("{} overrides it", EnvFilter::DEFAULT_ENV));
     }
-    guard
+    reload(filter(level)).map_err(|error| error.to_string())
 }

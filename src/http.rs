@@ -1,7 +1,8 @@
 //! HTTP: metrics, health, the API that answers what is open, and why a series is analysed or not, and Graphite's reads.
 //!
-//! Reads only: nothing here changes state. Names of series are hostile text; they leave as JSON alone. Answers are bounded
-//! by `limit`, so none grows with the number of series; connections are bounded in number and time.
+//! Reads only, but for `POST /-/reload`, which has the configuration read again. Names of series are hostile text; they
+//! leave as JSON alone. Answers are bounded by `limit`, so none grows with the number of series; connections are bounded in
+//! number and time.
 
 mod answer;
 mod api;
@@ -9,6 +10,7 @@ mod connections;
 mod feed;
 mod graphite;
 mod page;
+mod reload;
 mod search;
 
 use std::{
@@ -25,9 +27,10 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 pub use feed::Feed;
+pub use reload::{DetectorFate, Differences, ReloadRefused, ReloadReport, ReloadRequest, ReloadRequests};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +51,8 @@ pub struct Sources {
     pub feed: Arc<Feed>,
     /// True from when the listeners are bound until the relay is to stop.
     pub ready: Arc<AtomicBool>,
+    /// Takes requests for another configuration.
+    pub reload: ReloadRequests,
 }
 
 /// Serves until `stop`; answers that are being given then are given whole.
@@ -64,6 +69,7 @@ fn router(sources: Sources) -> Router {
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload::reload))
         .nest("/api/v1", api::router())
         .merge(graphite::router())
         .with_state(sources)

@@ -6,9 +6,12 @@
 mod settings;
 mod sorter;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,14 +27,18 @@ use crate::{
     shard::{Tally, Unanalysed},
 };
 
+/// Pause between two looks at who is still on the old routes.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+const NOBODY_PANICS: &str = "nobody panics with the lock held";
+
 /// Bytes of a poison line that are shown in the log.
 const SHOWN_BYTES: usize = 120;
 
 /// Where chunks go.
 #[derive(Debug)]
 pub struct Intake {
-    sorter: Sorter,
-    upstreams: Vec<Arc<Queue>>,
+    routes: RwLock<Arc<Routes>>,
     analysis: Arc<Analysis>,
     metrics: Metrics,
     /// When a poison line was last shown in the log, and how many have not been since.
@@ -39,14 +46,22 @@ pub struct Intake {
     unshown: AtomicU64,
 }
 
+/// What is done with a chunk: the same from its beginning to its end, whatever changes meanwhile.
+#[derive(Debug)]
+struct Routes {
+    sorter: Sorter,
+    upstreams: Vec<Arc<Queue>>,
+}
+
+/// Chunks that are still on the way that was theirs before a change.
+#[derive(Debug)]
+pub struct OnOldRoutes(Arc<Routes>);
+
 impl Intake {
     /// An intake that feeds `upstreams` and `analysis`.
-    pub fn new(sorter: Sorter, mut upstreams: Vec<Arc<Queue>>, analysis: Arc<Analysis>, metrics: Metrics) -> Self {
-        // Those that may make a sender wait come last: they then hold no other up.
-        upstreams.sort_by_key(|upstream| upstream.pauses());
+    pub fn new(sorter: Sorter, upstreams: Vec<Arc<Queue>>, analysis: Arc<Analysis>, metrics: Metrics) -> Self {
         Self {
-            sorter,
-            upstreams,
+            routes: RwLock::new(Routes::new(sorter, upstreams)),
             analysis,
             metrics,
             shown_at: AtomicI64::new(Timestamp::MIN),
@@ -54,13 +69,24 @@ impl Intake {
         }
     }
 
+    /// Sends what is taken from now on through `sorter` to `upstreams`.
+    pub fn change(&self, sorter: Sorter, upstreams: Vec<Arc<Queue>>) -> OnOldRoutes {
+        let mut routes = self.routes.write().expect(NOBODY_PANICS);
+        OnOldRoutes(std::mem::replace(&mut routes, Routes::new(sorter, upstreams)))
+    }
+
+    fn routes(&self) -> Arc<Routes> {
+        Arc::clone(&self.routes.read().expect(NOBODY_PANICS))
+    }
+
     /// Takes whole lines that arrived at `received`. Waits only where the configuration makes senders wait.
     pub async fn take(&self, chunk: Bytes, received: Timestamp) {
+        let Routes { sorter, upstreams } = &*self.routes();
         let shed = self.analysis.would_shed(chunk.len());
-        let unseen = shed.then(|| self.sorter.sift(&chunk, Unanalysed::Shed)).flatten();
-        let mut sorted = unseen.unwrap_or_else(|| self.sorter.sort(&chunk, received));
+        let unseen = shed.then(|| sorter.sift(&chunk, Unanalysed::Shed)).flatten();
+        let mut sorted = unseen.unwrap_or_else(|| sorter.sort(&chunk, received));
         self.count(&sorted, received);
-        for upstream in &self.upstreams {
+        for upstream in upstreams {
             for piece in &sorted.forwarded {
                 upstream.push(piece.clone()).await;
             }
@@ -93,7 +119,7 @@ impl Intake {
 
     /// Is the relay past the point at which an upstream takes more lines?
     pub fn is_closed(&self) -> bool {
-        self.upstreams.iter().any(|upstream| upstream.is_closed())
+        self.routes().upstreams.iter().any(|upstream| upstream.is_closed())
     }
 
     fn count(&self, sorted: &Sorted, received: Timestamp) {
@@ -128,5 +154,22 @@ impl Intake {
         let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
         let more = self.unshown.swap(0, Ordering::Relaxed);
         warn!(?poison, line = %shown, not_shown = more, "held back a line that carbon would hang up on");
+    }
+}
+
+impl Routes {
+    fn new(sorter: Sorter, mut upstreams: Vec<Arc<Queue>>) -> Arc<Self> {
+        // Those that may make a sender wait come last: they then hold no other up.
+        upstreams.sort_by_key(|upstream| upstream.pauses());
+        Arc::new(Self { sorter, upstreams })
+    }
+}
+
+impl OnOldRoutes {
+    /// Ends when there are none any more: nothing more is put into a queue that was left out by the change.
+    pub async fn gone(self) {
+        while Arc::strong_count(&self.0) > 1 {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 }

@@ -6,7 +6,10 @@
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-use crate::shard::{Tally, Unanalysed};
+use crate::{
+    line::Timestamp,
+    shard::{Tally, Unanalysed},
+};
 
 /// Prefix of every metric.
 const NAMESPACE: &str = "skyrelay";
@@ -27,6 +30,8 @@ pub struct Metrics {
     pub anomaly: AnomalyMetrics,
     /// What would survive a restart.
     pub snapshot: SnapshotMetrics,
+    /// By which configuration the relay goes.
+    pub config: ConfigMetrics,
 }
 
 /// Connections and datagrams.
@@ -174,6 +179,17 @@ pub struct SnapshotMetrics {
     pub loaded: IntGauge,
 }
 
+/// By which configuration the relay goes.
+#[derive(Clone, Debug)]
+pub struct ConfigMetrics {
+    /// 1 if the configuration that was read last is in force.
+    pub last_reload_successful: IntGauge,
+    /// When the one in force was read (seconds since 1970).
+    pub last_reload_success: IntGauge,
+    /// Series that are judged by the one before, until it is their turn.
+    pub series_waiting: IntGauge,
+}
+
 /// Declares metrics in a registry.
 struct Declare(Registry);
 
@@ -240,6 +256,7 @@ impl Metrics {
             forward: ForwardMetrics::declare(&declare),
             anomaly: AnomalyMetrics::declare(&declare),
             snapshot: SnapshotMetrics::declare(&declare),
+            config: ConfigMetrics::declare(&declare),
             registry: declare.0,
         };
         metrics.begin_at_zero();
@@ -489,6 +506,33 @@ impl SnapshotMetrics {
                 "snapshot_loaded_series",
                 "Series that came back from a snapshot at the start.",
             ),
+        }
+    }
+}
+
+impl ConfigMetrics {
+    fn declare(declare: &Declare) -> Self {
+        Self {
+            last_reload_successful: declare.gauge(
+                "config_last_reload_successful",
+                "1 if the configuration that was read last is in force, 0 if it was refused.",
+            ),
+            last_reload_success: declare.gauge(
+                "config_last_reload_success_timestamp_seconds",
+                "When the configuration that is in force was read.",
+            ),
+            series_waiting: declare.gauge(
+                "config_series_waiting",
+                "Series that are still judged by the configuration before, until it is their turn.",
+            ),
+        }
+    }
+
+    /// Notes what came, at `now`, of the attempt to go by another configuration.
+    pub fn reloaded(&self, now: Timestamp, good: bool) {
+        self.last_reload_successful.set(i64::from(good));
+        if good {
+            self.last_reload_success.set(now);
         }
     }
 }

@@ -8,7 +8,7 @@ mod settings;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
@@ -30,13 +30,30 @@ const BURST_NOTICES: usize = 256;
 /// Gives notices to the channels that are to have them.
 #[derive(Debug)]
 pub struct Notifier {
+    routes: Mutex<Routes>,
+    metrics: AnomalyMetrics,
+}
+
+#[derive(Debug, Default)]
+struct Routes {
     alerts: Vec<Alert>,
     channels: Vec<Way>,
+    /// Threads of channels that are not there any more, until they have told what was left to them.
+    leaving: Vec<JoinHandle<()>>,
+}
+
+/// Channels that are about to be added.
+#[derive(Debug)]
+pub struct Prepared {
+    settings: Settings,
+    /// For each channel, unless it is there already.
+    ways: Vec<Option<Way>>,
 }
 
 /// The way to one channel.
 #[derive(Debug)]
 struct Way {
+    channel: Channel,
     notices: SyncSender<Arc<Notice>>,
     thread: JoinHandle<()>,
     dropped: IntCounter,
@@ -48,48 +65,71 @@ impl Notifier {
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(settings: &Settings, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
-        let mut channels = Vec::new();
-        for channel in &settings.channels {
-            let (notices, inbox) = sync_channel(QUEUE_NOTICES);
-            let labels = [channel.name.as_str()];
-            let notified = metrics.notified.with_label_values(&labels);
-            let dropped = metrics.notifications_dropped.with_label_values(&labels);
-            let thread = std::thread::Builder::new()
-                .name(format!("notify-{}", channel.name))
-                .spawn({
-                    let (channel, dropped) = (channel.clone(), dropped.clone());
-                    move || serve(&channel, &inbox, &notified, &dropped)
-                })?;
-            channels.push(Way {
-                notices,
-                thread,
-                dropped,
-            });
-        }
-        Ok(Self {
-            alerts: settings.alerts.clone(),
-            channels,
+        let notifier = Self {
+            routes: Mutex::default(),
+            metrics: metrics.clone(),
+        };
+        notifier.change(notifier.prepare(settings)?);
+        Ok(notifier)
+    }
+
+    /// Starts the channels that `settings` add, which nobody is given yet.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn prepare(&self, settings: &Settings) -> std::io::Result<Prepared> {
+        let routes = self.routes();
+        let is_there = |channel: &Channel| routes.channels.iter().any(|way| way.channel == *channel);
+        let ways = settings.channels.iter().map(|channel| {
+            if is_there(channel) {
+                Ok(None)
+            } else {
+                Way::start(channel, &self.metrics).map(Some)
+            }
+        });
+        Ok(Prepared {
+            ways: ways.collect::<std::io::Result<_>>()?,
+            settings: settings.clone(),
         })
+    }
+
+    /// Goes by other settings from now on. Channels that stay are not touched, and those that go tell what they have.
+    pub fn change(&self, prepared: Prepared) {
+        let mut routes = self.routes();
+        let mut before = std::mem::take(&mut routes.channels);
+        for (channel, way) in prepared.settings.channels.iter().zip(prepared.ways) {
+            let kept = || {
+                let place = before.iter().position(|way| way.channel == *channel);
+                before.swap_remove(place.expect("it was there when this was prepared"))
+            };
+            routes.channels.push(way.unwrap_or_else(kept));
+        }
+        routes.alerts = prepared.settings.alerts;
+        routes.leaving.retain(|thread| !thread.is_finished());
+        routes.leaving.extend(before.into_iter().map(|way| way.thread));
     }
 
     /// Gives `notice` to the channels of the first alert that matches it.
     pub fn tell(&self, notice: &Arc<Notice>) {
-        let Some(alert) = self.alerts.iter().find(|alert| alert.matches(notice)) else {
+        let routes = self.routes();
+        let Some(alert) = routes.alerts.iter().find(|alert| alert.matches(notice)) else {
             return;
         };
         for &channel in &alert.to {
-            let way = &self.channels[channel];
+            let way = &routes.channels[channel];
             if way.notices.try_send(Arc::clone(notice)).is_err() {
                 way.dropped.inc();
             }
         }
     }
 
-    /// Waits up to `deadline` for the channels to take what waits for them. False when some have not.
-    pub fn stop(self, deadline: Duration) -> bool {
+    /// Waits up to `deadline` for the channels to take what waits for them. False when some have not. What is told later
+    /// goes nowhere.
+    pub fn stop(&self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
+        let Routes { channels, leaving, .. } = std::mem::take(&mut *self.routes());
         // Without its sender, a channel ends once its queue is empty.
-        let threads: Vec<_> = self.channels.into_iter().map(|way| way.thread).collect();
+        let threads: Vec<_> = channels.into_iter().map(|way| way.thread).chain(leaving).collect();
         while threads.iter().any(|thread| !thread.is_finished()) {
             if Instant::now() >= end {
                 return false;
@@ -97,6 +137,31 @@ impl Notifier {
             std::thread::sleep(Duration::from_millis(1));
         }
         true
+    }
+
+    fn routes(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().expect("nobody panics with the lock held")
+    }
+}
+
+impl Way {
+    fn start(channel: &Channel, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
+        let (notices, inbox) = sync_channel(QUEUE_NOTICES);
+        let labels = [channel.name.as_str()];
+        let notified = metrics.notified.with_label_values(&labels);
+        let dropped = metrics.notifications_dropped.with_label_values(&labels);
+        let thread = std::thread::Builder::new()
+            .name(format!("notify-{}", channel.name))
+            .spawn({
+                let (channel, dropped) = (channel.clone(), dropped.clone());
+                move || serve(&channel, &inbox, &notified, &dropped)
+            })?;
+        Ok(Self {
+            channel: channel.clone(),
+            notices,
+            thread,
+            dropped,
+        })
     }
 }
 
@@ -223,5 +288,47 @@ mod tests {
                 .get(),
             1
         );
+    }
+
+    #[test]
+    fn channels_come_and_go_while_people_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let channel = |name: &str, file: &str| Channel {
+            name: name.to_owned(),
+            kind: ChannelKind::JsonLinesFile(directory.path().join(file)),
+        };
+        let everything_to = |channels: Vec<Channel>, to: usize| Settings {
+            channels,
+            alerts: vec![Alert {
+                globs: vec![Glob::everything()],
+                detectors: Vec::new(),
+                to: vec![to],
+            }],
+        };
+        let notifier = Notifier::start(
+            &everything_to(vec![channel("a", "a"), channel("b", "b")], 0),
+            &Metrics::new().anomaly,
+        );
+        let notifier = notifier.unwrap();
+        notifier.tell(&notice("first", "default"));
+        // One stays at another place, one is another by the same name, and one is new.
+        let changed = everything_to(vec![channel("c", "c"), channel("a", "moved"), channel("b", "b")], 2);
+        notifier.change(notifier.prepare(&changed).unwrap());
+        notifier.tell(&notice("second", "default"));
+        // What was prepared in vain leaves everything as it is.
+        drop(notifier.prepare(&everything_to(vec![channel("d", "d")], 0)).unwrap());
+        let moved = everything_to(changed.channels, 1);
+        notifier.change(notifier.prepare(&moved).unwrap());
+        notifier.tell(&notice("third", "default"));
+        assert!(notifier.stop(Duration::from_secs(5)));
+        let told = |file: &str| std::fs::read_to_string(directory.path().join(file)).unwrap_or_default();
+        for (file, series) in [("a", "first"), ("b", "second"), ("moved", "third")] {
+            assert!(
+                told(file).contains(series) && told(file).lines().count() == 1,
+                "{file}: {}",
+                told(file)
+            );
+        }
+        assert_eq!((told("c"), told("d")), (String::new(), String::new()));
     }
 }

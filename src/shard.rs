@@ -10,6 +10,7 @@
 
 mod batch;
 mod census;
+mod change;
 mod counter;
 mod event;
 mod plan;
@@ -29,6 +30,8 @@ use std::{
 
 pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
+use change::Former;
+pub use change::{Fate, fates};
 pub use event::{Change, Event, JudgeReport, Memory, SeriesReport, SeriesState};
 use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Portion};
@@ -39,7 +42,7 @@ use table::Table;
 pub use tally::{Tally, Unanalysed};
 
 use crate::{
-    detect::{Engine, Subject, Verdict},
+    detect::{Engine, Subject},
     glob::Glob,
     line::{self, Timestamp},
     window::Point,
@@ -71,6 +74,8 @@ pub struct Shard {
     /// Of each watch.
     plans: Vec<Plan>,
     court: Court,
+    /// Settings that some series still go by.
+    former: Vec<Former>,
     table: Table,
     shared: Arc<Shared>,
     /// Slot at which the next sweep for silent series goes on.
@@ -91,6 +96,7 @@ impl Shard {
             court: Court::new(engines),
             settings,
             verbosity,
+            former: Vec::new(),
             table: Table::default(),
             shared,
             sweep_slot: 0,
@@ -165,7 +171,9 @@ impl Shard {
             {
                 self.shared.give_room();
                 self.census.end(&series.name);
-                self.close_all(&series, "the series has fallen silent", events);
+                let reason = "the series has fallen silent";
+                events.extend(self.closings(&series.name, &series.analysis, self.sweep_slot, reason));
+                self.forget_former(self.sweep_slot);
             }
         }
     }
@@ -199,9 +207,9 @@ impl Shard {
         let mut next = slot;
         let matching = (slot..end)
             .inspect(|slot| next = slot + 1)
-            .filter_map(|slot| self.table.get(slot))
-            .filter(|series| glob.matches(&series.name));
-        found.extend(matching.take(wanted).map(|series| self.report(series)));
+            .filter_map(|slot| Some((slot, self.table.get(slot)?)))
+            .filter(|(_, series)| glob.matches(&series.name));
+        found.extend(matching.take(wanted).map(|(slot, series)| self.report(slot, series)));
         (next < self.table.slot_count()).then_some(next)
     }
 
@@ -218,12 +226,13 @@ impl Shard {
 
     /// The report on one series, and its samples.
     pub fn look_up(&self, hash: u64, name: &str) -> Option<(SeriesReport, Vec<Point>)> {
-        let series = self.table.get(self.table.find(hash, name.as_bytes())?)?;
+        let slot = self.table.find(hash, name.as_bytes())?;
+        let series = self.table.get(slot)?;
         let points = match &series.analysis {
             Analysis::Watched(watched) => watched.window.points(),
             Analysis::Unwatched(_) | Analysis::Paused => Vec::new(),
         };
-        Some((self.report(series), points))
+        Some((self.report(slot, series), points))
     }
 
     /// Takes in one line, whose series is in `slot` if that is known.
@@ -271,12 +280,16 @@ impl Shard {
             Analysis::Paused => return Err(Unanalysed::Paused),
         };
         let every_sample = self.verbosity == Verbosity::EverySample;
-        let detectors = &self.settings.detectors;
+        let former = self.former.iter_mut().find(|former| former.judges(slot));
+        let (court, detectors) = match former {
+            Some(former) => (&mut former.court, &former.settings.detectors),
+            None => (&mut self.court, &self.settings.detectors),
+        };
         let name = &series.name;
         watched.push(
             Point { timestamp, value },
             batch.received,
-            &mut self.court,
+            court,
             |judge, engine, sample, seen| {
                 let change = Change::of(seen);
                 if change.is_some() || every_sample {
@@ -318,20 +331,25 @@ impl Shard {
         self.make_room()?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
         self.census.begin(name);
-        let read_by = self.shared.elsewhere.find(name);
-        let analysis = match self.plan(name) {
-            Some(plan) => {
-                let watched = Watched::new(self.settings.span_s, plan, Subject::new(name), &self.court.engines);
-                Analysis::Watched(Box::new(Watched { read_by, ..watched }))
-            }
-            None => Analysis::Unwatched(read_by),
-        };
+        let analysis = self.begin_analysis(name);
         Ok(self.table.insert(Series {
             hash,
             name: name.into(),
             received: 0,
             analysis,
         }))
+    }
+
+    /// The analysis of a series called `name` of which nothing has been seen.
+    fn begin_analysis(&self, name: &str) -> Analysis {
+        let read_by = self.shared.elsewhere.find(name);
+        match self.plan(name) {
+            Some(plan) => {
+                let watched = Watched::new(self.settings.span_s, plan, Subject::new(name), &self.court.engines);
+                Analysis::Watched(Box::new(Watched { read_by, ..watched }))
+            }
+            None => Analysis::Unwatched(read_by),
+        }
     }
 
     /// What is done for the series called `name`; `None`: it is not judged.
@@ -352,52 +370,36 @@ impl Shard {
     /// Ends the analysis of the series that `line` belongs to: a detector has panicked over it.
     fn pause(&mut self, line: LineRef, batch: &Batch, events: &mut Vec<Event>) {
         let (name, _) = line.parts(&batch.chunk);
-        let Some(series) = self
-            .table
-            .find(line.hash, name)
-            .and_then(|slot| self.table.get_mut(slot))
-        else {
+        let Some(slot) = self.table.find(line.hash, name) else {
             return;
         };
+        let series = self.table.get_mut(slot).expect("just found");
         let analysis = std::mem::replace(&mut series.analysis, Analysis::Paused);
-        let given_up = Series {
-            hash: series.hash,
-            name: Arc::clone(&series.name),
-            received: series.received,
-            analysis,
-        };
-        self.close_all(&given_up, "the analysis of the series has failed", events);
+        let name = Arc::clone(&series.name);
+        events.extend(self.closings(&name, &analysis, slot, "the analysis of the series has failed"));
     }
 
-    /// Closes what is open of a series that is judged no more.
-    fn close_all(&mut self, series: &Series, reason: &str, events: &mut Vec<Event>) {
-        let Analysis::Watched(watched) = &series.analysis else {
-            return;
+    /// The ends of what is open of a series, of `slot`, that is judged no more.
+    fn closings(&self, name: &Arc<str>, analysis: &Analysis, slot: usize, reason: &str) -> Vec<Event> {
+        let Analysis::Watched(watched) = analysis else {
+            return Vec::new();
         };
         let last = watched.window.last().unwrap_or_default();
-        for judge in watched.judges.iter().filter(|judge| judge.open) {
-            events.push(Event {
-                series: Arc::clone(&series.name),
-                detector: Arc::clone(&self.settings.detectors[judge.detector].name),
-                change: Some(Change::Closed),
-                verdict: Verdict {
-                    timestamp: last.timestamp,
-                    value: last.value,
-                    reason: reason.to_owned(),
-                    ..Verdict::default()
-                },
-            });
-        }
+        let open = watched.judges.iter().filter(|judge| judge.open);
+        let detector = |judge: &Judge| &self.detectors(slot)[judge.detector].name;
+        open.map(|judge| Event::closing(name, detector(judge), last, reason))
+            .collect()
     }
 
-    fn report(&self, series: &Series) -> SeriesReport {
+    fn report(&self, slot: usize, series: &Series) -> SeriesReport {
+        let court = self.former(slot).map_or(&self.court, |former| &former.court);
         let state = match &series.analysis {
             Analysis::Unwatched(_) => SeriesState::Unwatched,
             Analysis::Paused => SeriesState::Paused,
             Analysis::Watched(watched) => {
                 let judged = watched.judges.iter().map(|judge| JudgeReport {
-                    detector: Arc::clone(&self.settings.detectors[judge.detector].name),
-                    standing: self.court.engines[judge.detector].standing(&judge.state, &watched.window),
+                    detector: Arc::clone(&self.detectors(slot)[judge.detector].name),
+                    standing: court.engines[judge.detector].standing(&judge.state, &watched.window),
                     open: judge.open,
                     heard: judge.heard,
                 });

@@ -33,7 +33,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -51,6 +51,9 @@ use crate::{
     shard,
 };
 
+/// Pause before a snapshot is begun again.
+const A_MOMENT: Duration = Duration::from_millis(10);
+
 /// What is saved, and what it is loaded into.
 #[derive(Clone, Debug)]
 pub struct Sources {
@@ -58,7 +61,7 @@ pub struct Sources {
     pub analysis: Arc<Analysis>,
     /// What is open.
     pub board: Arc<Board>,
-    /// What the shards were made with.
+    /// What the shards were started with.
     pub shard: Arc<shard::Settings>,
     /// Knows the shard of a series.
     pub sorter: Sorter,
@@ -79,6 +82,8 @@ pub struct Snapshots {
 /// What the thread is to do.
 #[derive(Debug)]
 enum Command {
+    /// One in every so long from now on.
+    Every(Option<Duration>),
     /// A snapshot now.
     Write,
     /// The last one.
@@ -125,7 +130,7 @@ impl Snapshots {
             sources,
             stopping: Arc::clone(&stopping),
         };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("snapshot".to_owned())
             .spawn(move || worker.run(&inbox, head_start, sink))?;
         Ok(Some(Self {
@@ -145,6 +150,11 @@ impl Snapshots {
     pub fn write(&self) {
         // It has ended only when the relay does.
         let _ = self.commands.send(Command::Write);
+    }
+
+    /// Has one written in every so long from now on; `None`: only when it is asked for.
+    pub fn set_every(&self, every: Option<Duration>) {
+        let _ = self.commands.send(Command::Every(every));
     }
 
     /// Begins the last snapshot, behind all that the shards have been given. False when its series are not saved within
@@ -174,7 +184,7 @@ impl Snapshots {
 }
 
 impl Worker {
-    fn run(self, commands: &Receiver<Command>, head_start: HeadStart, sink: impl Sink) {
+    fn run(mut self, commands: &Receiver<Command>, head_start: HeadStart, sink: impl Sink) {
         if !load::load(&self.file, &self.sources, head_start, sink, &self.stopping) {
             return;
         }
@@ -187,6 +197,10 @@ impl Worker {
                     // From the end of this one, so that a slow disk is not written to all the time.
                     next = self.every.map(|every| Instant::now() + every);
                 }
+                Ok(Command::Every(every)) => {
+                    self.every = every;
+                    next = every.map(|every| Instant::now() + every);
+                }
                 Ok(Command::Last { saved, settled }) => return self.conclude(self.write_last(saved, &settled)),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -194,14 +208,23 @@ impl Worker {
     }
 
     fn write(&self) -> Result<Summary, WriteError> {
-        let mut draft = Draft::begin(&self.file, &self.sources)?;
-        draft.series(Some(&self.stopping))?;
-        draft.finish()
+        self.draft(Some(&self.stopping))?.finish()
+    }
+
+    /// A snapshot with all series in it, begun again when other settings have come in between.
+    fn draft(&self, stopping: Option<&AtomicBool>) -> Result<Draft<'_>, WriteError> {
+        loop {
+            let mut draft = Draft::begin(&self.file, &self.sources)?;
+            match draft.series(stopping) {
+                Ok(()) => return Ok(draft),
+                Err(WriteError::Overtaken) => thread::sleep(A_MOMENT),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn write_last(&self, saved: oneshot::Sender<()>, settled: &Receiver<()>) -> Result<Summary, WriteError> {
-        let mut draft = Draft::begin(&self.file, &self.sources)?;
-        draft.series(None)?;
+        let draft = self.draft(None)?;
         let _ = saved.send(());
         settled.recv().map_err(|_| WriteError::Interrupted)?;
         draft.finish()

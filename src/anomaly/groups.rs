@@ -151,6 +151,14 @@ impl Groups {
         }
     }
 
+    /// Goes by other settings from now on, except for the window: what is usual is counted in it.
+    pub fn change(&mut self, settings: Settings) {
+        self.settings = Settings {
+            window_s: self.settings.window_s,
+            ..settings
+        };
+    }
+
     /// Takes in an anomaly that opens. Its group, if it has one by now, is in its tag. Gives the rank of the anomaly by
     /// itself: how rarely its series has one, its score and severity.
     pub fn open(&mut self, opening: Opening, subtrees_of: &Subtrees) -> f64 {

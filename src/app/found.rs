@@ -47,7 +47,12 @@ impl Sink for ToBoard {
 }
 
 /// Keeps the board until no shard is left, and then waits for the channels.
-pub(super) async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, notifier: Notifier, feed: Arc<Feed>) {
+pub(super) async fn keep(
+    mut found: mpsc::Receiver<Found>,
+    board: Arc<Board>,
+    notifier: Arc<Notifier>,
+    feed: Arc<Feed>,
+) {
     while let Some(found) = found.recv().await {
         match found {
             Found::Census(census) => board.count(&census),
@@ -60,7 +65,7 @@ pub(super) async fn keep(mut found: mpsc::Receiver<Found>, board: Arc<Board>, no
             }
         }
     }
-    let told = tokio::task::spawn_blocking(|| notifier.stop(LAST_NOTICES)).await;
+    let told = tokio::task::spawn_blocking(move || notifier.stop(LAST_NOTICES)).await;
     if !matches!(told, Ok(true)) {
         warn!("a channel has not taken all that it was to be told");
     }

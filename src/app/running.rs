@@ -13,26 +13,27 @@ use std::{
 };
 
 use tokio::{
+    net::TcpListener,
     sync::mpsc,
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{
-    App, AppError, Ended,
+    AppError, Ended,
     found::{ToBoard, keep},
+    upstreams::Upstreams,
 };
 use crate::{
     analysis::Analysis,
     anomaly::Board,
     clock,
     config::Config,
-    forward::{Queue, Upstream},
-    http::{self, Feed, Sources},
+    http::{self, Feed, ReloadRequest, Sources},
     intake::{Intake, Sorter},
-    listen::{self, Listening, Protocol},
+    listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
     notify::Notifier,
     snapshot::{self, Snapshots},
@@ -41,63 +42,62 @@ use crate::{
 /// Events on their way from the shards to the board. When it is full, shards wait for the board.
 const QUEUE_EVENTS: usize = 10_000;
 
+/// Requests for another configuration that wait for the one before them.
+const QUEUE_RELOADS: usize = 4;
+
 /// Time for what has nothing left to do but to end.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// Time that the last snapshot may take, even beyond the deadline for lines.
 const LAST_SNAPSHOT: Duration = Duration::from_secs(60);
 
-/// What is running.
+/// What is running, and by which configuration.
 pub(super) struct Running {
-    queues: Vec<Arc<Queue>>,
-    upstreams: TaskTracker,
-    give_up: CancellationToken,
-    analysis: Arc<Analysis>,
-    snapshots: Option<Snapshots>,
-    /// Ends when the analysis has.
-    board: JoinHandle<()>,
-    listening: Listening,
+    pub(super) config: Config,
+    pub(super) metrics: Metrics,
+    pub(super) upstreams: Upstreams,
+    pub(super) intake: Arc<Intake>,
+    /// Knows the shard of a series.
+    pub(super) sorter: Sorter,
+    pub(super) analysis: Arc<Analysis>,
+    pub(super) snapshots: Option<Snapshots>,
+    pub(super) board: Arc<Board>,
+    pub(super) notifier: Arc<Notifier>,
+    /// Keeps the board; ends when the analysis has.
+    keeping: JoinHandle<()>,
+    pub(super) listening: Listening,
     ready: Arc<AtomicBool>,
     stop_http: CancellationToken,
     http: Option<(SocketAddr, JoinHandle<()>)>,
+    reloads: mpsc::Receiver<ReloadRequest>,
+    /// Has the shards carry series over to new settings.
+    pub(super) carrying: Option<JoinHandle<()>>,
 }
 
 impl Running {
     /// Begins everything; lines are taken when this returns.
-    pub(super) fn start(app: App) -> Result<Self, AppError> {
-        let App {
-            config,
-            listeners,
-            http,
-        } = app;
-        let metrics = Metrics::new();
-        let (give_up, stop_http) = (CancellationToken::new(), CancellationToken::new());
-
-        let upstreams = TaskTracker::new();
-        let mut queues = Vec::new();
-        for settings in &config.forwards {
-            let upstream = Upstream::start(settings.clone(), config.spool.as_ref(), &metrics.forward)?;
-            queues.push(upstream.queue());
-            upstreams.spawn(upstream.run(give_up.clone()));
-        }
-        upstreams.close();
-        warn_of_upstreams(&config);
+    pub(super) fn start(config: Config, listeners: Listeners, http: Option<TcpListener>) -> Result<Self, AppError> {
+        let (metrics, stop_http) = (Metrics::new(), CancellationToken::new());
+        metrics.config.reloaded(clock::now(), true);
+        warn_of_idleness(&config);
+        let upstreams = Upstreams::start(&config.forwards, config.spool.as_ref(), &metrics.forward)?;
+        warn_of_leftovers(&config);
 
         let (to_board, found) = mpsc::channel(QUEUE_EVENTS);
         let sink = || ToBoard {
             found: to_board.clone(),
             metrics: metrics.analysis.clone(),
         };
-        let watching = config.shard.watches_anything();
         metrics
             .anomaly
             .begin_at_zero(config.shard.detectors.iter().map(|detector| &*detector.name));
-        let shard = Arc::new(config.shard);
+        let shard = Arc::new(config.shard.clone());
         let (analysis, head_start) = Analysis::start_behind(config.analysis, &shard, sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);
         let notifier = Notifier::start(&config.notify, &metrics.anomaly)
             .map_err(|error| AppError::System("a thread for notifications", error))?;
+        let notifier = Arc::new(notifier);
         let board = Arc::new(Board::new(
             config.anomalies.history,
             config.groups,
@@ -106,13 +106,14 @@ impl Running {
         let feed = Arc::new(Feed::new(
             (clock::now().unsigned_abs() << 32) | u64::from(std::process::id()),
         ));
-        let keeping = tokio::spawn(keep(found, Arc::clone(&board), notifier, Arc::clone(&feed)));
+        let keeping = tokio::spawn(keep(
+            found,
+            Arc::clone(&board),
+            Arc::clone(&notifier),
+            Arc::clone(&feed),
+        ));
 
-        let mut sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
-        if !watching {
-            warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
-            sorter = sorter.forward_only();
-        }
+        let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
         let sources = snapshot::Sources {
             analysis: Arc::clone(&analysis),
             board: Arc::clone(&board),
@@ -120,23 +121,30 @@ impl Running {
             sorter: sorter.clone(),
             metrics: metrics.snapshot.clone(),
         };
-        let snapshots = Snapshots::start(config.snapshot, sources, head_start, sink())
+        let snapshots = Snapshots::start(config.snapshot.clone(), sources, head_start, sink())
             .map_err(|error| AppError::System("a thread for the snapshot", error))?;
         // What nobody holds on to ends with the last shard.
         drop(to_board);
-        let intake = Intake::new(sorter.clone(), queues.clone(), Arc::clone(&analysis), metrics.clone());
+        let intake = Arc::new(Intake::new(
+            sorter_for(&config, &sorter),
+            upstreams.queues(),
+            Arc::clone(&analysis),
+            metrics.clone(),
+        ));
         let listening = listeners
-            .serve(&config.listen, Arc::new(intake), metrics.listen.clone())
+            .serve(&config.listen, Arc::clone(&intake), metrics.listen.clone())
             .map_err(|error| AppError::System("the addresses in use", error))?;
 
         let ready = Arc::new(AtomicBool::new(true));
+        let (reload, reloads) = mpsc::channel(QUEUE_RELOADS);
         let sources = Sources {
-            metrics,
-            board,
+            metrics: metrics.clone(),
+            board: Arc::clone(&board),
             analysis: Arc::clone(&analysis),
-            sorter,
+            sorter: sorter.clone(),
             feed,
             ready: Arc::clone(&ready),
+            reload,
         };
         let http = http.and_then(|listener| {
             let address = listener.local_addr().ok()?;
@@ -149,25 +157,43 @@ impl Running {
             Some((address, task))
         });
         let running = Self {
-            queues,
+            config,
+            metrics,
             upstreams,
-            give_up,
+            intake,
+            sorter,
             analysis,
             snapshots,
-            board: keeping,
+            board,
+            notifier,
+            keeping,
             listening,
             ready,
             stop_http,
             http,
+            reloads,
+            carrying: None,
         };
+        running.announce();
+        Ok(running)
+    }
+
+    fn announce(&self) {
         info!(
-            tcp = ?running.listening.addresses(Protocol::Tcp),
-            udp = ?running.listening.addresses(Protocol::Udp),
-            http = ?running.http.as_ref().map(|(address, _)| address),
-            shards = running.analysis.shards(),
+            tcp = ?self.listening.addresses(Protocol::Tcp),
+            udp = ?self.listening.addresses(Protocol::Udp),
+            http = ?self.http.as_ref().map(|(address, _)| address),
+            shards = self.analysis.shards(),
             "ready"
         );
-        Ok(running)
+    }
+
+    /// The next request over HTTP for another configuration.
+    pub(super) async fn reload_request(&mut self) -> ReloadRequest {
+        match self.reloads.recv().await {
+            Some(request) => request,
+            None => std::future::pending().await,
+        }
     }
 
     /// To be called once a second.
@@ -184,9 +210,9 @@ impl Running {
         let moves_on = self.analysis.moves_on(done);
         let parts = [
             (self.listening.is_at_work(), "listeners"),
-            (self.upstreams.len() == self.queues.len(), "upstreams"),
+            (self.upstreams.are_fed(), "upstreams"),
             (moves_on, "analysis"),
-            (!self.board.is_finished(), "board of anomalies"),
+            (!self.keeping.is_finished(), "board of anomalies"),
             (self.snapshots.as_ref().is_none_or(Snapshots::is_at_work), "snapshot"),
             (self.http.as_ref().is_none_or(|(_, task)| !task.is_finished()), "HTTP"),
         ];
@@ -198,13 +224,8 @@ impl Running {
         let [tcp, udp] = [Protocol::Tcp, Protocol::Udp].map(|protocol| self.listening.addresses(protocol).len());
         format!(
             "listening on {tcp} TCP and {udp} UDP addresses, forwarding to {} upstreams",
-            self.queues.len()
+            self.upstreams.queues().len()
         )
-    }
-
-    /// Ends the wait for upstreams.
-    pub(super) fn give_up(&self) -> CancellationToken {
-        self.give_up.clone()
     }
 
     /// Has a snapshot written.
@@ -217,7 +238,8 @@ impl Running {
     }
 
     /// Stops in the order in which lines flow.
-    pub(super) async fn stop(mut self, deadline: Duration) -> Ended {
+    pub(super) async fn stop(mut self) -> Ended {
+        let deadline = self.config.shutdown_deadline;
         let end = Instant::now() + deadline;
         let left = || end.saturating_duration_since(Instant::now());
         info!(?deadline, "stopping");
@@ -228,15 +250,8 @@ impl Running {
         if timeout(left() / 2, self.listening.stopped()).await.is_err() {
             warn!("senders are still waiting for room");
         }
-        for queue in &self.queues {
-            queue.close();
-        }
-        let flush = async {
-            if timeout(left(), self.upstreams.wait()).await.is_err() {
-                self.give_up.cancel();
-                self.upstreams.wait().await;
-            }
-        };
+        self.upstreams.close();
+        let flush = async { self.upstreams.finish(left()).await };
         let judge = async {
             if let Some(snapshots) = &mut self.snapshots
                 && !snapshots.save_last(LAST_SNAPSHOT).await
@@ -246,7 +261,7 @@ impl Running {
             // With a snapshot the queues have run empty by now, however long it has taken.
             if !self.analysis.stop(left().max(A_MOMENT)).await {
                 warn!("the analysis has not come to an end");
-            } else if timeout(left().max(A_MOMENT), self.board).await.is_err() {
+            } else if timeout(left().max(A_MOMENT), self.keeping).await.is_err() {
                 warn!("not everything was told");
             }
             if let Some(snapshots) = self.snapshots
@@ -263,18 +278,31 @@ impl Running {
             // Somebody may hold a connection open; the answers have been given.
             let _ = timeout(A_MOMENT, http).await;
         }
-        let lines_lost = self.queues.iter().map(|queue| queue.lines_dropped()).sum();
-        Ended { lines_lost }
+        Ended {
+            lines_lost: self.upstreams.lines_lost(),
+        }
     }
 }
 
-/// Says where lines will not go, those included that are on disk for an upstream that is no more.
-fn warn_of_upstreams(config: &Config) {
-    if config.forwards.is_empty() {
-        warn!("there is no [[forward]]: lines are analysed and go nowhere");
-    }
+/// The sorter of what arrives, by this configuration.
+pub(super) fn sorter_for(config: &Config, sorter: &Sorter) -> Sorter {
+    sorter.going_by(config.forward_invalid, !config.shard.watches_anything())
+}
+
+/// Says which lines nobody will be given.
+fn warn_of_leftovers(config: &Config) {
     let names: Vec<&str> = config.forwards.iter().map(|forward| forward.name.as_str()).collect();
     for directory in config.spool.iter().flat_map(|spool| spool.left_over(&names)) {
         warn!(directory = %directory.display(), "lines wait there for an upstream that is not configured");
+    }
+}
+
+/// Says what the relay will not do.
+pub(super) fn warn_of_idleness(config: &Config) {
+    if config.forwards.is_empty() {
+        warn!("there is no [[forward]]: lines are analysed and go nowhere");
+    }
+    if !config.shard.watches_anything() {
+        warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
     }
 }

@@ -13,6 +13,18 @@ pub(super) fn ready(status: &str) {
     tell(&[NotifyState::Ready, NotifyState::Status(status)]);
 }
 
+/// The relay is about to go by another configuration; [`ready`] says when it does.
+pub(super) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[
+            NotifyState::Reloading,
+            now,
+            NotifyState::Status("reading the configuration"),
+        ]),
+        Err(error) => warn!(%error, "the system does not tell its time"),
+    }
+}
+
 /// The relay is about to end.
 pub(super) fn stopping() {
     tell(&[

@@ -78,12 +78,14 @@ impl Sorter {
         }
     }
 
-    /// The same, but without a look at names: no series is watched, and lines are only forwarded.
+    /// The same, which does this with malformed lines. `forward_only`: without a look at names, as no series is watched and
+    /// lines are only forwarded.
     #[must_use]
-    pub fn forward_only(self) -> Self {
+    pub fn going_by(&self, forward_invalid: ForwardInvalid, forward_only: bool) -> Self {
         Self {
-            forward_only: true,
-            ..self
+            forward_invalid,
+            forward_only,
+            ..self.clone()
         }
     }
 
@@ -302,7 +304,7 @@ mod tests {
 
     #[test]
     fn what_nobody_watches_is_forwarded_and_counted() {
-        let unwatched = Sorter::new(3, 100, ForwardInvalid::Forward).forward_only();
+        let unwatched = Sorter::new(3, 100, ForwardInvalid::Forward).going_by(ForwardInvalid::Forward, true);
         let sorted = unwatched.sort(&Bytes::from_static(b"a 1 2\nb 1 nan\nc x\n"), 0);
         assert_eq!(forwarded(&sorted), [(&b"a 1 2\n"[..], 1), (&b"c x\n"[..], 1)]);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Unwatched), 2);
@@ -316,7 +318,7 @@ mod tests {
         let watching = Sorter::new(3, 100, ForwardInvalid::Forward);
         let (watched, unwatched) = (
             watching.sort(&chunk, 0),
-            watching.clone().forward_only().sort(&chunk, 0),
+            watching.going_by(ForwardInvalid::Forward, true).sort(&chunk, 0),
         );
         assert_eq!(watched.forwarded, unwatched.forwarded);
         assert_eq!(watched.lines, unwatched.lines);

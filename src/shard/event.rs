@@ -32,6 +32,23 @@ pub enum Change {
     Closed,
 }
 
+impl Event {
+    /// The end of an anomaly that no verdict ends, when `last` was the newest sample.
+    pub(super) fn closing(series: &Arc<str>, detector: &Arc<str>, last: Point, reason: &str) -> Self {
+        Self {
+            series: Arc::clone(series),
+            detector: Arc::clone(detector),
+            change: Some(Change::Closed),
+            verdict: Verdict {
+                timestamp: last.timestamp,
+                value: last.value,
+                reason: reason.to_owned(),
+                ..Verdict::default()
+            },
+        }
+    }
+}
+
 impl Change {
     pub(super) fn of(seen: Observation) -> Option<Self> {
         match (seen.changed, seen.anomalous) {

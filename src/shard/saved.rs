@@ -121,6 +121,18 @@ impl Origin {
     }
 }
 
+impl Heirs {
+    /// Where the detector at this place is now, if it is what it was.
+    pub(super) fn place(&self, before: usize) -> Option<usize> {
+        self.places.get(before).copied().flatten()
+    }
+
+    /// Is the detector at this place one that was there before?
+    pub(super) fn has(&self, place: usize) -> bool {
+        self.places.contains(&Some(place))
+    }
+}
+
 impl Save for Origin {
     fn save(&self, out: &mut Vec<u8>) {
         let Self { span_s, detectors } = self;
@@ -184,7 +196,8 @@ impl Shard {
                 && let Analysis::Watched(watched) = &series.analysis
                 && !watched.window.is_empty()
             {
-                save_series(series, watched, &mut portion.bytes);
+                let heirs = self.former(next).map(|former| &former.heirs);
+                save_series(series, watched, heirs, &mut portion.bytes);
                 portion.ends.push(portion.bytes.len());
             }
             next += 1;
@@ -240,8 +253,14 @@ impl Shard {
         if counter.is_some() != (plan.reading == Reading::Rate) {
             return Err(NotLoaded::ReadOtherwise);
         }
-        let saved = load_judges(&mut from, heirs)?;
-        let mut watched = self.revive(&plan, Subject::new(name), window, &saved)?;
+        let mut judges = Vec::new();
+        for saved in load_judges(&mut from, heirs)? {
+            if let Some(&asked) = plan.asked.iter().find(|asked| asked.detector == saved.detector) {
+                judges.push(self.load_judge(&saved, asked, Subject::new(name), &window)?);
+            }
+        }
+        let kept: Vec<usize> = judges.iter().map(|judge| judge.detector).collect();
+        let (mut watched, _) = self.revive(&plan, Subject::new(name), window, judges)?;
         watched.counter = counter;
         watched.read_by = self.shared.elsewhere.find(name);
         self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
@@ -250,7 +269,7 @@ impl Shard {
             if judge.open {
                 loaded.open.push((Arc::clone(&name), judge.detector));
             }
-            if !saved.iter().any(|saved| saved.detector == judge.detector) {
+            if !kept.contains(&judge.detector) {
                 loaded.begun_anew[judge.detector] += 1;
             }
         }
@@ -264,33 +283,29 @@ impl Shard {
         Ok(())
     }
 
-    /// The series with this window, judged as `plan` has it, with the states that are good for that.
-    fn revive(
+    /// The series with this window, judged as `plan` has it, with the judges that are good for that. Gives how many samples
+    /// the others had to learn.
+    pub(super) fn revive(
         &mut self,
         plan: &Plan,
         subject: Subject<'_>,
         mut window: Window,
-        saved: &[SavedJudge<'_>],
-    ) -> Result<Watched, Damaged> {
-        let mut judges = Vec::new();
-        for &asked in &plan.asked {
-            let judge = saved.iter().find(|judge| judge.detector == asked.detector);
-            judges.push(match judge {
-                Some(judge) => Some(self.load_judge(judge, asked, subject, &window)?),
-                None => None,
-            });
-        }
-        let mut watched = Watched::new(self.settings.span_s, plan, subject, &self.court.engines);
-        let needs_statistics = watched.window.has_statistics();
-        let keeps_window = window.span_s() == self.settings.span_s && (window.has_statistics() || !needs_statistics);
-        if !keeps_window || judges.iter().any(Option::is_none) {
+        mut kept: Vec<Judge>,
+    ) -> Result<(Watched, usize), Damaged> {
+        let span_s = self.settings.span_s;
+        let keeps_window = window.span_s() == span_s && (window.has_statistics() || !plan.needs_statistics);
+        let mut watched = Watched::new(span_s, plan, subject, &self.court.engines);
+        let mut learnt = 0;
+        if !keeps_window || kept.len() < plan.asked.len() {
             for point in window.points() {
-                let learnt = watched.learn(point, &mut self.court);
-                learnt.map_err(|_| Damaged("samples are out of order"))?;
+                let outcome = watched.learn(point, &mut self.court);
+                outcome.map_err(|_| Damaged("samples are out of order"))?;
+                learnt += 1;
             }
         }
-        if keeps_window {
-            if !needs_statistics {
+        // One that was saved on its way to a shorter span holds more than was learnt.
+        if keeps_window && (learnt == 0 || watched.window.len() == window.len()) {
+            if !plan.needs_statistics {
                 window.forget_statistics();
             }
             for judge in &mut watched.judges {
@@ -298,12 +313,12 @@ impl Shard {
             }
             watched.window = window;
         }
-        for (judge, saved) in watched.judges.iter_mut().zip(judges) {
-            if let Some(saved) = saved {
-                *judge = saved;
+        for judge in &mut watched.judges {
+            if let Some(place) = kept.iter().position(|kept| kept.detector == judge.detector) {
+                *judge = kept.swap_remove(place);
             }
         }
-        Ok(watched)
+        Ok((watched, learnt))
     }
 
     fn load_judge(
@@ -327,7 +342,8 @@ impl Shard {
     }
 }
 
-fn save_series(series: &Series, watched: &Watched, out: &mut Vec<u8>) {
+/// Saves a series; those of its judges that have heirs, as these, where it goes by former settings.
+fn save_series(series: &Series, watched: &Watched, heirs: Option<&Heirs>, out: &mut Vec<u8>) {
     let Series {
         hash: _,
         name,
@@ -344,16 +360,18 @@ fn save_series(series: &Series, watched: &Watched, out: &mut Vec<u8>) {
     } = watched;
     window.save(out);
     counter.save(out);
+    let place = |judge: &Judge| heirs.map_or(Some(judge.detector), |heirs| heirs.place(judge.detector));
+    let judges: Vec<_> = judges.iter().filter_map(|judge| Some((place(judge)?, judge))).collect();
     u32::try_from(judges.len()).expect("there are few detectors").save(out);
-    for judge in judges {
+    for (place, judge) in judges {
         let Judge {
-            detector,
+            detector: _,
             state,
             open,
             heard: _,
             wanted: _,
         } = judge;
-        u32::try_from(*detector).expect("there are few detectors").save(out);
+        u32::try_from(place).expect("there are few detectors").save(out);
         open.save(out);
         put_sized(out, |out| state.save(out));
     }

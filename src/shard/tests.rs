@@ -1,5 +1,6 @@
 //! What a shard does with lines, told exactly: one thread, no clock.
 
+mod changing;
 mod ensembles;
 mod failing;
 mod limits;

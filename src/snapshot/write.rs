@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,7 +21,7 @@ use crate::{
     anomaly::Which,
     glob::Glob,
     save::Save,
-    shard::{Origin, Portion},
+    shard::{Origin, Portion, Settings},
 };
 
 /// What a shard is asked for at a time (bytes): some milliseconds of its time.
@@ -39,11 +42,15 @@ pub(super) enum WriteError {
     Analysis(#[from] Stopped),
     #[error("the relay is stopping")]
     Interrupted,
+    #[error("the shards go by other settings than when it was begun")]
+    Overtaken,
 }
 
 /// A snapshot that is being written. Dropped, it leaves nothing behind.
 pub(super) struct Draft<'a> {
     sources: &'a Sources,
+    /// What the shards went by when it was begun.
+    settings: Arc<Settings>,
     file: &'a Path,
     aside: PathBuf,
     writer: Writer<BufWriter<File>>,
@@ -70,7 +77,8 @@ impl<'a> Draft<'a> {
         let begun = Instant::now();
         let aside = super::beside(file, "tmp");
         let mut origin = Vec::new();
-        Origin::new(&sources.shard).save(&mut origin);
+        let settings = sources.analysis.settings();
+        Origin::new(&settings).save(&mut origin);
         let create = || {
             let mut writer = Writer::begin(BufWriter::with_capacity(PORTION_BYTES, File::create(&aside)?))?;
             writer.record(Kind::Origin, &origin)?;
@@ -79,6 +87,7 @@ impl<'a> Draft<'a> {
         let writer = create().map_err(|error| failed(&aside, error))?;
         Ok(Self {
             sources,
+            settings,
             file,
             aside,
             writer,
@@ -97,12 +106,15 @@ impl<'a> Draft<'a> {
                     return Err(WriteError::Interrupted);
                 }
                 // One portion is on its way at a time: a shard waits for nobody, and memory for no more than this.
-                let (portion, next, pause) = self.sources.analysis.ask_and_wait(shard, move |shard| {
+                let (portion, next, settings, pause) = self.sources.analysis.ask_and_wait(shard, move |shard| {
                     let begun = Instant::now();
                     let mut portion = Portion::default();
                     let next = shard.save(from, PORTION_SLOTS, PORTION_BYTES, &mut portion);
-                    (portion, next, begun.elapsed())
+                    (portion, next, shard.settings(), begun.elapsed())
                 })?;
+                if !Arc::ptr_eq(&settings, &self.settings) {
+                    return Err(WriteError::Overtaken);
+                }
                 slot = next;
                 self.summary.longest_pause = self.summary.longest_pause.max(pause);
                 for series in portion.series() {

@@ -17,6 +17,7 @@ mod hostile;
 mod limits;
 mod prometheus_scrape;
 mod real_senders;
+mod reload;
 mod restart;
 mod shutdown;
 mod sick_upstream;

@@ -11,13 +11,13 @@ use crate::harness::{
 use serde_json::Value;
 use std::{io::Write, path::Path};
 
-const STEP: u64 = 60;
+pub(crate) const STEP: u64 = 60;
 
 /// Samples of each series.
-const SAMPLES: u64 = 1500;
+pub(crate) const SAMPLES: u64 = 1500;
 
 /// Enough for the nine to judge.
-const SERIES: [&str; 3] = ["shop.orders", "shop.carts", "shop.visits"];
+pub(crate) const SERIES: [&str; 3] = ["shop.orders", "shop.carts", "shop.visits"];
 
 /// Settings with a snapshot in `file`, written when the program ends and when it is asked.
 fn settings(file: &Path) -> String {
@@ -28,7 +28,7 @@ fn settings(file: &Path) -> String {
 }
 
 /// Lines of noise, sample by sample, with giants that come and go.
-fn story() -> Vec<String> {
+pub(crate) fn story() -> Vec<String> {
     let start = unix_now() - SAMPLES * STEP;
     let mut dice = Dice::new(7);
     let mut sample = |number: u64| -> String {
@@ -43,7 +43,7 @@ fn story() -> Vec<String> {
 }
 
 /// Sends some of the story, and waits until it is judged and forwarded; `before` samples came earlier to this process.
-fn feed(relay: &Skyrelay, story: &[String], before: usize) {
+pub(crate) fn feed(relay: &Skyrelay, story: &[String], before: usize) {
     relay
         .connect()
         .write_all(story.concat().as_bytes())
@@ -54,7 +54,7 @@ fn feed(relay: &Skyrelay, story: &[String], before: usize) {
 }
 
 /// What is told of all but the number of the anomaly's group, which depends on when it was heard of.
-fn told(relay: &Skyrelay) -> Vec<String> {
+pub(crate) fn told(relay: &Skyrelay) -> Vec<String> {
     let shown = |event: &Value| {
         let of = |key: &str| event[key].to_string();
         ["event", "series", "timestamp", "value", "score", "reason", "votes"]
@@ -153,4 +153,24 @@ fn one_that_was_killed_goes_back_to_the_snapshot_before() {
         std::fs::read(directory.path().join("snapshot.rejected")).unwrap().len(),
         bytes.len() - 1
     );
+}
+
+#[test]
+fn lines_are_forwarded_while_a_snapshot_is_read_and_judged_when_it_has_been() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    // Whoever reads it waits for somebody who writes: a snapshot that takes as long as we like.
+    let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+    assert!(made.success());
+    let upstream = Sink::start();
+    let relay = start(&upstream, &file);
+    let lines = story()[..20].concat();
+    relay.connect().write_all(lines.as_bytes()).unwrap();
+    upstream.wait_for_exactly(lines.as_bytes());
+    let metrics = relay.metrics();
+    assert_eq!((metrics.received(), metrics.analysed()), (60, 0), "{metrics:?}");
+    // It is empty, which is no snapshot; what has waited is judged.
+    drop(std::fs::OpenOptions::new().write(true).open(&file).unwrap());
+    let metrics = relay.wait_until_through(60, &["sink"]);
+    assert_eq!(metrics.analysed(), 60, "{metrics:?}");
 }

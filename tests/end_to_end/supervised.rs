@@ -199,6 +199,12 @@ fn a_supervisor_is_told_of_the_beginning_the_end_and_signs_of_life() {
     while !supervisor.hears_nothing(Duration::from_millis(300)) {}
     relay.signal(rustix::process::Signal::CONT);
     assert_eq!(supervisor.next(), ["WATCHDOG=1"]);
+    relay.signal(rustix::process::Signal::HUP);
+    let reloading = supervisor.next_but_life();
+    assert_eq!(reloading[0], "RELOADING=1", "{reloading:?}");
+    let since_boot = reloading[1].strip_prefix("MONOTONIC_USEC=").unwrap();
+    assert!(since_boot.parse::<u64>().unwrap() > 0);
+    assert_eq!(supervisor.next_but_life()[0], "READY=1");
     relay.signal(rustix::process::Signal::TERM);
     let stopping = supervisor.next_but_life();
     assert_eq!(stopping[0], "STOPPING=1", "{stopping:?}");

@@ -101,7 +101,7 @@ fn take_in(chunk: &Bytes, max_line_bytes: usize, sorter: &Sorter, fates: &mut Ve
             taken.push(b'\n');
         }
     }
-    for sorter in [sorter.clone(), sorter.clone().forward_only()] {
+    for sorter in [sorter.clone(), sorter.going_by(ForwardInvalid::Forward, true)] {
         let outcome = sorter.sort(chunk, 0);
         let forwarded: Vec<u8> = outcome
             .forwarded

@@ -46,10 +46,12 @@ async fn a_detector_that_panics_costs_its_series_the_analysis_and_the_relay_goes
         "upstream",
         upstream.local_addr().unwrap().to_string(),
     )];
-    let app = App::bind(config, Inherited::default()).unwrap();
-    let lines = app.tcp_addresses().unwrap()[0];
-    let http = app.http.as_ref().unwrap().local_addr().unwrap();
-    let running = Running::start(app).unwrap();
+    let nothing = &mut Inherited::default();
+    let listeners = Listeners::bind(&config.listen, nothing).unwrap();
+    let lines = listeners.tcp_addresses().unwrap()[0];
+    let listener = listen::bind_tcp(anywhere, false, nothing).unwrap();
+    let http = listener.local_addr().unwrap();
+    let running = Running::start(config, listeners, Some(listener)).unwrap();
     for shard in 0..running.analysis.shards() {
         running.analysis.ask(shard, Shard::script).await.unwrap();
     }
@@ -87,7 +89,7 @@ async fn a_detector_that_panics_costs_its_series_the_analysis_and_the_relay_goes
     sender.write_all(last.as_bytes()).await.unwrap();
     sent += &last;
     wait_for_metric(http, &format!("skyrelay_samples_analysed_total {}", 401 - paused)).await;
-    let ended = running.stop(SOON);
+    let ended = running.stop();
     let (ended, arrived) = tokio::join!(ended, async {
         let (mut stream, _) = upstream.accept().await.unwrap();
         let mut arrived = String::new();

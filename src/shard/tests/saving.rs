@@ -14,7 +14,7 @@ use crate::{
 const SPAN_S: i64 = 6 * 3600;
 
 /// Everything judged by the nine, over a window that is full soon.
-fn judged() -> Settings {
+pub(super) fn judged() -> Settings {
     let nine = skyline::Settings {
         first_hour_average: skyline::FirstHourAverage {
             sigmas: 3.0,
@@ -38,7 +38,7 @@ fn judged() -> Settings {
 }
 
 /// The same judged by the adaptive detector as well, which is not silent for long.
-fn judged_twice() -> Settings {
+pub(super) fn judged_twice() -> Settings {
     let mut settings = judged();
     settings.detectors.push(Definition {
         name: "adaptive".into(),
@@ -51,7 +51,7 @@ fn judged_twice() -> Settings {
     settings
 }
 
-fn nine(definition: &mut Definition) -> &mut skyline::Settings {
+pub(super) fn nine(definition: &mut Definition) -> &mut skyline::Settings {
     match &mut definition.kind {
         Kind::Skyline(nine) => nine,
         _ => panic!("it is of another kind"),
@@ -59,7 +59,7 @@ fn nine(definition: &mut Definition) -> &mut skyline::Settings {
 }
 
 /// Some hours of two series: swings, noise, steps, gaps, a giant.
-fn story() -> Vec<String> {
+pub(super) fn story() -> Vec<String> {
     let mut lines = Vec::new();
     let mut timestamp = NOW;
     let mut random = 1_u64;
@@ -89,7 +89,7 @@ fn story() -> Vec<String> {
 }
 
 /// All that `shard` has, in portions of a series each.
-fn save(shard: &Shard) -> Vec<Vec<u8>> {
+pub(super) fn save(shard: &Shard) -> Vec<Vec<u8>> {
     let (mut slot, mut saved) = (Some(0), Vec::new());
     while let Some(from) = slot {
         let mut portion = Portion::default();
@@ -100,7 +100,7 @@ fn save(shard: &Shard) -> Vec<Vec<u8>> {
 }
 
 /// Loads what was saved under the settings `before`.
-fn load(bench: &mut Bench, before: &Settings, saved: &[Vec<u8>], now: Timestamp) -> Loaded {
+pub(super) fn load(bench: &mut Bench, before: &Settings, saved: &[Vec<u8>], now: Timestamp) -> Loaded {
     let heirs = Origin::new(before).heirs(&bench.shard.settings);
     let mut loaded = Loaded::default();
     for series in saved {
@@ -113,12 +113,12 @@ fn load(bench: &mut Bench, before: &Settings, saved: &[Vec<u8>], now: Timestamp)
 }
 
 /// A relay that judges under `settings`, and tells of every sample.
-fn judging(settings: &Settings) -> Bench {
+pub(super) fn judging(settings: &Settings) -> Bench {
     Bench::judging(settings.clone(), Verbosity::EverySample, &Arc::default())
 }
 
 /// The same relay after a restart.
-fn restart(before: &Bench, settings: &Settings) -> (Bench, Loaded) {
+pub(super) fn restart(before: &Bench, settings: &Settings) -> (Bench, Loaded) {
     let mut after = judging(settings);
     let loaded = load(&mut after, &before.shard.settings, &save(&before.shard), NOW);
     (after, loaded)

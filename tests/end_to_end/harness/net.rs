@@ -75,6 +75,27 @@ pub(crate) fn http_get(port: u16, path_and_query: &str) -> Result<(u16, String),
     Ok((status, text))
 }
 
+/// POSTs nothing to a page: as [`http_get`].
+pub(crate) fn http_post(port: u16, path: &str) -> Result<(u16, String), String> {
+    let agent = ureq::Agent::new_with_config(
+        ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(60)))
+            .http_status_as_error(false)
+            .build(),
+    );
+    let url = format!("http://{}{path}", loopback(port));
+    let mut response = agent
+        .post(&url)
+        .send_empty()
+        .map_err(|error| format!("POST {url}: {error}"))?;
+    let status = response.status().as_u16();
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .map_err(|error| format!("POST {url}: {error}"))?;
+    Ok((status, text))
+}
+
 /// Percent-encodes what a query value may not hold as it is.
 pub(crate) fn url_encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {

@@ -3,7 +3,7 @@
 use super::{
     SOON,
     metrics::Metrics,
-    net::{connect, free_port, http_get, loopback},
+    net::{connect, free_port, http_get, http_post, loopback},
     process::{Process, bound_to_this_process, bound_with_descriptors},
     wait_for,
 };
@@ -82,17 +82,7 @@ impl Skyrelay {
     fn try_start(circumstances: Circumstances<'_>, upstreams: &[(&str, u16)], settings: &str) -> Result<Self, String> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (port, http_port) = (free_port(), free_port());
-        let mut config = format!(
-            "[listen]\ntcp = [\"{listen}\"]\nudp = [\"{listen}\"]\n{more}\n[http]\nlisten = \"{http}\"\n",
-            listen = loopback(port),
-            more = circumstances.listen,
-            http = loopback(http_port),
-        );
-        for (name, upstream_port) in upstreams {
-            let address = loopback(*upstream_port);
-            writeln!(config, "[[forward]]\nname = \"{name}\"\naddress = \"{address}\"").expect("a String takes it");
-        }
-        config.push_str(settings);
+        let config = configuration(port, http_port, circumstances.listen, upstreams, settings);
         let config_file = directory.path().join("skyrelay.toml");
         std::fs::write(&config_file, config).expect("the directory is ours");
 
@@ -106,6 +96,26 @@ impl Skyrelay {
         };
         started.wait_until_ready()?;
         Ok(started)
+    }
+
+    /// Writes another configuration, in which `port` is what the relay listens on.
+    #[track_caller]
+    pub(crate) fn reconfigure(&self, port: u16, upstreams: &[(&str, u16)], settings: &str) {
+        let config = configuration(port, self.http_port, "", upstreams, settings);
+        std::fs::write(&self.config, config).expect("the directory is ours");
+    }
+
+    /// Has the configuration read again over HTTP: the status, and the answer.
+    #[track_caller]
+    pub(crate) fn reload(&self) -> (u16, Value) {
+        let (status, text) = http_post(self.http_port, "/-/reload").unwrap_or_else(|error| panic!("{error}"));
+        let answer = serde_json::from_str(&text).unwrap_or_else(|error| panic!("not JSON, {error}: {text}"));
+        (status, answer)
+    }
+
+    /// Sends SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.process.signal(rustix::process::Signal::HUP);
     }
 
     fn wait_until_ready(&mut self) -> Result<(), String> {
@@ -259,6 +269,20 @@ fn launch(circumstances: Circumstances<'_>, config: &Path) -> Process {
         .arg(config)
         .current_dir(config.parent().expect("it is in a directory"));
     Process::start("skyrelay", command)
+}
+
+fn configuration(port: u16, http_port: u16, listen: &str, upstreams: &[(&str, u16)], settings: &str) -> String {
+    let mut config = format!(
+        "[listen]\ntcp = [\"{carbon}\"]\nudp = [\"{carbon}\"]\n{listen}\n[http]\nlisten = \"{http}\"\n",
+        carbon = loopback(port),
+        http = loopback(http_port),
+    );
+    for (name, upstream_port) in upstreams {
+        let address = loopback(*upstream_port);
+        writeln!(config, "[[forward]]\nname = \"{name}\"\naddress = \"{address}\"").expect("a String takes it");
+    }
+    config.push_str(settings);
+    config
 }
 
 #[track_caller]

@@ -1,0 +1,203 @@
+//! The upstreams: begun, changed, and ended when the configuration or the relay says so.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{sync::watch, task::JoinHandle, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    forward::{Queue, Settings, SpoolError, SpoolSettings, Upstream},
+    http::Differences,
+    intake::OnOldRoutes,
+    metrics::ForwardMetrics,
+};
+
+/// All upstreams.
+#[derive(Debug)]
+pub(super) struct Upstreams {
+    fed: Vec<Fed>,
+    /// Queues of upstreams that are fed no more, for what they have lost.
+    left: Vec<Arc<Queue>>,
+    /// Those that are still given what was left to them, too.
+    tasks: TaskTracker,
+    give_up: CancellationToken,
+    spool: Option<SpoolSettings>,
+    metrics: ForwardMetrics,
+}
+
+/// An upstream at work.
+#[derive(Debug)]
+struct Fed {
+    settings: watch::Sender<Settings>,
+    queue: Arc<Queue>,
+    give_up: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Upstreams that are fed no more.
+#[derive(Debug)]
+pub(super) struct Leaving(Vec<Fed>);
+
+impl Upstreams {
+    /// Begins to feed upstreams.
+    ///
+    /// # Errors
+    /// When the directory of a spool cannot be used.
+    pub(super) fn start(
+        settings: &[Settings],
+        spool: Option<&SpoolSettings>,
+        metrics: &ForwardMetrics,
+    ) -> Result<Self, SpoolError> {
+        let mut upstreams = Self {
+            fed: Vec::new(),
+            left: Vec::new(),
+            tasks: TaskTracker::new(),
+            give_up: CancellationToken::new(),
+            spool: spool.cloned(),
+            metrics: metrics.clone(),
+        };
+        for upstream in upstreams.prepare(settings)? {
+            upstreams.begin(upstream);
+        }
+        Ok(upstreams)
+    }
+
+    /// Those of these upstreams that are new, before any of them is given anything.
+    ///
+    /// # Errors
+    /// When the directory of a spool cannot be used.
+    pub(super) fn prepare(&self, settings: &[Settings]) -> Result<Vec<Upstream>, SpoolError> {
+        let is_there = |name: &str| self.fed.iter().any(|fed| fed.name() == name);
+        let mut prepared = Vec::new();
+        for settings in settings.iter().filter(|settings| !is_there(&settings.name)) {
+            match Upstream::start(settings.clone(), self.spool.as_ref(), &self.metrics) {
+                Ok(upstream) => prepared.push(upstream),
+                Err(error) => {
+                    self.dismiss(prepared);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(prepared)
+    }
+
+    /// Ends upstreams that were prepared in vain.
+    pub(super) fn dismiss(&self, prepared: Vec<Upstream>) {
+        for upstream in prepared {
+            let at_once = CancellationToken::new();
+            at_once.cancel();
+            self.tasks.spawn(upstream.run(at_once));
+        }
+    }
+
+    fn begin(&mut self, upstream: Upstream) {
+        let (queue, changes, give_up) = (upstream.queue(), upstream.settings(), self.give_up.child_token());
+        let task = self.tasks.spawn(upstream.run(give_up.clone()));
+        self.fed.push(Fed {
+            settings: changes,
+            queue,
+            give_up,
+            task,
+        });
+    }
+
+    /// Feeds these upstreams from now on. What is left to those that go is to be seen to by [`Leaving::drain`].
+    pub(super) fn change(&mut self, settings: &[Settings], prepared: Vec<Upstream>) -> (Differences, Leaving) {
+        let mut differences = Differences::default();
+        let (stay, leave): (Vec<_>, Vec<_>) = std::mem::take(&mut self.fed)
+            .into_iter()
+            .partition(|fed| settings.iter().any(|settings| settings.name == fed.name()));
+        self.fed = stay;
+        for fed in &self.fed {
+            let name = fed.name();
+            if let Some(settings) = settings.iter().find(|settings| settings.name == name)
+                && *fed.settings.borrow() != *settings
+            {
+                fed.settings.send_replace(settings.clone());
+                differences.changed.push(name);
+            }
+        }
+        for upstream in prepared {
+            self.begin(upstream);
+            differences.added.extend(self.fed.last().map(Fed::name));
+        }
+        for fed in &leave {
+            self.left.push(Arc::clone(&fed.queue));
+            differences.removed.push(fed.name());
+        }
+        (differences, Leaving(leave))
+    }
+
+    /// The ways to them.
+    pub(super) fn queues(&self) -> Vec<Arc<Queue>> {
+        self.fed.iter().map(|fed| Arc::clone(&fed.queue)).collect()
+    }
+
+    /// Is every upstream fed?
+    pub(super) fn are_fed(&self) -> bool {
+        self.fed.iter().all(|fed| !fed.task.is_finished())
+    }
+
+    /// Takes no more lines.
+    pub(super) fn close(&self) {
+        for fed in &self.fed {
+            fed.queue.close();
+        }
+        self.tasks.close();
+    }
+
+    /// Ends, after a close, when all has been delivered, or within `deadline` and a moment.
+    pub(super) async fn finish(&self, deadline: Duration) {
+        if timeout(deadline, self.tasks.wait()).await.is_err() {
+            self.give_up.cancel();
+            self.tasks.wait().await;
+        }
+    }
+
+    /// The way to end the wait for them.
+    pub(super) fn give_up(&self) -> CancellationToken {
+        self.give_up.clone()
+    }
+
+    /// Lines that were lost on the way to any of them.
+    pub(super) fn lines_lost(&self) -> u64 {
+        let queues = self.fed.iter().map(|fed| &fed.queue).chain(&self.left);
+        queues.map(|queue| queue.lines_dropped()).sum()
+    }
+}
+
+impl Fed {
+    fn name(&self) -> String {
+        self.settings.borrow().name.clone()
+    }
+}
+
+impl Leaving {
+    /// Delivers what was put into the queues before the routes changed, or gives up what is left after `deadline`.
+    pub(super) async fn drain(self, before: OnOldRoutes, deadline: Duration) {
+        // One who waits for room in a queue that nobody empties is let go by its end.
+        let _ = timeout(deadline, before.gone()).await;
+        for fed in &self.0 {
+            fed.queue.close();
+        }
+        for mut fed in self.0 {
+            if timeout(deadline, &mut fed.task).await.is_err() {
+                fed.give_up.cancel();
+                let _ = fed.task.await;
+            }
+            let (upstream, lost) = (fed.settings.borrow().name.clone(), fed.queue.lines_dropped());
+            if lost > 0 {
+                warn!(
+                    upstream,
+                    lost, "was left out of the configuration, and has not taken all that was left to it"
+                );
+            } else {
+                info!(
+                    upstream,
+                    "was left out of the configuration, and has taken all that was left to it"
+                );
+            }
+        }
+    }
+}
