@@ -111,7 +111,7 @@ use crate::{
 };
 
 /// What is written, and how: to be changed with every field, and with what is learnt in it.
-pub(super) const BYTES_VERSION: u8 = 2;
+pub(super) const BYTES_VERSION: u8 = 3;
 
 /// The adaptive detector at work, for any number of series.
 #[derive(Debug)]

@@ -4,27 +4,43 @@
 //! become one. So a value between two groups of usual ones, or outside of all, is far from what was seen, whatever mean
 //! and deviation say of it.
 //!
-//! A look is a binary search over 256 bytes; a new value is moved into its place, which is rare.
+//! Three bytes hold a value: five digits, so that values that differ by less are the same. A look is a binary search over 192
+//! bytes; a new value is moved into its place, which is rare.
 
 use super::constants::{SEEN_APART, SEEN_VALUES};
-use crate::save::{fields, hold};
+use crate::save::{Damaged, Save, Saved, fields, hold};
 
 /// The values of a series that have been seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Seen {
     count: u8,
-    values: [f32; SEEN_VALUES],
+    values: [Short; SEEN_VALUES],
 }
+
+/// The upper 24 bits of a number in single precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Short([u8; 3]);
 
 fields!(Seen { count, values } check |seen| {
     hold(usize::from(seen.count) <= SEEN_VALUES, "more values were seen than there is room for")
 });
 
+impl Save for Short {
+    fn save(&self, out: &mut Vec<u8>) {
+        self.0.save(out);
+    }
+
+    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
+        let short = Self(Save::load(from)?);
+        hold(short.get().is_finite(), "a value that was seen is infinite, or none").map(|()| short)
+    }
+}
+
 impl Default for Seen {
     fn default() -> Self {
         Self {
             count: 0,
-            values: [0.0; SEEN_VALUES],
+            values: [Short::default(); SEEN_VALUES],
         }
     }
 }
@@ -32,23 +48,25 @@ impl Default for Seen {
 impl Seen {
     /// Reads a little of each of its cache lines.
     pub(super) fn touch(&self) -> u64 {
-        let bits = |place: usize| self.values[place].to_bits();
-        u64::from(bits(0) ^ bits(16) ^ bits(32) ^ bits(48) ^ bits(SEEN_VALUES - 1))
+        let byte = |place: usize| u64::from(self.values[place].0[0]);
+        byte(0) ^ byte(21) ^ byte(42) ^ byte(SEEN_VALUES - 1)
     }
 
-    fn values(&self) -> &[f32] {
+    fn values(&self) -> &[Short] {
         &self.values[..usize::from(self.count)]
     }
 
     /// Distance from `value` to the nearest that has been seen, in multiples of `deviation`: 0 while there are none, and
     /// infinite when there is a distance and no deviation. `unseen` does not count as seen.
     pub(super) fn gap(&self, value: f32, unseen: Option<f32>, deviation: f64) -> f64 {
+        let value = Short::new(value).get();
+        let unseen = unseen.map(Short::new);
         let values = self.values();
-        let place = values.partition_point(|&seen| seen < value);
-        let is_seen = |seen: &&f32| Some(**seen) != unseen;
+        let place = values.partition_point(|seen| seen.get() < value);
+        let is_seen = |seen: &&Short| Some(**seen) != unseen;
         let above = values[place..].iter().find(is_seen);
         let below = values[..place].iter().rfind(is_seen);
-        let apart = |seen: Option<&f32>| seen.map(|&seen| (f64::from(value) - f64::from(seen)).abs());
+        let apart = |seen: Option<&Short>| seen.map(|seen| (f64::from(value) - f64::from(seen.get())).abs());
         match (apart(below), apart(above)) {
             (None, None) | (Some(0.0), _) | (_, Some(0.0)) => 0.0,
             (Some(apart), None) | (None, Some(apart)) => apart / deviation,
@@ -64,7 +82,8 @@ impl Seen {
         if usize::from(self.count) == SEEN_VALUES {
             self.join_closest();
         }
-        let place = self.values().partition_point(|&seen| seen < value);
+        let value = Short::new(value);
+        let place = self.values().partition_point(|seen| seen.get() < value.get());
         let count = usize::from(self.count);
         self.values.copy_within(place..count, place + 1);
         self.values[place] = value;
@@ -75,19 +94,33 @@ impl Seen {
     /// Moves all by `shift`.
     pub(super) fn shift(&mut self, shift: f64) {
         for value in &mut self.values {
-            *value = super::single::single(f64::from(*value) + shift);
+            *value = Short::new(super::single::single(f64::from(value.get()) + shift));
         }
     }
 
     fn join_closest(&mut self) {
         let values = self.values();
-        let apart = |place: &usize| values[place + 1] - values[*place];
+        let apart = |place: &usize| values[place + 1].get() - values[*place].get();
         let closest = (0..values.len() - 1).min_by(|left, right| apart(left).total_cmp(&apart(right)));
         let place = closest.expect("a full memory has two values");
-        self.values[place] += (self.values[place + 1] - self.values[place]) / 2.0;
+        let (low, high) = (values[place].get(), values[place + 1].get());
+        self.values[place] = Short::new(low + (high - low) / 2.0);
         let count = usize::from(self.count);
         self.values.copy_within(place + 2..count, place + 1);
         self.count -= 1;
+    }
+}
+
+impl Short {
+    /// `value` (finite) with as many digits as there is room for: no number becomes infinite, and none changes its order.
+    fn new(value: f32) -> Self {
+        let [a, b, c, _] = value.to_bits().to_be_bytes();
+        Self([a, b, c])
+    }
+
+    fn get(self) -> f32 {
+        let Self([a, b, c]) = self;
+        f32::from_bits(u32::from_be_bytes([a, b, c, 0]))
     }
 }
 
@@ -95,6 +128,10 @@ impl Seen {
 #[expect(clippy::float_cmp, reason = "what is the same is the same")]
 mod tests {
     use super::*;
+
+    fn values(seen: &Seen) -> Vec<f32> {
+        seen.values().iter().map(|value| value.get()).collect()
+    }
 
     fn learn(seen: &mut Seen, value: f32) -> (f64, bool) {
         let gap = seen.gap(value, None, 1.0);
@@ -110,7 +147,7 @@ mod tests {
         assert_eq!(learn(&mut seen, 13.0), (0.0, false));
         assert_eq!(learn(&mut seen, 12.875), (0.125, false));
         assert_eq!(learn(&mut seen, -5.0), (15.0, true));
-        assert_eq!(seen.values(), [-5.0, 10.0, 13.0, 20.0]);
+        assert_eq!(values(&seen), [-5.0, 10.0, 13.0, 20.0]);
         assert_eq!(seen.gap(13.0, Some(13.0), 2.0), 1.5);
     }
 
@@ -130,8 +167,38 @@ mod tests {
         }
         learn(&mut seen, 1000.0);
         assert_eq!(usize::from(seen.count), SEEN_VALUES);
-        assert!(seen.values().is_sorted());
-        assert!(seen.values().contains(&394.5) && !seen.values().contains(&399.0));
+        assert!(values(&seen).is_sorted());
+        assert!(values(&seen).contains(&394.5) && !values(&seen).contains(&399.0));
         assert_eq!(seen.gap(1000.0, None, 1.0), 0.0);
+    }
+
+    #[test]
+    fn a_value_keeps_five_digits_and_its_order() {
+        let values = [
+            f32::MIN,
+            -1e10,
+            -93.917_15,
+            -1e-30,
+            0.0,
+            1e-30,
+            1.0,
+            93.917_15,
+            93.92,
+            1e10,
+            f32::MAX,
+        ];
+        let kept = values.map(|value| Short::new(value).get());
+        assert!(kept.is_sorted());
+        for (kept, value) in kept.into_iter().zip(values) {
+            assert!((kept - value).abs() <= value.abs() / 30_000.0, "{kept} for {value}");
+        }
+    }
+
+    #[test]
+    fn what_is_seen_again_is_no_news_however_many_digits_it_has() {
+        let mut seen = Seen::default();
+        seen.learn(0.1, 0.0);
+        assert_eq!(seen.gap(0.1, None, 1e-9), 0.0);
+        assert_eq!(seen.gap(0.1, Some(0.1), 1e-9), 0.0, "nothing else was seen");
     }
 }
