@@ -1,8 +1,8 @@
 //! What judging costs: time for a sample, and memory for a series.
 //!
 //! Series of a day's wave with noise, a sample in half an hour, known for two weeks, so that everything is in use. They are
-//! visited in an order that no prefetching guesses. In the relay a shard touches what it will read some samples ahead, so
-//! this is the dear end.
+//! visited in an order that no prefetching guesses; once one by one, and once as a shard of the relay does it: it touches what 16
+//! series will read before it judges the first.
 
 use std::time::Instant;
 
@@ -14,6 +14,8 @@ use skyrelay::{
 /// Series that do not fit into a cache, and some that do.
 pub(crate) const MANY: usize = 100_000;
 const FEW: usize = 16;
+/// Series that are touched before the first of them is judged, as `shard` does.
+const AHEAD: usize = 16;
 
 /// Samples that a series is known for: two weeks.
 const KNOWN_SAMPLES: i64 = 14 * 48;
@@ -21,10 +23,12 @@ const STEP_S: i64 = 1800;
 /// Rounds of which the best counts: the machine may be busy.
 const ROUNDS: i64 = 10;
 
-/// Time for a sample (nanoseconds), in the cache and out of it, and memory for a series (bytes).
+/// Time for a sample (nanoseconds), in the cache, out of it, and touched ahead, and memory for a series (bytes).
 pub(crate) struct Cost {
     pub(crate) in_cache_ns: f64,
     pub(crate) out_of_cache_ns: f64,
+    /// The same, touched some samples ahead.
+    pub(crate) touched_ahead_ns: f64,
     pub(crate) state_bytes: usize,
 }
 
@@ -34,8 +38,9 @@ pub(crate) fn of_adaptive() -> Cost {
     let known = known(&mut engine);
     let state_bytes = known.memory_bytes();
     Cost {
-        in_cache_ns: sample_ns(&mut engine, &mut vec![known.clone(); FEW], MANY / FEW),
-        out_of_cache_ns: sample_ns(&mut engine, &mut vec![known; MANY], 1),
+        in_cache_ns: sample_ns(&mut engine, &mut vec![known.clone(); FEW], MANY / FEW, 1),
+        out_of_cache_ns: sample_ns(&mut engine, &mut vec![known.clone(); MANY], 1, 1),
+        touched_ahead_ns: sample_ns(&mut engine, &mut vec![known; MANY], 1, AHEAD),
         state_bytes,
     }
 }
@@ -48,9 +53,10 @@ fn known(engine: &mut Engine) -> State {
     state
 }
 
-/// `turns` samples for each of `states`, over and over: the time that a sample took in the best round.
+/// `turns` samples for each of `states`, over and over, `ahead` of them touched before the first is judged: the time that a sample
+/// took in the best round.
 #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
-fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize) -> f64 {
+fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize, ahead: usize) -> f64 {
     // Prime to the count, and far from 1.
     let stride = 61_803;
     let samples = (states.len() * turns) as f64;
@@ -61,6 +67,10 @@ fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize) -> f64 {
         for _ in 0..turns {
             let mut at = 0;
             for series in 0..states.len() {
+                if ahead > 1 && series.is_multiple_of(ahead) {
+                    let places = (1..=ahead).map(|steps| (at + steps * stride) % states.len());
+                    std::hint::black_box(places.fold(0, |touched, place| touched ^ states[place].touch()));
+                }
                 at = (at + stride) % states.len();
                 told += usize::from(engine.observe(&mut states[at], point(sample, series)).alert);
             }

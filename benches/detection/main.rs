@@ -112,6 +112,10 @@ fn print_cost(cost: &Cost) {
         cost.out_of_cache_ns
     );
     println!(
+        "| the same, touched 16 samples ahead | {:.0} ns |",
+        cost.touched_ahead_ns
+    );
+    println!(
         "| state of a series, season and week included | {} bytes |",
         cost.state_bytes
     );

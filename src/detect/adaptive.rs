@@ -3,6 +3,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `model` | one series: predict, measure, tell, learn |
+//! | `basis` | what a sample is measured against, and how far from usual it is |
 //! | `season`, `noise` | what is usual at this time of the day, or of the week, and how noisy it is then |
 //! | `moments`, `tail`, `yardstick` | how far from usual a quantity is, and how rarely further |
 //! | `local_time` | what clocks show, daylight saving time included |
@@ -11,6 +12,7 @@
 //! | `policy` | which scores people are told of |
 //! | `lasting` | when an anomaly opens, and when it is over |
 //! | `band`, `explanation` | what is said of a verdict, when somebody asks |
+//! | `tuning` | what can be set, as scores need it |
 //! | `constants` | every number, with its reason |
 //!
 //! It needs no window: what it knows of a series is in its [`State`], of 1 KB, and half a KB for the week from the second day.
@@ -79,6 +81,7 @@
 //! * What weighs spikes by leaps and by age, on levels too: 1 to 3 less for NAB.
 
 mod band;
+mod basis;
 mod constants;
 mod explanation;
 mod gap;
@@ -95,14 +98,17 @@ mod single;
 mod tail;
 #[cfg(test)]
 mod tests;
+mod tuning;
 mod yardstick;
 
+use basis::{Basis, Scores};
 use lasting::{Lasting, Turn};
 use local_time::LocalTime;
-use model::{Basis, Model, Scores, Time, Tuning};
-pub use model::{Direction, Floor};
+use model::{Model, Time};
 use policy::{Alerts, Scored, Silence};
 pub use settings::{Settings, Severities};
+use tuning::Tuning;
+pub use tuning::{Direction, Floor};
 
 use super::{Context, Detect, Observation, Opinion, Remember, Severity, Standing, Verdict, skyline};
 use crate::{
@@ -178,6 +184,12 @@ impl Default for State {
 }
 
 impl State {
+    /// Reads a little of each cache line that judging a sample reads: asked of several series before the first is judged, it
+    /// makes their misses overlap.
+    pub fn touch(&self) -> u64 {
+        self.model.touch() ^ u64::from(self.lasting.is_open())
+    }
+
     /// Memory in use, this struct included (bytes).
     pub fn memory_bytes(&self) -> usize {
         size_of::<Self>() - size_of::<Model>() + self.model.memory_bytes()
@@ -190,7 +202,7 @@ impl Remember for State {
     }
 
     fn touch(&self) -> u64 {
-        self.model.touch()
+        self.touch()
     }
 }
 
@@ -247,7 +259,7 @@ impl Engine {
             local_time: LocalTime::new(settings.timezone.clone()),
             settings,
             last: Judged {
-                basis: Basis::new(),
+                basis: Basis::default(),
                 scores: Scores::default(),
                 alerts: Alerts::default(),
                 bar: 1.0,

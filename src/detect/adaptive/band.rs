@@ -6,11 +6,7 @@
 //! Where not even the expected value would have been usual, because of the samples before, there is no such band: then it is
 //! the one that there would have been after usual samples.
 
-use super::{
-    constants::VALUE_MAX,
-    gap::Seen,
-    model::{Basis, Tuning},
-};
+use super::{basis::Basis, constants::VALUE_MAX, gap::Seen, tuning::Tuning};
 
 /// Steps by which the distance from the expected value is doubled at most: over the range of values from any deviation.
 const DOUBLINGS: u32 = 1100;

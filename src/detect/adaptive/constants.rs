@@ -1,6 +1,6 @@
 //! The numbers of the adaptive detector, together with their reasons.
 //!
-//! None of them is a setting: a person turns one knob, [`super::model::Tuning`], which scales the three units. They lie on
+//! None of them is a setting: a person turns one knob, [`super::tuning::Tuning`], which scales the three units. They lie on
 //! a plateau: halving or doubling one of them costs little, but for the long-run memory.
 
 /// Samples that long-run statistics look back on: two weeks at one a minute. A tenth of it costs 65 % more false alarms.

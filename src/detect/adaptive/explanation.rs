@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
+    basis::{Basis, Scores, Season},
     lasting::Turn,
-    model::{Basis, Scores, Season},
     policy::Alerts,
     yardstick::Surprise,
 };

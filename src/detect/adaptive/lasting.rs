@@ -121,13 +121,6 @@ mod tests {
     use super::*;
     use crate::detect::adaptive::policy::{Policy, Silence};
 
-    const NONE: Silence = Silence {
-        samples: 0,
-        lasts_s: 0,
-        quiet_samples: 120,
-        quiet_s: 6 * 3600,
-    };
-
     /// What turns at which sample, at one in `step_s` seconds.
     fn turns(step_s: i64, scores: impl IntoIterator<Item = (f64, f64)>) -> Vec<(usize, Turn)> {
         let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
@@ -139,7 +132,7 @@ mod tests {
                 level,
                 spike,
             };
-            let alerts = policy.decide(NONE, sample);
+            let alerts = policy.decide(Silence::NONE, sample);
             let turn = lasting.follow(sample, alerts, level);
             turns.extend((turn != Turn::None).then_some((place, turn)));
         }

@@ -3,18 +3,11 @@
 //! Knows time as seconds and samples as numbers; of windows, names and settings files it knows nothing. A sample is
 //!
 //! 1. predicted, by the time of the week, the time of the day or the long-run mean, whichever has proved itself;
-//! 2. measured on the *level* channel: the means of the last 3 and of the last 24 residuals, each against what it usually is,
-//!    and the gap between the value and all that were seen;
-//! 3. measured on the *spike* channel: the step from the mean of the last 3 samples, less the step that the season takes,
-//!    against steps that are usual at this time of the day, and the same gap; a long step counts by the logarithm of how many
-//!    times as long it is as values are large, so that a burst is measured against the level that it bursts from; all of it
-//!    counts less in a series that leaps all the time, that is new, or that has many samples a day;
-//! 4. told or not, by the [policy](super::policy);
-//! 5. and only then learnt, as what it is or as 100 deviations, so that one broken reading, such as a counter that underflows,
+//! 2. measured on two channels, level and spike, against a [`Basis`]; spikes count less in a series that leaps all the time, that is
+//!    new, or that has many samples a day;
+//! 3. told or not, by the [policy](super::policy);
+//! 4. and only then learnt, as what it is or as 100 deviations, so that one broken reading, such as a counter that underflows,
 //!    takes from later scores half at most.
-//!
-//! What a sample is measured against is gathered in a [`Basis`] before it is learnt, so that afterwards one can ask what
-//! any other value would have scored in its place (`band`).
 //!
 //! After a gap there is no step, and the residuals before it no longer count; when samples come at another interval, what is
 //! known of steps and of means of residuals is learnt anew (see [`super::rhythm`]).
@@ -23,63 +16,27 @@
 //! profiles and seen values behind it a sample reads a line or two each.
 
 use super::{
+    basis::{Basis, Scores, Season},
     constants::{
-        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, GAP_UNIT, GAP_UNITS_MAX, HELD_AFTER_SAMPLES,
-        HELD_DEVIATIONS, LEVEL_OF_GAP, LEVEL_UNIT, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE,
-        PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, SHORT_RESIDUALS, SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY,
-        SPIKE_UNIT, STEP_SAMPLES, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS,
-        WEEK_VISITS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
+        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, STEP_SAMPLES,
+        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
+        YOUNG_SAMPLES,
     },
     gap::Seen,
     moments::Moments,
     noise::Noise,
-    policy::{Alerts, Policy, Scored, Silence},
+    policy::{Alerts, Policy, Scored},
     rhythm::{Beat, Rhythm},
     season::{Profile, Proof, Visit},
     single::single,
+    tuning::Tuning,
     yardstick::{Surprise, Yardstick},
 };
 use crate::save::{fields, hold};
 
 /// Residuals that are kept.
 const RESIDUALS: usize = LONG_RESIDUALS as usize;
-
-/// What can be set.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tuning {
-    /// Scores for one deviation or decade, one deviation of gap, and one deviation or decade of step: each the inverse of
-    /// its unit, times the sensitivity.
-    level_scale: f64,
-    gap_scale: f64,
-    spike_scale: f64,
-    /// Deviations in which direction count.
-    pub(super) direction: Direction,
-    /// Distances from the expected value up to this do not count.
-    pub(super) floor: Floor,
-    /// How long nothing is told at first.
-    pub(super) silence: Silence,
-}
-
-/// A direction in which a series may deviate.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Direction {
-    /// Up.
-    Above,
-    /// Down.
-    Below,
-    /// Up and down.
-    #[default]
-    Both,
-}
-
-/// A distance from the expected value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Floor {
-    /// In units of the metric.
-    Absolute(f64),
-    /// In parts of the expected value.
-    Relative(f64),
-}
 
 /// When a sample was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,18 +45,6 @@ pub(super) struct Time {
     pub(super) timestamp: i64,
     /// The same in local time: what clocks on the wall show, as seconds since 1970.
     pub(super) local: i64,
-}
-
-/// What a prediction was made from.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Season {
-    /// Nothing: the long-run mean.
-    #[default]
-    None,
-    /// The time of the day.
-    Day,
-    /// The time of the week.
-    Week,
 }
 
 /// The model of one series.
@@ -147,62 +92,6 @@ pub(super) struct Model {
     seen: Seen,
 }
 
-/// All that one sample is measured against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Basis {
-    /// The prediction.
-    pub(super) expected: f64,
-    /// What it was made from.
-    pub(super) season: Season,
-    /// Samples of the series, this one included.
-    pub(super) count: u32,
-    /// Those since the rhythm changed.
-    in_rhythm: u32,
-    /// Is the sample before so long ago that there is no step?
-    after_gap: bool,
-    /// What a step leads away from: the mean of the last samples, and what the season has added since.
-    before: f64,
-    /// How large values are in the long run.
-    size: f64,
-    /// How many times as noisy as usual it is at this time of the day.
-    noise: f64,
-    /// What a spike counts in this series.
-    weight: f64,
-    origin: f64,
-    /// Of all values, long-run.
-    pub(super) deviation: f64,
-    /// Sums of the residuals that make a mean with that of this sample.
-    short_sum: f64,
-    long_sum: f64,
-    pub(super) short: Yardstick,
-    pub(super) long: Yardstick,
-    pub(super) step: Yardstick,
-    /// The value that this sample has added to those seen.
-    new_value: Option<f32>,
-}
-
-/// How far from usual a sample is, in parts.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Scores {
-    /// The level channel: 1 is where an anomaly begins.
-    pub(super) level: f64,
-    /// The spike channel: 1 is where an anomaly begins.
-    pub(super) spike: f64,
-    /// Of the mean of the last 3 residuals.
-    pub(super) short: Surprise,
-    /// Of the mean of the last 24 residuals.
-    pub(super) long: Surprise,
-    /// Distance from all values seen (deviations).
-    pub(super) gap: f64,
-    /// What the step from the samples before counts.
-    stride: f64,
-    /// Of that.
-    pub(super) step: Surprise,
-    /// Is the level above (1) or below (-1) what was expected, and the step up or down?
-    pub(super) level_sign: f64,
-    pub(super) step_sign: f64,
-}
-
 /// What predictions there are.
 struct Forecast {
     mean: f64,
@@ -246,33 +135,6 @@ fields!(Model {
         "a visit is of no slot",
     )
 });
-
-impl Tuning {
-    /// At `sensitivity` (above 0; 1 is usual).
-    pub(super) fn new(sensitivity: f64, direction: Direction, floor: Floor, silence: Silence) -> Self {
-        Self {
-            level_scale: sensitivity / LEVEL_UNIT,
-            gap_scale: sensitivity / GAP_UNIT,
-            spike_scale: sensitivity / SPIKE_UNIT,
-            direction,
-            floor,
-            silence,
-        }
-    }
-
-    fn counts(&self, sign: f64, distance: f64, expected: f64) -> bool {
-        let wanted = match self.direction {
-            Direction::Above => sign > 0.0,
-            Direction::Below => sign < 0.0,
-            Direction::Both => true,
-        };
-        let floor = match self.floor {
-            Floor::Absolute(floor) => floor,
-            Floor::Relative(part) => part * expected.abs(),
-        };
-        wanted && distance >= floor
-    }
-}
 
 impl Model {
     /// That of a series of which nothing has been seen.
@@ -602,13 +464,6 @@ impl Model {
     }
 }
 
-impl Scores {
-    /// The higher of the two channels.
-    pub(super) fn highest(&self) -> f64 {
-        self.level.max(self.spike)
-    }
-}
-
 #[expect(clippy::cast_precision_loss, reason = "ages are exact in seconds")]
 fn days(age_s: i64) -> f64 {
     age_s as f64 / 86_400.0
@@ -618,120 +473,6 @@ fn days(age_s: i64) -> f64 {
 fn pace(interval_s: f64) -> f64 {
     let tenfolds = (PACE_INTERVAL_S / interval_s.clamp(1.0, 86_400.0)).log10();
     1.0 / (1.0 + PACE_SHARE * tenfolds)
-}
-
-impl Basis {
-    /// One for an engine that has seen nothing yet.
-    pub(super) fn new() -> Self {
-        let time = Time { timestamp: 0, local: 0 };
-        Model::new().basis(
-            time,
-            &Forecast {
-                mean: 0.0,
-                day: None,
-                week: None,
-                expected: 0.0,
-                season: Season::None,
-            },
-            false,
-        )
-    }
-
-    /// The same, had the samples before been what was expected of them.
-    pub(super) fn after_usual_samples(&self) -> Self {
-        let before =
-            |yardstick: &Yardstick, most: u32| yardstick.moments.mean * f64::from(self.in_rhythm.min(most) - 1);
-        Self {
-            short_sum: before(&self.short, SHORT_RESIDUALS),
-            long_sum: before(&self.long, LONG_RESIDUALS),
-            before: self.expected,
-            ..*self
-        }
-    }
-
-    /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
-    pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
-        let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
-        let stride = self.stride_to(value);
-        if self.in_rhythm <= YOUNG_SAMPLES {
-            return Scores {
-                gap,
-                stride,
-                ..Scores::default()
-            };
-        }
-        let (short_mean, long_mean) = self.means(value);
-        let step = stride / self.noise;
-        let short = self.short.measure(short_mean);
-        let long = self.long.measure(long_mean);
-        let surprise = if self.after_gap {
-            Surprise::default()
-        } else {
-            self.step.measure(step)
-        };
-        let apart = |surprise: Surprise| surprise.distance + surprise.rarity;
-        let level = (SHORT_SHARE * apart(short) + (1.0 - SHORT_SHARE) * apart(long)) * tuning.level_scale;
-        let gaps = (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
-        let spike = (surprise.distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
-        let level = level + LEVEL_OF_GAP * gaps;
-        let spike = if self.after_gap || step == 0.0 {
-            0.0
-        } else {
-            (spike + SPIKE_OF_GAP * gaps) * self.weight
-        };
-        let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
-        let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)
-            + (1.0 - SHORT_SHARE) * signed(long, long_mean - self.long.moments.mean))
-        .signum();
-        let step_sign = (step - self.step.moments.mean).signum();
-        let distance = (value - self.expected).abs();
-        let counted = |score: f64, sign: f64| {
-            if tuning.counts(sign, distance, self.expected) {
-                score
-            } else {
-                0.0
-            }
-        };
-        Scores {
-            level: counted(level, level_sign),
-            spike: counted(spike, step_sign),
-            short,
-            long,
-            gap,
-            stride,
-            step: surprise,
-            level_sign,
-            step_sign,
-        }
-    }
-
-    /// The step to `value` from the samples before, less what the season takes.
-    pub(super) fn step_to(&self, value: f64) -> f64 {
-        value - self.before
-    }
-
-    /// What the step to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
-    /// many times as long it is.
-    fn stride_to(&self, value: f64) -> f64 {
-        let step = self.step_to(value);
-        let size = self.size + self.before.abs();
-        if size > 0.0 {
-            // No number is so large that its logarithm is infinite.
-            step.signum() * size * (step.abs() / size).min(f64::MAX).ln_1p()
-        } else {
-            step
-        }
-    }
-
-    /// The means of the last 3 and 24 residuals, were `value` the sample's.
-    pub(super) fn means(&self, value: f64) -> (f64, f64) {
-        let residual = value - self.expected;
-        let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.in_rhythm.min(most));
-        (
-            mean(self.short_sum, SHORT_RESIDUALS),
-            mean(self.long_sum, LONG_RESIDUALS),
-        )
-    }
 }
 
 #[cfg(test)]

@@ -183,15 +183,19 @@ impl Told {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NONE: Silence = Silence {
+impl Silence {
+    /// Quiet spells as they are when nothing is set, and no silence at first.
+    pub(super) const NONE: Self = Self {
         samples: 0,
         lasts_s: 0,
         quiet_samples: 120,
         quiet_s: 6 * 3600,
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
 
     /// Places of the samples that are told, at one in `step_s` seconds.
     fn told(silence: Silence, step_s: i64, scores: &[(f64, f64)]) -> (Vec<usize>, Vec<usize>) {
@@ -218,7 +222,7 @@ mod tests {
         let silence = Silence {
             samples: 150,
             lasts_s: 86_400,
-            ..NONE
+            ..Silence::NONE
         };
         // The day ends last, and then the samples do.
         assert_eq!(told(silence, 60, &[(1.0, 0.0)].repeat(1500)).0[0], 1440);
@@ -227,10 +231,10 @@ mod tests {
 
     #[test]
     fn a_level_is_told_again_after_120_samples_or_six_hours() {
-        assert_eq!(told(NONE, 60, &[(2.0, 0.0); 300]).0, [0, 121, 242]);
-        assert_eq!(told(NONE, 1200, &[(2.0, 0.0); 40]).0, [0, 18, 36]);
-        assert_eq!(told(NONE, 3600, &[(2.0, 0.0); 30]).0, [0, 13, 26]);
-        assert!(told(NONE, 60, &[(0.99, 0.0); 300]).0.is_empty());
+        assert_eq!(told(Silence::NONE, 60, &[(2.0, 0.0); 300]).0, [0, 121, 242]);
+        assert_eq!(told(Silence::NONE, 1200, &[(2.0, 0.0); 40]).0, [0, 18, 36]);
+        assert_eq!(told(Silence::NONE, 3600, &[(2.0, 0.0); 30]).0, [0, 13, 26]);
+        assert!(told(Silence::NONE, 60, &[(0.99, 0.0); 300]).0.is_empty());
     }
 
     #[test]
@@ -239,7 +243,7 @@ mod tests {
             let silence = Silence {
                 quiet_samples,
                 quiet_s,
-                ..NONE
+                ..Silence::NONE
             };
             told(silence, 60, &[(2.0, 0.0); 300]).0[1]
         };
@@ -258,7 +262,7 @@ mod tests {
             for (place, &level) in scores.iter().enumerate() {
                 all[720 * place].0 = level;
             }
-            let places = told(NONE, 60, &all).0;
+            let places = told(Silence::NONE, 60, &all).0;
             places.into_iter().map(|place| place / 720).collect::<Vec<_>>()
         };
         assert_eq!(after(&[1.0, 1.05, 1.1, 1.15, 1.2]), [0, 2, 4]);
@@ -272,14 +276,14 @@ mod tests {
         let after = |level: f64, samples: usize, spike: f64| {
             let mut scores = vec![(0.0, 0.0); samples + 1];
             (scores[0].0, scores[samples].1) = (level, spike);
-            !told(NONE, 60, &scores).1.is_empty()
+            !told(Silence::NONE, 60, &scores).1.is_empty()
         };
         assert!(!after(1.0, 1, 1.9) && after(1.0, 1, 2.0) && after(0.9, 1, 1.0));
         assert!(!after(1.0, 60, 1.9) && after(1.0, 61, 1.0));
-        let levels = |spike: f64, level: f64| told(NONE, 3600, &[(0.0, spike), (level, 0.0)]).0.len();
+        let levels = |spike: f64, level: f64| told(Silence::NONE, 3600, &[(0.0, spike), (level, 0.0)]).0.len();
         assert_eq!([levels(1.0, 1.9), levels(1.0, 2.0), levels(0.9, 1.0)], [0, 1, 1]);
         assert_eq!(
-            told(NONE, 60, &[(1.0, 1.0)]),
+            told(Silence::NONE, 60, &[(1.0, 1.0)]),
             (vec![0], vec![0]),
             "but at once they tell both"
         );
@@ -287,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_spike_is_told_again_after_10_samples() {
-        assert_eq!(told(NONE, 60, &[(0.0, 1.0); 30]).1, [0, 11, 22]);
+        assert_eq!(told(Silence::NONE, 60, &[(0.0, 1.0); 30]).1, [0, 11, 22]);
     }
 
     #[test]
@@ -299,7 +303,7 @@ mod tests {
             scores[place].1 = 1.0;
         }
         scores[3000].1 = 1.7;
-        assert_eq!(told(NONE, 60, &scores).1, [0, 3000, 10_100]);
+        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 10_100]);
     }
 
     #[test]
@@ -307,7 +311,10 @@ mod tests {
         let mut scores = vec![(0.0, 0.0); 300];
         scores[0].1 = 10.0;
         scores[200].1 = 3.0;
-        let silence = Silence { samples: 150, ..NONE };
+        let silence = Silence {
+            samples: 150,
+            ..Silence::NONE
+        };
         assert!(told(silence, 60, &scores).1.is_empty());
     }
 }

@@ -1,0 +1,224 @@
+//! What one sample is measured against, and how far from usual it is.
+//!
+//! The *level* is the means of the last 3 and of the last 24 residuals, each against what it usually is, and the gap between the
+//! value and all that were seen. The *spike* is the step from the mean of the last 3 samples, less the step that the season takes,
+//! against steps that are usual at this time of the day, and the same gap. A long step counts by the logarithm of how many times as
+//! long it is as values are large, so that a burst is measured against the level that it bursts from.
+//!
+//! All that is asked of a model is gathered in a [`Basis`] before the sample is learnt, so that afterwards one can ask what any
+//! other value would have scored in its place (`band`).
+
+use super::{
+    constants::{
+        GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS, SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY,
+        YOUNG_SAMPLES,
+    },
+    gap::Seen,
+    single::single,
+    tuning::Tuning,
+    yardstick::{Surprise, Yardstick},
+};
+
+/// What a prediction was made from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Season {
+    /// Nothing: the long-run mean.
+    #[default]
+    None,
+    /// The time of the day.
+    Day,
+    /// The time of the week.
+    Week,
+}
+
+/// All that one sample is measured against.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Basis {
+    /// The prediction.
+    pub(super) expected: f64,
+    /// What it was made from.
+    pub(super) season: Season,
+    /// Samples of the series, this one included.
+    pub(super) count: u32,
+    /// Those since the rhythm changed.
+    pub(super) in_rhythm: u32,
+    /// Is the sample before so long ago that there is no step?
+    pub(super) after_gap: bool,
+    /// What a step leads away from: the mean of the last samples, and what the season has added since.
+    pub(super) before: f64,
+    /// How large values are in the long run.
+    pub(super) size: f64,
+    /// How many times as noisy as usual it is at this time of the day.
+    pub(super) noise: f64,
+    /// What a spike counts in this series.
+    pub(super) weight: f64,
+    pub(super) origin: f64,
+    /// Of all values, long-run.
+    pub(super) deviation: f64,
+    /// Sums of the residuals that make a mean with that of this sample.
+    pub(super) short_sum: f64,
+    pub(super) long_sum: f64,
+    pub(super) short: Yardstick,
+    pub(super) long: Yardstick,
+    pub(super) step: Yardstick,
+    /// The value that this sample has added to those seen.
+    pub(super) new_value: Option<f32>,
+}
+
+/// How far from usual a sample is, in parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Scores {
+    /// The level channel: 1 is where an anomaly begins.
+    pub(super) level: f64,
+    /// The spike channel: 1 is where an anomaly begins.
+    pub(super) spike: f64,
+    /// Of the mean of the last 3 residuals.
+    pub(super) short: Surprise,
+    /// Of the mean of the last 24 residuals.
+    pub(super) long: Surprise,
+    /// Distance from all values seen (deviations).
+    pub(super) gap: f64,
+    /// What the step from the samples before counts.
+    pub(super) stride: f64,
+    /// Of that.
+    pub(super) step: Surprise,
+    /// Is the level above (1) or below (-1) what was expected, and the step up or down?
+    pub(super) level_sign: f64,
+    pub(super) step_sign: f64,
+}
+
+impl Scores {
+    /// The higher of the two channels.
+    pub(super) fn highest(&self) -> f64 {
+        self.level.max(self.spike)
+    }
+}
+
+impl Basis {
+    /// The same, had the samples before been what was expected of them.
+    pub(super) fn after_usual_samples(&self) -> Self {
+        let before =
+            |yardstick: &Yardstick, most: u32| yardstick.moments.mean * f64::from(self.in_rhythm.min(most) - 1);
+        Self {
+            short_sum: before(&self.short, SHORT_RESIDUALS),
+            long_sum: before(&self.long, LONG_RESIDUALS),
+            before: self.expected,
+            ..*self
+        }
+    }
+
+    /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
+    pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
+        let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
+        let stride = self.stride_to(value);
+        if self.in_rhythm <= YOUNG_SAMPLES {
+            return Scores {
+                gap,
+                stride,
+                ..Scores::default()
+            };
+        }
+        let (short_mean, long_mean) = self.means(value);
+        let step = stride / self.noise;
+        let short = self.short.measure(short_mean);
+        let long = self.long.measure(long_mean);
+        let surprise = if self.after_gap {
+            Surprise::default()
+        } else {
+            self.step.measure(step)
+        };
+        let apart = |surprise: Surprise| surprise.distance + surprise.rarity;
+        let level = (SHORT_SHARE * apart(short) + (1.0 - SHORT_SHARE) * apart(long)) * tuning.level_scale;
+        let gaps = (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
+        let spike = (surprise.distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
+        let level = level + LEVEL_OF_GAP * gaps;
+        let spike = if self.after_gap || step == 0.0 {
+            0.0
+        } else {
+            (spike + SPIKE_OF_GAP * gaps) * self.weight
+        };
+        let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
+        let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)
+            + (1.0 - SHORT_SHARE) * signed(long, long_mean - self.long.moments.mean))
+        .signum();
+        let step_sign = (step - self.step.moments.mean).signum();
+        let distance = (value - self.expected).abs();
+        let counted = |score: f64, sign: f64| {
+            if tuning.counts(sign, distance, self.expected) {
+                score
+            } else {
+                0.0
+            }
+        };
+        Scores {
+            level: counted(level, level_sign),
+            spike: counted(spike, step_sign),
+            short,
+            long,
+            gap,
+            stride,
+            step: surprise,
+            level_sign,
+            step_sign,
+        }
+    }
+
+    /// The step to `value` from the samples before, less what the season takes.
+    pub(super) fn step_to(&self, value: f64) -> f64 {
+        value - self.before
+    }
+
+    /// What the step to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
+    /// many times as long it is.
+    fn stride_to(&self, value: f64) -> f64 {
+        let step = self.step_to(value);
+        let size = self.size + self.before.abs();
+        if size > 0.0 {
+            // No number is so large that its logarithm is infinite.
+            step.signum() * size * (step.abs() / size).min(f64::MAX).ln_1p()
+        } else {
+            step
+        }
+    }
+
+    /// The means of the last 3 and 24 residuals, were `value` the sample's.
+    pub(super) fn means(&self, value: f64) -> (f64, f64) {
+        let residual = value - self.expected;
+        let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.in_rhythm.min(most));
+        (
+            mean(self.short_sum, SHORT_RESIDUALS),
+            mean(self.long_sum, LONG_RESIDUALS),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::constants::VALUE_MAX, *};
+
+    #[expect(clippy::float_cmp, reason = "what is the same is the same")]
+    #[test]
+    fn a_burst_counts_by_how_many_times_the_level_it_is() {
+        let stride = |before: f64, value: f64| {
+            let basis = Basis {
+                before,
+                size: 10.0,
+                ..Basis::default()
+            };
+            basis.stride_to(value)
+        };
+        let about =
+            |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 0.01, "{found}, not {expected}");
+        about(stride(90.0, 91.0), 1.0);
+        about(stride(90.0, 89.0), -1.0);
+        about(stride(90.0, 190.0), 100.0 * 2.0_f64.ln());
+        about(stride(0.0, 1010.0), 10.0 * 102.0_f64.ln());
+        let nothing_yet = Basis {
+            before: 0.0,
+            size: 0.0,
+            ..Basis::default()
+        };
+        assert_eq!(nothing_yet.stride_to(-3.0), -3.0);
+        assert!(stride(5e-324, VALUE_MAX).is_finite());
+    }
+}
