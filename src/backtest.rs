@@ -1,7 +1,11 @@
-//! Backtests: carbon lines from files through the very engine that runs live.
+//! Backtests: samples from files through the very engine that runs live.
 //!
-//! One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and `limits.max_age` is
+//! Carbon lines come as they are; whisper files, tables and folders of them are played as carbon lines. One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and `limits.max_age` is
 //! off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it did live.
+
+mod compare;
+mod tape;
+mod whisper;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +17,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+pub use compare::Comparison;
 use flate2::read::MultiGzDecoder;
+pub use tape::Wanted;
+use tape::{Tape, is_for_tape};
 
 use crate::{
     clock,
@@ -31,8 +38,20 @@ const READ_BYTES: usize = 256 * 1024;
 pub enum Input {
     /// Standard input.
     Stdin,
-    /// A file; one that ends in `.gz` is unpacked.
+    /// A whisper file (`.wsp`), a table of times and values (`.csv`), a folder of these, or else a file with carbon lines.
+    /// One that ends in `.gz` is unpacked.
     File(PathBuf),
+}
+
+/// How a backtest is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What is told.
+    pub verbosity: Verbosity,
+    /// Longest line (bytes).
+    pub max_line_bytes: usize,
+    /// Which points of whisper files and tables are wanted.
+    pub wanted: Wanted,
 }
 
 /// Why a backtest ended early.
@@ -64,20 +83,39 @@ pub struct Summary {
     pub opened: BTreeMap<Arc<str>, u64>,
     /// Anomalies that are open at the end.
     pub open: u64,
+    /// Files that were passed over, and why.
+    pub skipped: Vec<String>,
     /// Time taken so far (seconds).
     pub elapsed_s: f64,
 }
 
 /// A backtest at work.
-struct Backtest<'a, W: Write> {
-    sorter: Sorter,
-    shard: Shard,
-    max_line_bytes: usize,
+struct Backtest<'a> {
+    sides: Vec<Side>,
+    options: Options,
     events: Vec<Event>,
-    verdicts: BufWriter<W>,
-    summary: Summary,
+    /// Told of each event, with the place of its side.
+    hear: &'a mut dyn FnMut(usize, &Event) -> io::Result<()>,
     started: Instant,
     progress: &'a mut dyn FnMut(&Summary),
+}
+
+/// One configuration at work.
+struct Side {
+    sorter: Sorter,
+    shard: Shard,
+    summary: Summary,
+}
+
+impl Options {
+    /// All points that there are.
+    pub fn new(verbosity: Verbosity, max_line_bytes: usize) -> Self {
+        Self {
+            verbosity,
+            max_line_bytes,
+            wanted: Wanted::default(),
+        }
+    }
 }
 
 impl From<&str> for Input {
@@ -105,28 +143,61 @@ pub fn with_detector(mut settings: shard::Settings, name: &str) -> Option<shard:
     Some(settings)
 }
 
-/// Feeds the lines of `inputs` through a shard and writes verdicts to `verdicts`, a JSON object a line.
+/// Feeds the samples of `inputs` through a shard and writes verdicts to `verdicts`, a JSON object a line.
 ///
 /// `progress` is called after each read.
 ///
 /// # Errors
 /// When an input cannot be read or a verdict not written. What was judged before has been written.
 pub fn run(
-    mut settings: shard::Settings,
-    verbosity: Verbosity,
-    max_line_bytes: usize,
+    settings: shard::Settings,
+    options: Options,
     inputs: &[Input],
     verdicts: impl Write,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Summary, BacktestError> {
-    settings.limits.max_age_s = None;
+    let mut verdicts = BufWriter::new(verdicts);
+    let mut hear = |_, event: &Event| {
+        report::write_json(&mut verdicts, &VerdictReport::from(event)).map_err(io::Error::from)?;
+        verdicts.write_all(b"\n")
+    };
+    let mut summaries = feed_all(vec![settings], options, inputs, &mut hear, progress)?;
+    verdicts.flush()?;
+    Ok(summaries.swap_remove(0))
+}
+
+/// Feeds the samples of `inputs` through two shards, a configuration each, called as `names` says.
+///
+/// # Errors
+/// When an input cannot be read.
+pub fn compare(
+    names: [String; 2],
+    settings: [shard::Settings; 2],
+    options: Options,
+    inputs: &[Input],
+    progress: &mut dyn FnMut(&Summary),
+) -> Result<Comparison, BacktestError> {
+    let mut comparison = Comparison::new(names, settings.clone().map(Arc::new));
+    let mut hear = |side: usize, event: &Event| {
+        comparison.hear(side, event);
+        Ok(())
+    };
+    feed_all(settings.into(), options, inputs, &mut hear, progress)?;
+    Ok(comparison)
+}
+
+fn feed_all(
+    sides: Vec<shard::Settings>,
+    options: Options,
+    inputs: &[Input],
+    hear: &mut dyn FnMut(usize, &Event) -> io::Result<()>,
+    progress: &mut dyn FnMut(&Summary),
+) -> Result<Vec<Summary>, BacktestError> {
     let mut backtest = Backtest {
-        sorter: Sorter::new(1, max_line_bytes, ForwardInvalid::Forward),
-        shard: Shard::new(Arc::new(settings), verbosity, Arc::default()),
-        max_line_bytes,
+        sides: sides.into_iter().map(|settings| Side::new(settings, options)).collect(),
+        options,
         events: Vec::new(),
-        verdicts: BufWriter::new(verdicts),
-        summary: Summary::default(),
+        hear,
         started: Instant::now(),
         progress,
     };
@@ -134,16 +205,24 @@ pub fn run(
         match input {
             Input::Stdin => backtest.feed(io::stdin().lock(), "standard input")?,
             Input::File(path) => {
-                let reader = open(path).map_err(|error| BacktestError::Read {
-                    input: path.display().to_string(),
+                let name = path.display().to_string();
+                let unread = |error| BacktestError::Read {
+                    input: name.clone(),
                     error,
-                })?;
-                backtest.feed(reader, &path.display().to_string())?;
+                };
+                if is_for_tape(path) {
+                    let tape = Tape::record(path, options.wanted).map_err(unread)?;
+                    for (path, why) in &tape.skipped {
+                        backtest.skip(&format!("{}: {why}", path.display()));
+                    }
+                    backtest.feed(tape.play(), &name)?;
+                } else {
+                    backtest.feed(open(path).map_err(unread)?, &name)?;
+                }
             }
         }
     }
-    backtest.verdicts.flush()?;
-    Ok(backtest.summary)
+    Ok(backtest.sides.into_iter().map(|side| side.summary).collect())
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
@@ -158,9 +237,43 @@ fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     })
 }
 
-impl<W: Write> Backtest<'_, W> {
+impl Side {
+    fn new(mut settings: shard::Settings, options: Options) -> Self {
+        settings.limits.max_age_s = None;
+        Self {
+            sorter: Sorter::new(1, options.max_line_bytes, ForwardInvalid::Forward),
+            shard: Shard::new(Arc::new(settings), options.verbosity, Arc::default()),
+            summary: Summary::default(),
+        }
+    }
+
+    /// Judges the lines of `chunk`.
+    fn judge(&mut self, chunk: &Bytes, events: &mut Vec<Event>) {
+        let received = clock::now();
+        let mut sorted = self.sorter.sort(chunk, received);
+        self.summary.lines += sorted.lines;
+        self.summary.tally.add(&sorted.tally);
+        if let Some(batch) = sorted.take_batch(0, chunk, received) {
+            self.shard.apply(&batch, events, &mut self.summary.tally);
+        }
+        self.summary.series = self.shard.series_count();
+    }
+
+    fn count(&mut self, event: &Event) {
+        match event.change {
+            Some(Change::Opened) => {
+                *self.summary.opened.entry(Arc::clone(&event.detector)).or_default() += 1;
+                self.summary.open += 1;
+            }
+            Some(Change::Closed) => self.summary.open -= 1,
+            Some(Change::Again) | None => {}
+        }
+    }
+}
+
+impl Backtest<'_> {
     fn feed(&mut self, mut reader: impl Read, input: &str) -> Result<(), BacktestError> {
-        let mut chunker = Chunker::new(self.max_line_bytes);
+        let mut chunker = Chunker::new(self.options.max_line_bytes);
         let mut buffer = BytesMut::new();
         loop {
             buffer.reserve(chunker.begun_bytes() + READ_BYTES);
@@ -182,14 +295,18 @@ impl<W: Write> Backtest<'_, W> {
             }
             let cut = chunker.cut(filled.freeze());
             if cut.given_up.is_some() {
-                self.summary.lines += 1;
-                self.summary.tally.add_unanalysed(Unanalysed::Quarantined, 1);
+                for side in &mut self.sides {
+                    side.summary.lines += 1;
+                    side.summary.tally.add_unanalysed(Unanalysed::Quarantined, 1);
+                }
             }
             if let Some(chunk) = cut.chunk {
                 self.judge(&chunk)?;
             }
-            self.summary.elapsed_s = self.started.elapsed().as_secs_f64();
-            (self.progress)(&self.summary);
+            for side in &mut self.sides {
+                side.summary.elapsed_s = self.started.elapsed().as_secs_f64();
+            }
+            (self.progress)(&self.sides[0].summary);
             if read == 0 {
                 return Ok(());
             }
@@ -197,27 +314,26 @@ impl<W: Write> Backtest<'_, W> {
     }
 
     fn judge(&mut self, chunk: &Bytes) -> Result<(), BacktestError> {
-        let received = clock::now();
-        let mut sorted = self.sorter.sort(chunk, received);
-        self.summary.lines += sorted.lines;
-        self.summary.tally.add(&sorted.tally);
-        if let Some(batch) = sorted.take_batch(0, chunk, received) {
-            self.shard.apply(&batch, &mut self.events, &mut self.summary.tally);
-        }
-        self.summary.series = self.shard.series_count();
-        for event in self.events.drain(..) {
-            match event.change {
-                Some(Change::Opened) => {
-                    *self.summary.opened.entry(Arc::clone(&event.detector)).or_default() += 1;
-                    self.summary.open += 1;
-                }
-                Some(Change::Closed) => self.summary.open -= 1,
-                Some(Change::Again) | None => {}
-            }
-            report::write_json(&mut self.verdicts, &VerdictReport::from(&event)).map_err(io::Error::from)?;
-            self.verdicts.write_all(b"\n")?;
+        for place in 0..self.sides.len() {
+            self.sides[place].judge(chunk, &mut self.events);
+            self.tell(place)?;
         }
         Ok(())
+    }
+
+    /// Tells of what the side at `place` has found.
+    fn tell(&mut self, place: usize) -> Result<(), BacktestError> {
+        for event in self.events.drain(..) {
+            self.sides[place].count(&event);
+            (self.hear)(place, &event)?;
+        }
+        Ok(())
+    }
+
+    fn skip(&mut self, file: &str) {
+        for side in &mut self.sides {
+            side.summary.skipped.push(file.to_owned());
+        }
     }
 }
 
@@ -239,7 +355,8 @@ mod tests {
         let mut out = Vec::new();
         let inputs = [Input::File(directory.clone())];
         let settings = shard::Settings::default();
-        let summary = run(settings, verbosity, 16_384, &inputs, &mut out, &mut |_| {}).unwrap();
+        let options = Options::new(verbosity, 16_384);
+        let summary = run(settings, options, &inputs, &mut out, &mut |_| {}).unwrap();
         std::fs::remove_file(directory).unwrap();
         let parse = |line| serde_json::from_str(line).unwrap();
         (String::from_utf8(out).unwrap().lines().map(parse).collect(), summary)

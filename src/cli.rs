@@ -14,16 +14,22 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
 
 use crate::{
     app::{self, App, Origin, SetLogLevel},
-    backtest::{self, BacktestError, Input, Summary},
+    backtest::{self, BacktestError, Input, Summary, Wanted},
+    clock,
     config::{Config, Log, LogFormat, LogLevel},
     demo,
+    graphite::time,
     listen::Inherited,
-    shard::{Unanalysed, Verbosity},
+    shard::{self, Unanalysed, Verbosity},
 };
 
 /// Exit codes, as sysexits.h and the readers of service managers have them.
 const EXIT_FAILED: u8 = 1;
+const EXIT_USAGE: u8 = 2;
 const EXIT_CONFIGURATION: u8 = 78;
+
+/// Files that were passed over and are named.
+const SKIPPED_LISTED: usize = 20;
 
 /// Time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
@@ -44,7 +50,7 @@ enum Command {
     Run(Configured),
     /// Check the configuration
     Check(Configured),
-    /// Feed carbon lines from files through the engine, and print verdicts as JSON lines
+    /// Feed samples from files through the engine, and print verdicts as JSON lines
     Backtest(BacktestArgs),
     /// Run the relay with live synthetic traffic that has incidents in it
     Demo(Configured),
@@ -69,7 +75,20 @@ struct BacktestArgs {
     /// Print a verdict for every sample, not only where an anomaly opens or closes
     #[arg(long)]
     every_sample: bool,
-    /// Files with carbon lines, packed ones by their `.gz`, or `-` for standard input
+    /// Compare with another configuration: what would have been told with each of the two
+    #[arg(long, value_name = "FILE", conflicts_with = "every_sample")]
+    against: Option<PathBuf>,
+    /// Of whisper files and tables, only points from this time on, as Graphite writes it (-7d, 20240131)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    from: Option<String>,
+    /// Of whisper files and tables, only points up to this time
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    until: Option<String>,
+    /// Of whisper files, the archive with so many seconds from point to point [default: the finest]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..))]
+    step: Option<i64>,
+    /// Files with carbon lines, whisper files, tables of times and values (.csv), folders of these, or `-` for standard
+    /// input; what ends in .gz is unpacked
     #[arg(value_name = "INPUT", default_value = "-")]
     inputs: Vec<String>,
 }
@@ -144,26 +163,22 @@ fn run(mut config: Config, configured: &Configured, demonstrate: bool) -> ExitCo
 }
 
 fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
-    let mut settings = config.shard;
-    if let Some(name) = &args.detector {
-        let known: Vec<_> = settings
-            .detectors
-            .iter()
-            .map(|detector| detector.name.to_string())
-            .collect();
-        let Some(with_detector) = backtest::with_detector(settings, name) else {
-            let known = known.join(", ");
-            return fail(
-                EXIT_CONFIGURATION,
-                &format_args!("there is no detector {name:?}; there is {known}"),
-            );
-        };
-        settings = with_detector;
-    }
-    let verbosity = if args.every_sample {
-        Verbosity::EverySample
-    } else {
-        Verbosity::Changes
+    let wanted = match wanted(args) {
+        Ok(wanted) => wanted,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
+    let options = backtest::Options {
+        verbosity: if args.every_sample {
+            Verbosity::EverySample
+        } else {
+            Verbosity::Changes
+        },
+        max_line_bytes: config.listen.max_line_bytes,
+        wanted,
+    };
+    let settings = match with_detector(config.shard, args.detector.as_deref()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(EXIT_CONFIGURATION, &error),
     };
     let inputs: Vec<Input> = args.inputs.iter().map(|input| Input::from(input.as_str())).collect();
     let mut shown = Instant::now();
@@ -174,27 +189,53 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
             eprint!("\r{} lines, {:.0} a second ", summary.lines, rate(summary));
         }
     };
-    let stdout = io::stdout().lock();
-    let outcome = backtest::run(
-        settings,
-        verbosity,
-        config.listen.max_line_bytes,
-        &inputs,
-        stdout,
-        &mut progress,
-    );
-    if terminal {
-        eprint!("\r");
-    }
-    match outcome {
-        Ok(summary) => {
-            eprint!("{}", summarise(&summary));
-            ExitCode::SUCCESS
+    let outcome = match &args.against {
+        None => backtest::run(settings, options, &inputs, io::stdout().lock(), &mut progress)
+            .map(|summary| eprint!("{}{}", if terminal { "\r" } else { "" }, summarise(&summary))),
+        Some(other) => {
+            let against = Config::load(other).map_err(|error| error.to_string());
+            let against = against.and_then(|against| with_detector(against.shard, args.detector.as_deref()));
+            let against = match against {
+                Ok(against) => against,
+                Err(error) => return fail(EXIT_CONFIGURATION, &error),
+            };
+            let name = |path: Option<&PathBuf>| {
+                path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string())
+            };
+            let names = [name(args.configured.config.as_ref()), name(Some(other))];
+            backtest::compare(names, [settings, against], options, &inputs, &mut progress)
+                .and_then(|comparison| Ok(write!(io::stdout().lock(), "{comparison}")?))
         }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
         // Whoever read the verdicts has seen enough.
         Err(BacktestError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &error),
     }
+}
+
+/// The settings in which every series is judged by the detector called so, if one is named.
+fn with_detector(settings: shard::Settings, name: Option<&str>) -> Result<shard::Settings, String> {
+    let Some(name) = name else { return Ok(settings) };
+    let names = settings.detectors.iter().map(|detector| detector.name.to_string());
+    let known = names.collect::<Vec<_>>().join(", ");
+    backtest::with_detector(settings, name).ok_or_else(|| format!("there is no detector {name:?}; there is {known}"))
+}
+
+/// The points that the options ask for.
+fn wanted(args: &BacktestArgs) -> Result<Wanted, String> {
+    let now = clock::now();
+    let time = |option: &str, text: &Option<String>| {
+        let parse =
+            |text: &String| time::parse(text, now, &time::utc()).map_err(|error| format!("--{option}: {error}"));
+        text.as_ref().map(parse).transpose()
+    };
+    Ok(Wanted {
+        step: args.step,
+        from: time("from", &args.from)?,
+        until: time("until", &args.until)?,
+    })
 }
 
 fn summarise(summary: &Summary) -> String {
@@ -217,6 +258,12 @@ fn summarise(summary: &Summary) -> String {
         let _ = writeln!(text, "  {detector}: {opened} anomalies");
     }
     let _ = writeln!(text, "  {} open at the end", summary.open);
+    if !summary.skipped.is_empty() {
+        let _ = writeln!(text, "  {} files were passed over", summary.skipped.len());
+    }
+    for file in summary.skipped.iter().take(SKIPPED_LISTED) {
+        let _ = writeln!(text, "    {file}");
+    }
     text
 }
 

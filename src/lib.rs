@@ -21,7 +21,7 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `save → kernel → line → glob → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
+//! `save → kernel → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
 //! notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
@@ -35,6 +35,7 @@ pub mod demo;
 pub mod detect;
 pub mod forward;
 pub mod glob;
+pub mod graphite;
 pub mod http;
 pub mod intake;
 mod kernel;

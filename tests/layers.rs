@@ -8,16 +8,16 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 22] = [
-    "save", "kernel", "line", "glob", "window", "detect", "shard", "metrics", "analysis", "forward", "intake",
-    "report", "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo", "config", "app", "cli",
+const ORDER: [&str; 23] = [
+    "save", "kernel", "line", "glob", "graphite", "window", "detect", "shard", "metrics", "analysis", "forward",
+    "intake", "report", "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo", "config", "app", "cli",
 ];
 
 /// The edges, which alone may know what time it is.
 const MAY_READ_THE_CLOCK: [&str; 8] = ["snapshot", "listen", "http", "notify", "backtest", "demo", "app", "cli"];
 
 /// What is told exactly by tests: handed bytes and the time, it knows neither tasks nor sockets, clocks, metrics or logs.
-const PURE: [&str; 6] = ["save", "line", "glob", "window", "detect", "shard"];
+const PURE: [&str; 7] = ["save", "line", "glob", "graphite", "window", "detect", "shard"];
 const UNKNOWN_TO_THE_PURE: [&str; 6] = ["tokio", "prometheus", "tracing", "net", "SystemTime", "Instant"];
 
 /// The formats on disk and on the wire.

@@ -15,7 +15,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use skyrelay::{
-    backtest::{self, Input},
+    backtest::{self, Input, Options},
     detect::{Definition, Kind, skyline},
     shard::{Settings, Verbosity},
 };
@@ -187,7 +187,8 @@ fn verdicts(file: &Path, rows: &[HashMap<&str, &str>], published_votes: bool) ->
     };
     let mut out = Vec::new();
     let inputs = [Input::File(input.clone())];
-    backtest::run(settings, Verbosity::EverySample, 16_384, &inputs, &mut out, &mut |_| {}).unwrap();
+    let options = Options::new(Verbosity::EverySample, 16_384);
+    backtest::run(settings, options, &inputs, &mut out, &mut |_| {}).unwrap();
     fs::remove_file(input).unwrap();
     String::from_utf8(out)
         .unwrap()

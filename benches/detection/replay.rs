@@ -7,7 +7,7 @@ use std::{fmt::Write as _, io::Write as _};
 
 use serde::Deserialize;
 use skyrelay::{
-    backtest::{self, Input},
+    backtest::{self, Input, Options},
     detect::{Definition, Kind},
     shard::{Settings, Unanalysed, Verbosity},
 };
@@ -73,15 +73,9 @@ fn replay(series: &Series, kind: &Kind) -> Vec<Alert> {
     };
     let inputs = [Input::File(file.path().to_owned())];
     let mut verdicts = Vec::new();
-    let summary = backtest::run(
-        settings,
-        Verbosity::Changes,
-        MAX_LINE_BYTES,
-        &inputs,
-        &mut verdicts,
-        &mut |_| {},
-    )
-    .expect("a backtest of a readable file runs");
+    let options = Options::new(Verbosity::Changes, MAX_LINE_BYTES);
+    let summary = backtest::run(settings, options, &inputs, &mut verdicts, &mut |_| {})
+        .expect("a backtest of a readable file runs");
     assert_eq!(summary.lines, series.points.len() as u64, "{}: lines", series.name);
     let paused = summary.tally.unanalysed(Unanalysed::Paused);
     assert_eq!(paused, 0, "{}: the detector has panicked", series.name);

@@ -6,7 +6,6 @@
 
 mod find;
 mod points;
-mod time;
 
 use std::{
     cmp::Ordering,
@@ -30,7 +29,7 @@ use super::{
     answer::{Json, Refusal, glob},
     search,
 };
-use crate::{clock, line::Timestamp, window::Point};
+use crate::{clock, graphite::time, line::Timestamp, window::Point};
 
 /// Longest body of a question (bytes).
 const BODY_BYTES_MAX: usize = 256 << 10;

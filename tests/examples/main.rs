@@ -14,7 +14,7 @@ use std::{
 };
 
 use skyrelay::{
-    backtest::{self, Input},
+    backtest::{self, Input, Options},
     config::Config,
     shard::Verbosity,
 };
@@ -55,17 +55,8 @@ fn told(config: Config, name: &str, lines: &str) -> Vec<String> {
     fs::write(&file, lines).unwrap();
     let mut verdicts = Vec::new();
     let inputs = [Input::File(file.clone())];
-    let max_line_bytes = config.listen.max_line_bytes;
-    let verbosity = Verbosity::Changes;
-    backtest::run(
-        config.shard,
-        verbosity,
-        max_line_bytes,
-        &inputs,
-        &mut verdicts,
-        &mut |_| {},
-    )
-    .unwrap();
+    let options = Options::new(Verbosity::Changes, config.listen.max_line_bytes);
+    backtest::run(config.shard, options, &inputs, &mut verdicts, &mut |_| {}).unwrap();
     fs::remove_file(file).unwrap();
     let mut open = BTreeSet::new();
     let verdicts = String::from_utf8(verdicts).unwrap();

@@ -5,7 +5,7 @@
 //! `+1d6h`. A month is 30 days long and a year 365.
 
 use jiff::{
-    SignedDuration, Timestamp as Instant,
+    SignedDuration,
     civil::{Date, Time},
     tz::TimeZone,
 };
@@ -19,12 +19,12 @@ const SECONDS_MAX: i64 = 1 << 36;
 ///
 /// # Errors
 /// When there is none.
-pub(super) fn zone(name: &str) -> Result<TimeZone, String> {
+pub fn zone(name: &str) -> Result<TimeZone, String> {
     TimeZone::get(name).map_err(|_| format!("{name:?} is no time zone, such as \"Europe/Berlin\""))
 }
 
 /// The zone of times that are given without one.
-pub(super) fn utc() -> TimeZone {
+pub fn utc() -> TimeZone {
     TimeZone::UTC
 }
 
@@ -32,7 +32,7 @@ pub(super) fn utc() -> TimeZone {
 ///
 /// # Errors
 /// When it tells none.
-pub(super) fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+pub fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let unknown = || format!("{text:?} is no time, such as \"-24h\", \"now\", \"1700000000\" or \"18:30_20240131\"");
     let short: String = text
         .trim()
@@ -60,7 +60,7 @@ fn reference_time(text: &str, now: Timestamp, zone: &TimeZone) -> Option<Timesta
         return Some(now);
     }
     let (time, rest) = time_of_day(text);
-    let today = Instant::from_second(now).ok()?.to_zoned(zone.clone()).date();
+    let today = jiff::Timestamp::from_second(now).ok()?.to_zoned(zone.clone()).date();
     let date = match rest {
         "" | "today" => today,
         "yesterday" => today.yesterday().ok()?,

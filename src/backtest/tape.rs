@@ -1,0 +1,305 @@
+//! Files with one series each, played as one stream: carbon lines in the order of their times.
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::{self, Read, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use flate2::read::MultiGzDecoder;
+use jiff::civil::DateTime;
+
+use super::whisper;
+use crate::line::Timestamp;
+
+/// Points of all files together, as they are in memory at the same time: 24 bytes each.
+const POINTS_MAX: usize = 40_000_000;
+
+/// How deep folders may lie within each other.
+const DEPTH_MAX: usize = 64;
+
+/// Which points are wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// The step of the archive in whisper files (seconds); `None`: the finest.
+    pub step: Option<i64>,
+    /// The earliest.
+    pub from: Option<Timestamp>,
+    /// The latest.
+    pub until: Option<Timestamp>,
+}
+
+/// Points of many series.
+#[derive(Debug, Default)]
+pub(super) struct Tape {
+    names: Vec<Arc<str>>,
+    /// Time, place of the name, value.
+    points: Vec<(Timestamp, u32, f64)>,
+    /// Files that were passed over, and why.
+    pub(super) skipped: Vec<(PathBuf, String)>,
+}
+
+/// A tape that is read.
+struct Playing {
+    tape: Tape,
+    next: usize,
+    /// Text that nobody has taken yet.
+    text: Vec<u8>,
+    taken: usize,
+}
+
+/// The form of a file that holds one series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Whisper,
+    Csv,
+    CsvPacked,
+}
+
+impl Form {
+    /// What the ending of its name says.
+    fn of(path: &Path) -> Option<Self> {
+        let ending = |path: &Path| path.extension().map(OsStr::to_ascii_lowercase);
+        match ending(path)?.to_str()? {
+            "wsp" => Some(Self::Whisper),
+            "csv" => Some(Self::Csv),
+            "gz" if ending(Path::new(path.file_stem()?))? == "csv" => Some(Self::CsvPacked),
+            _ => None,
+        }
+    }
+}
+
+/// Does `path` hold series in another form than carbon lines?
+pub(super) fn is_for_tape(path: &Path) -> bool {
+    path.is_dir() || Form::of(path).is_some()
+}
+
+impl Tape {
+    /// The points of a file, or of all files in a folder, that are wanted. A file alone is named after itself, those in a
+    /// folder after their way from there.
+    ///
+    /// # Errors
+    /// When the file, or the folder, cannot be read. Files within a folder that cannot be are passed over.
+    pub(super) fn record(path: &Path, wanted: Wanted) -> io::Result<Self> {
+        let mut tape = Self::default();
+        if path.is_dir() {
+            tape.add_folder(path, path, wanted, DEPTH_MAX)?;
+        } else {
+            let form = Form::of(path).ok_or_else(|| io::Error::other("its form is not known"))?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            tape.add_file(path, folder, form, wanted).map_err(io::Error::other)?;
+        }
+        // Stable: points of one series keep their order.
+        tape.points.sort_by_key(|&(timestamp, ..)| timestamp);
+        Ok(tape)
+    }
+
+    /// Its lines.
+    pub(super) fn play(self) -> impl Read {
+        Playing {
+            tape: self,
+            next: 0,
+            text: Vec::new(),
+            taken: 0,
+        }
+    }
+
+    fn add_folder(&mut self, folder: &Path, root: &Path, wanted: Wanted, depth: usize) -> io::Result<()> {
+        let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::path);
+        for entry in entries {
+            let path = entry.path();
+            // Not through links, which may lead round in circles.
+            if entry.file_type()?.is_dir() {
+                let added = match depth.checked_sub(1) {
+                    Some(depth) => self.add_folder(&path, root, wanted, depth),
+                    None => Err(io::Error::other("it lies too deep")),
+                };
+                if let Err(error) = added {
+                    self.skipped.push((path, error.to_string()));
+                }
+            } else if let Some(form) = Form::of(&path) {
+                if let Err(why) = self.add_file(&path, root, form, wanted) {
+                    self.skipped.push((path, why));
+                }
+            } else {
+                self.skipped
+                    .push((path, "it ends neither in .wsp nor in .csv".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_file(&mut self, path: &Path, root: &Path, form: Form, wanted: Wanted) -> Result<(), String> {
+        let points = match form {
+            Form::Whisper => whisper::read(path, wanted.step)?,
+            Form::Csv | Form::CsvPacked => {
+                let file = File::open(path).map_err(|error| error.to_string())?;
+                if form == Form::Csv {
+                    read_csv(file)?
+                } else {
+                    read_csv(MultiGzDecoder::new(file))?
+                }
+            }
+        };
+        let is_wanted = |timestamp: Timestamp| {
+            wanted.from.is_none_or(|from| timestamp >= from) && wanted.until.is_none_or(|until| timestamp <= until)
+        };
+        if self.points.len() + points.len() > POINTS_MAX {
+            return Err(format!(
+                "there are more than {POINTS_MAX} points; --from and --until take fewer"
+            ));
+        }
+        let place = u32::try_from(self.names.len()).map_err(|_| "there are too many files")?;
+        self.names
+            .push(series_name(path.strip_prefix(root).unwrap_or(path)).into());
+        let points = points.into_iter().filter(|&(timestamp, _)| is_wanted(timestamp));
+        self.points
+            .extend(points.map(|(timestamp, value)| (timestamp, place, value)));
+        Ok(())
+    }
+}
+
+/// The name of the series in the file at `path`: nodes for folders, and nothing that a line cannot hold in a name.
+fn series_name(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let text = text.strip_suffix(".gz").unwrap_or(&text);
+    let text = text.rsplit_once('.').map_or(text, |(name, _)| name);
+    let node = |character: char| match character {
+        '/' => '.',
+        character if character.is_whitespace() || character.is_control() => '_',
+        other => other,
+    };
+    text.chars().map(node).collect()
+}
+
+/// Rows of a time and a value. A first row that is none is taken for the names of the columns.
+fn read_csv(reader: impl Read) -> Result<Vec<(Timestamp, f64)>, String> {
+    let mut rows = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(reader);
+    let mut points = Vec::new();
+    for (place, row) in rows.records().enumerate() {
+        let row = row.map_err(|error| error.to_string())?;
+        let (time, value) = (row.get(0).unwrap_or(""), row.get(1).unwrap_or(""));
+        match (seconds(time), value.parse::<f64>()) {
+            (Some(timestamp), Ok(value)) => points.push((timestamp, value)),
+            // A sample that is missing.
+            (Some(_), _) if value.is_empty() => {}
+            _ if place == 0 => {}
+            _ => {
+                let line = row.position().map_or(0, csv::Position::line);
+                return Err(format!("line {line}: {time:?}, {value:?} is not a time and a value"));
+            }
+        }
+    }
+    Ok(points)
+}
+
+/// Seconds since 1970, from those or from a date with a time of day (UTC).
+fn seconds(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse() {
+        return Some(seconds);
+    }
+    if let Ok(seconds) = text.parse::<f64>() {
+        #[expect(clippy::cast_possible_truncation, reason = "fractions are cut off, as carbon does")]
+        return seconds.is_finite().then_some(seconds as Timestamp);
+    }
+    let date: DateTime = text.parse().ok()?;
+    let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(zoned.timestamp().as_second())
+}
+
+impl Read for Playing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.taken == self.text.len() {
+            self.text.clear();
+            self.taken = 0;
+            while self.text.len() < buffer.len()
+                && let Some(&(timestamp, place, value)) = self.tape.points.get(self.next)
+            {
+                let name = &self.tape.names[place as usize];
+                writeln!(self.text, "{name} {value} {timestamp}")?;
+                self.next += 1;
+            }
+        }
+        let count = buffer.len().min(self.text.len() - self.taken);
+        buffer[..count].copy_from_slice(&self.text[self.taken..self.taken + count]);
+        self.taken += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn played(path: &Path, wanted: Wanted) -> (String, Vec<String>) {
+        let tape = Tape::record(path, wanted).unwrap();
+        let skipped = tape
+            .skipped
+            .iter()
+            .map(|(path, why)| format!("{}: {why}", path.display()))
+            .collect();
+        let mut text = String::new();
+        tape.play().read_to_string(&mut text).unwrap();
+        (text, skipped)
+    }
+
+    #[test]
+    fn a_folder_is_played_in_the_order_of_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        write("web 1/load.csv", "timestamp,value\n100,1.5\n110,2\n");
+        write("cpu.csv", "90,7\n105,\n120, 1e300\n");
+        write("dates.csv", "2024-02-02 03:04:05,4\n2024-02-02T03:05:05,5\n");
+        write("notes.txt", "not a series");
+        write("broken.csv", "1,2\nx,y\n");
+        let until = Wanted {
+            until: Some(1_800_000_000),
+            ..Wanted::default()
+        };
+        let (text, skipped) = played(folder.path(), until);
+        let expected = "cpu 7 90\nweb_1.load 1.5 100\nweb_1.load 2 110\n";
+        assert!(text.starts_with(expected), "{text}");
+        assert!(text.ends_with("dates 4 1706843045\ndates 5 1706843105\n"), "{text}");
+        assert_eq!(skipped.len(), 2, "{skipped:?}");
+        assert!(
+            skipped[0].ends_with("broken.csv: line 2: \"x\", \"y\" is not a time and a value"),
+            "{skipped:?}"
+        );
+        let some = Wanted {
+            from: Some(100),
+            until: Some(105),
+            ..Wanted::default()
+        };
+        assert_eq!(played(folder.path(), some).0, "web_1.load 1.5 100\n");
+        let (text, _) = played(&folder.path().join("cpu.csv"), Wanted::default());
+        assert!(text.starts_with("cpu 7 90\ncpu 1"), "{text}");
+        assert!(Tape::record(&folder.path().join("broken.csv"), Wanted::default()).is_err());
+    }
+
+    #[test]
+    fn values_are_played_as_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.csv");
+        let values = ["0.1", "-1e-300", "123456789.123456789", "1.7976931348623157e308", "inf"];
+        let row = |(second, value): (u32, &str)| format!("{second},{value}\n");
+        let rows: String = (1..).zip(values).map(row).collect();
+        fs::write(&path, rows).unwrap();
+        let (text, _) = played(&path, Wanted::default());
+        for (line, value) in text.lines().zip(values) {
+            let played: f64 = line.split(' ').nth(1).unwrap().parse().unwrap();
+            assert_eq!(played.to_bits(), value.parse::<f64>().unwrap().to_bits(), "{line}");
+        }
+        assert_eq!(text.lines().count(), values.len());
+    }
+}

@@ -1,0 +1,3 @@
+//! What people who use Graphite are used to write.
+
+pub mod time;

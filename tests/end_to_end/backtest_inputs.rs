@@ -1,0 +1,147 @@
+//! `skyrelay backtest` over what Graphite has on disk, and over two configurations.
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use crate::harness::{process::find_peer, skyrelay::PROGRAM, unix_now};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+/// Ten seconds for an hour, and minutes for six: written to for three hours, with a hole.
+const WRITE_FILE: &str = "
+import sys, whisper
+path, now = sys.argv[1], int(sys.argv[2])
+whisper.create(path, [(10, 360), (60, 360)])
+points = [(now - 10 * k, (k * k) % 53 + 0.125) for k in range(1080, 0, -1) if not 100 < k < 140]
+for start in range(0, len(points), 100):
+    for point in points[start:start + 100]:
+        whisper.update(path, point[1], point[0], now=point[0])
+";
+
+/// Values with six digits behind the point: whisper-fetch prints no more.
+type Points = BTreeMap<i64, String>;
+
+fn six_digits(value: f64) -> String {
+    format!("{value:.6}")
+}
+
+fn backtest(arguments: &[&str]) -> Output {
+    let output = Command::new(PROGRAM).arg("backtest").args(arguments).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {stderr}");
+    output
+}
+
+/// The points that were judged, of each series.
+fn judged(arguments: &[&str]) -> BTreeMap<String, Points> {
+    let mut all = BTreeMap::<String, Points>::new();
+    let output = backtest(arguments);
+    for line in String::from_utf8(output.stdout).unwrap().lines() {
+        let verdict: serde_json::Value = serde_json::from_str(line).unwrap();
+        let series = verdict["series"].as_str().unwrap().to_owned();
+        let point = (
+            verdict["timestamp"].as_i64().unwrap(),
+            six_digits(verdict["value"].as_f64().unwrap()),
+        );
+        all.entry(series).or_default().extend([point]);
+    }
+    all
+}
+
+/// What Debian's whisper-fetch prints.
+fn fetched(file: &Path, from: u64, until: u64) -> Points {
+    let mut command = Command::new(find_peer("whisper-fetch"));
+    let output = command
+        .args([format!("--from={from}"), format!("--until={until}")])
+        .arg(file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let points = text.lines().filter_map(|line| {
+        let (timestamp, value) = line.split_once('\t').unwrap();
+        Some((timestamp.parse().unwrap(), six_digits(value.parse().ok()?)))
+    });
+    points.collect()
+}
+
+#[test]
+fn whisper_files_are_read_as_whisper_fetch_reads_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("servers/web1/load.wsp");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let now = unix_now() / 60 * 60;
+    let mut writer = Command::new("/usr/bin/python3");
+    let written = writer
+        .args(["-c", WRITE_FILE])
+        .arg(&file)
+        .arg(now.to_string())
+        .output()
+        .unwrap();
+    assert!(written.status.success(), "{written:?}");
+
+    // A little less than the hour that there is: time goes on, and behind that hour whisper-fetch takes the other archive.
+    let finest = fetched(&file, now - 3000, now);
+    assert!(finest.len() > 250, "{}", finest.len());
+    let path = folder.path().to_str().unwrap();
+    let ours = judged(&["--every-sample", path]);
+    assert_eq!(ours.keys().collect::<Vec<_>>(), ["servers.web1.load"]);
+    let late = |points: &Points, from: u64| -> Points {
+        let is_late = |&(&timestamp, _): &(&i64, &String)| timestamp > from.cast_signed();
+        points
+            .iter()
+            .filter(is_late)
+            .map(|(&timestamp, value)| (timestamp, value.clone()))
+            .collect()
+    };
+    assert_eq!(late(&ours["servers.web1.load"], now - 3000), finest);
+
+    let coarse = fetched(&file, now - 21_000, now);
+    let ours = judged(&["--every-sample", "--step", "60", file.to_str().unwrap()]);
+    assert_eq!(ours["load"], coarse);
+    let from = (now - 600).to_string();
+    let ours = judged(&["--every-sample", "--from", &from, "--until", "now", path]);
+    assert_eq!(ours["servers.web1.load"], late(&finest, now - 601));
+}
+
+#[test]
+fn two_configurations_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let row = |number: u64| {
+        let value = if number % 100 == 50 { 70 + number / 10 } else { 10 };
+        format!("{},{value}\n", 1_700_000_000 + 60 * number)
+    };
+    let table = write("queue.csv", &(0..300).map(row).collect::<String>());
+    let threshold = |above: u32| {
+        format!(
+            "[detector.limit]\nkind = \"threshold\"\nabove = {above}\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"limit\"]\n"
+        )
+    };
+    let (old, new) = (write("old.toml", &threshold(60)), write("new.toml", &threshold(90)));
+    let output = backtest(&["--config", &old, "--against", &new, &table]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("       3        1  limit on **\n"), "{text}");
+    assert!(
+        text.contains(&format!("2 with {old} alone\n- 2023-11-14T23:03:20Z queue limit: ")),
+        "{text}"
+    );
+    assert!(text.contains(&format!("0 with {new} alone\n")), "{text}");
+
+    let wrong = Command::new(PROGRAM)
+        .args(["backtest", "--against", &table, &table])
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(78), "{wrong:?}");
+    let wrong = Command::new(PROGRAM)
+        .args(["backtest", "--from", "soon", &table])
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+}
