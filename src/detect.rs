@@ -11,6 +11,7 @@ pub mod adaptive;
 mod context;
 pub mod ensemble;
 mod inputs;
+mod local_time;
 mod patience;
 #[cfg(test)]
 pub(crate) mod scripted;

@@ -21,8 +21,8 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `save → kernel → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake → report → anomaly → snapshot →
-//! notify → listen → http → backtest → demo → config → app → cli`.
+//! `save → kernel → units → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
+//! report → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
 pub mod anomaly;
@@ -47,4 +47,5 @@ pub mod report;
 pub mod save;
 pub mod shard;
 pub mod snapshot;
+mod units;
 pub mod window;

@@ -8,8 +8,8 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 23] = [
-    "save", "kernel", "line", "glob", "graphite", "window", "detect", "shard", "metrics", "analysis", "forward",
+const ORDER: [&str; 24] = [
+    "save", "kernel", "units", "line", "glob", "graphite", "window", "detect", "shard", "metrics", "analysis", "forward",
     "intake", "report", "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo", "config", "app", "cli",
 ];
 
@@ -17,7 +17,7 @@ const ORDER: [&str; 23] = [
 const MAY_READ_THE_CLOCK: [&str; 8] = ["snapshot", "listen", "http", "notify", "backtest", "demo", "app", "cli"];
 
 /// What is told exactly by tests: handed bytes and the time, it knows neither tasks nor sockets, clocks, metrics or logs.
-const PURE: [&str; 7] = ["save", "line", "glob", "graphite", "window", "detect", "shard"];
+const PURE: [&str; 8] = ["save", "units", "line", "glob", "graphite", "window", "detect", "shard"];
 const UNKNOWN_TO_THE_PURE: [&str; 6] = ["tokio", "prometheus", "tracing", "net", "SystemTime", "Instant"];
 
 /// The formats on disk and on the wire.

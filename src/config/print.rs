@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write};
 
-use super::{Config, names, units};
+use super::{Config, names};
 use crate::{
     detect::{
         Definition, Kind, Patience,
@@ -12,6 +12,7 @@ use crate::{
     forward::{self, Sync},
     glob::Glob,
     notify::{Channel, ChannelKind},
+    units,
 };
 
 /// `config` as TOML that gives `config` when it is read.

@@ -6,7 +6,6 @@
 //! | `basis` | what a sample is measured against, and how far from usual it is |
 //! | `season`, `noise` | what is usual at this time of the day, or of the week, and how noisy it is then |
 //! | `moments`, `tail`, `yardstick` | how far from usual a quantity is, and how rarely further |
-//! | `local_time` | what clocks show, daylight saving time included |
 //! | `rhythm` | how far apart samples are, gaps, and changes |
 //! | `gap` | values that have been seen |
 //! | `policy` | which scores people are told of |
@@ -86,7 +85,6 @@ mod constants;
 mod explanation;
 mod gap;
 mod lasting;
-mod local_time;
 mod model;
 mod moments;
 mod noise;
@@ -103,14 +101,15 @@ mod yardstick;
 
 use basis::{Basis, Scores};
 use lasting::{Lasting, Turn};
-use local_time::LocalTime;
 use model::{Model, Time};
 use policy::{Alerts, Scored, Silence};
 pub use settings::{Settings, Severities};
 use tuning::Tuning;
 pub use tuning::{Direction, Floor};
 
-use super::{Context, Detect, Observation, Opinion, Remember, Severity, Standing, Verdict, skyline};
+use super::{
+    Context, Detect, Observation, Opinion, Remember, Severity, Standing, Verdict, local_time::LocalTime, skyline,
+};
 use crate::{
     save::{Damaged, Save, Saved, hold, put_sized},
     window::{Point, Window},

@@ -3,9 +3,11 @@
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use super::{Section, found};
-use crate::config::{
-    report::{At, any_of},
-    tree::{Node, Value},
+use crate::{
+    config::{
+        report::{At, any_of},
+        tree::{Node, Value},
+    },
     units,
 };
 

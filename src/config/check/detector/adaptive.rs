@@ -9,12 +9,12 @@ use crate::{
         check::seconds,
         names,
         section::{Bounds, Section},
-        units,
     },
     detect::{
         Severity,
         adaptive::{Floor, Settings, Severities},
     },
+    units,
 };
 
 const SENSITIVITY: Bounds = Bounds {

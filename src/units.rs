@@ -29,7 +29,7 @@ const SIZES: [(&str, u64); 9] = [
 ///
 /// # Errors
 /// What was expected, for the end of a message.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text).ok_or("expected a whole number and its unit, such as \"10s\" or \"24h\"")?;
     let millis = TIMES
         .iter()
@@ -46,7 +46,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 ///
 /// # Errors
 /// What was expected, for the end of a message.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text).ok_or("expected a whole number and its unit, such as \"64 KiB\" or \"4 GiB\"")?;
     let bytes = SIZES.iter().find(|(name, _)| *name == unit).map(|(_, bytes)| *bytes);
     let Some(bytes) = bytes else {
@@ -66,7 +66,7 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// What was expected, for the end of a message.
-pub(super) fn percentage(text: &str) -> Result<f64, String> {
+pub(crate) fn percentage(text: &str) -> Result<f64, String> {
     let number = text.trim().strip_suffix('%').map(str::trim_end);
     let number = number.and_then(|number| number.parse::<f64>().ok());
     number
@@ -90,7 +90,7 @@ fn split(text: &str) -> Option<(u64, &str)> {
 }
 
 /// `duration` in the largest unit that needs no fraction; below a millisecond it is cut off.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (unit, factor) = TIMES
         .into_iter()
@@ -103,7 +103,7 @@ pub(super) fn show_duration(duration: Duration) -> String {
 }
 
 /// `part` of a whole as a percentage that [`percentage`] reads back.
-pub(super) fn show_percentage(part: f64) -> String {
+pub(crate) fn show_percentage(part: f64) -> String {
     // Times 100 may round: then the nearest that reads back is beside it.
     let number = part * 100.0;
     let candidates = [number, number.next_up(), number.next_down()];
@@ -113,7 +113,7 @@ pub(super) fn show_percentage(part: f64) -> String {
 }
 
 /// `bytes` in the largest binary unit that needs no fraction.
-pub(super) fn show_size(bytes: u64) -> String {
+pub(crate) fn show_size(bytes: u64) -> String {
     let (unit, factor) = [
         ("TiB", 1_u64 << 40),
         ("GiB", 1 << 30),
