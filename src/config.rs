@@ -19,7 +19,6 @@ mod report;
 mod section;
 mod source;
 mod tree;
-mod units;
 
 #[cfg(test)]
 mod tests;

@@ -15,7 +15,8 @@
 //! * A window holds the samples that are less than `span` older than the newest one.
 //! * `push` is O(1), however long the window.
 //! * Edges step through compressed blocks a sample at a time; no block is held in the clear but the open one.
-//! * A window without statistics has no edges: blocks go whole, and what of the oldest is too old is left out in reading.
+//! * A window without statistics has no expiry edge: blocks go whole, and what of the oldest is too old is left out in
+//!   reading.
 
 mod block;
 mod double_double;
@@ -125,11 +126,13 @@ impl Window {
     pub fn push(&mut self, point: Point, scratch: &mut Scratch, expired: impl FnMut(Point)) -> Result<(), OutOfOrder> {
         self.samples.check(point.timestamp)?;
         let horizon = point.timestamp.saturating_sub(self.span_s);
+        // What is too old only since this sample stays for one more: edges have still to pass it.
+        let gone = self.horizon();
         if let Some(running) = &mut self.running {
             running.expire(&self.samples, horizon, expired);
         }
-        self.samples.drop_until(horizon);
-        self.samples.push(point, horizon, scratch);
+        self.samples.drop_until(gone);
+        self.samples.push(point, gone, scratch);
         if let Some(running) = &mut self.running {
             running.add(point);
         }
@@ -317,6 +320,7 @@ mod tests {
             let mut bare = Window::new(SPAN_S);
             let mut plain: VecDeque<Point> = VecDeque::new();
             let mut younger = Edge::default();
+            let mut oldest = Edge::default();
             let mut passed: Vec<Point> = Vec::new();
             let mut timestamp = 1_700_000_000;
             for (place, step) in steps.into_iter().enumerate() {
@@ -334,6 +338,12 @@ mod tests {
                 prop_assert_eq!(window.len(), plain.len());
                 prop_assert_eq!(window.last(), Some(point));
                 bare.push(point, &mut scratch, |_| {}).unwrap();
+                let mut left = Vec::new();
+                while let Some(old) = oldest.peek_held(&bare).filter(|old| old.timestamp <= timestamp - SPAN_S) {
+                    left.push(old);
+                    oldest.advance();
+                }
+                prop_assert_eq!(&left, &expected, "an edge of a window without statistics");
                 prop_assert_eq!(bare.last(), Some(point));
                 passed.retain(|point| point.timestamp > timestamp - SPAN_S);
                 while let Some(old) = younger.peek(&window).filter(|old| old.timestamp < timestamp - YOUNGER_S) {
@@ -349,6 +359,8 @@ mod tests {
                     let recent: Vec<_> = plain.iter().copied().filter(|point| point.timestamp >= since).collect();
                     prop_assert_eq!(&window.points_since(since), &recent);
                     prop_assert_eq!(bare.len(), plain.len());
+                    let mut again = Edge::before_last(u32::try_from(plain.len()).unwrap(), &bare).unwrap();
+                    prop_assert_eq!(again.peek_held(&bare), oldest.peek_held(&bare));
                     prop_assert_eq!(bare.points(), Vec::from(plain.clone()));
                     prop_assert_eq!(&bare.points_since(since), &recent);
                     let anew: Moments = plain.iter().map(|point| point.value).collect();

@@ -13,7 +13,7 @@ use crate::save::{Damaged, Save, Saved};
 /// Most samples read at a visit to a block.
 const AHEAD: u32 = 8;
 
-/// A place in a window with running statistics.
+/// A place in a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Edge {
     /// Sequence number of the sample to come.
@@ -55,6 +55,21 @@ impl Edge {
             // The window has moved past this edge.
             *self = *expiry;
         }
+        self.peek_in(&window.samples)
+    }
+
+    /// The place behind which there are `count` samples; `None` where fewer are held.
+    pub(crate) fn before_last(count: u32, window: &Window) -> Option<Self> {
+        let sequence = window.samples.end().checked_sub(count)?;
+        (sequence >= window.samples.begins()).then(|| Self {
+            sequence,
+            ..Self::default()
+        })
+    }
+
+    /// The sample at an edge that follows every sample, and stays within the window's span: with statistics or without,
+    /// what it has not seen yet is held.
+    pub(crate) fn peek_held(&mut self, window: &Window) -> Option<Point> {
         self.peek_in(&window.samples)
     }
 
@@ -116,7 +131,8 @@ impl Edge {
             return;
         }
         let place = match &mut self.decoding {
-            Some(place) if samples.is_good(place.lifetime) => place,
+            // An edge that has not looked on stands at the end of a block that may be gone.
+            Some(place) if samples.holds(place.number) && samples.is_good(place.lifetime) => place,
             decoding => decoding.insert(locate(samples, self.sequence)),
         };
         loop {

@@ -167,6 +167,11 @@ impl Samples {
         &self.sealed[(number - self.sealed_dropped) as usize]
     }
 
+    /// Is the sealed block of that number not gone?
+    pub(super) fn holds(&self, number: u32) -> bool {
+        number >= self.sealed_dropped
+    }
+
     /// What a place in the block of that number is good for: until young blocks are renewed, or for good.
     pub(super) fn lifetime(&self, number: u32) -> Option<u32> {
         let old = self.sealed_dropped + sequence_count(self.sealed.len()) - self.young;
