@@ -20,7 +20,11 @@ use bytes::Bytes;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
 use skyrelay::{
     anomaly::{Board, groups},
-    detect::{Definition, Kind, Verdict, skyline},
+    detect::{
+        Definition, Kind, Verdict,
+        expression::{self, Model, Sources},
+        skyline,
+    },
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
     line,
@@ -245,6 +249,11 @@ fn shard(criterion: &mut Criterion) {
             Fed::full(series, nine(), recordings.as_ref())
         });
     }
+    for (name, when) in EXPRESSIONS {
+        bench_samples(&mut group, &format!("expression/{name}"), || {
+            Fed::full(1, expression(when), None)
+        });
+    }
     bench_samples(&mut group, "nine/young/10000-series", || Fed::new(10_000, nine(), None));
     bench_samples(&mut group, "unwatched/10000-series", || {
         Fed::new(10_000, Vec::new(), None)
@@ -429,6 +438,33 @@ fn nine() -> Vec<Definition> {
     vec![Definition {
         name: "nine".into(),
         kind: Kind::Skyline(skyline::Settings::default()),
+    }]
+}
+
+/// Models from the cheapest on: what the first takes is mostly the window's.
+const EXPRESSIONS: [(&str, &str); 8] = [
+    ("value", "value > 1e300"),
+    (
+        "arithmetic",
+        "let x = (value - previous) / 2; (x > 1e300 or -x > 1e300) and hour() in 8..20 and not (value in [1e301, 1e302])",
+    ),
+    ("mean-1h", "value > 1e9 * mean('1h')"),
+    ("median-1h", "value > 1e9 * median('1h')"),
+    ("median-1h-and-hour", "value > 1e9 * median('1h') and hour() in 8..20"),
+    ("median-24h", "value > 1e9 * median('24h')"),
+    ("mad-24h", "abs(value - median('24h')) > 1e9 * mad('24h')"),
+    ("extremes-6h", "value > 1e9 + max('6h') or value < min('6h') - 1e9"),
+];
+
+fn expression(when: &str) -> Vec<Definition> {
+    let sources = Sources {
+        when: when.to_owned(),
+        ..Sources::default()
+    };
+    let model = Model::new(sources, SPAN_S).expect("it is a model");
+    vec![Definition {
+        name: "expression".into(),
+        kind: Kind::Expression(expression::Settings::new(model)),
     }]
 }
 

@@ -14,6 +14,7 @@
 
 mod check;
 mod error;
+mod excerpt;
 mod print;
 mod report;
 mod section;
@@ -25,7 +26,7 @@ mod tests;
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
-pub use self::error::{ConfigError, Position, Problem};
+pub use self::error::{ConfigError, Excerpt, Position, Problem};
 use self::source::RawConfig;
 use crate::{analysis, anomaly::groups, forward, intake::ForwardInvalid, listen, notify, shard, snapshot};
 

@@ -10,6 +10,7 @@
 pub mod adaptive;
 mod context;
 pub mod ensemble;
+pub mod expression;
 mod inputs;
 mod local_time;
 mod patience;
@@ -53,6 +54,8 @@ pub enum Kind {
     Threshold(threshold::Settings),
     /// Several detectors, of which so many have to agree.
     Ensemble(ensemble::Settings),
+    /// A model of one's own.
+    Expression(expression::Settings),
 }
 
 /// What each kind of detector does at work, for any number of series.
@@ -69,7 +72,13 @@ trait Detect {
     }
 
     /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
-    fn opinion(&mut self, state: &Self::State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion;
+    fn opinion(
+        &mut self,
+        state: &mut Self::State,
+        sample: &Context<'_>,
+        observation: Observation,
+        band: bool,
+    ) -> Opinion;
 
     /// The verdict that [`Self::observe`] has just come to, with all reasons.
     fn explain(&mut self, state: &mut Self::State, sample: &Context<'_>, observation: Observation) -> Verdict;
@@ -214,7 +223,7 @@ macro_rules! kinds {
             /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
             pub fn opinion(
                 &mut self,
-                state: &State,
+                state: &mut State,
                 sample: &Context<'_>,
                 observation: Observation,
                 band: bool,
@@ -260,6 +269,7 @@ kinds! {
     Skyline(skyline): "Skyline's nine algorithms and their vote.";
     Threshold(threshold): "Values that the series is not to have.";
     Ensemble(ensemble): "Several detectors, of which so many have to agree.";
+    Expression(expression): "A model of one's own.";
     #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
 }
 
@@ -291,6 +301,7 @@ impl Definition {
                 format!("threshold {}, {settings:?}", threshold::STATE_FORM)
             }
             Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
+            Kind::Expression(settings) => settings.fingerprint(span_s),
         }
     }
 }
@@ -301,6 +312,7 @@ impl Kind {
         match self {
             Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) => Vec::new(),
             Self::Ensemble(settings) => settings.inputs(),
+            Self::Expression(settings) => settings.inputs(),
         }
     }
 }
@@ -322,7 +334,7 @@ impl Engine {
             .collect()
     }
 
-    fn new(kind: &Kind, place: impl Fn(&Arc<str>) -> usize, _elsewhere: &Elsewhere) -> Self {
+    fn new(kind: &Kind, place: impl Fn(&Arc<str>) -> usize, elsewhere: &Elsewhere) -> Self {
         match kind {
             Kind::Adaptive(settings) => Self::Adaptive(adaptive::Engine::new(settings.clone())),
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
@@ -330,6 +342,10 @@ impl Engine {
             Kind::Ensemble(settings) => {
                 let members = settings.of.iter().map(place).collect();
                 Self::Ensemble(ensemble::Engine::new(settings.clone(), members))
+            }
+            Kind::Expression(settings) => {
+                let detectors = settings.model.detectors().iter().map(place).collect();
+                Self::Expression(expression::Engine::new(settings.clone(), detectors, elsewhere))
             }
         }
     }

@@ -321,6 +321,7 @@ mod tests {
             let mut plain: VecDeque<Point> = VecDeque::new();
             let mut younger = Edge::default();
             let mut oldest = Edge::default();
+            let (mut idle, mut unlooked) = (Edge::default(), Vec::new());
             let mut passed: Vec<Point> = Vec::new();
             let mut timestamp = 1_700_000_000;
             for (place, step) in steps.into_iter().enumerate() {
@@ -344,6 +345,9 @@ mod tests {
                     oldest.advance();
                 }
                 prop_assert_eq!(&left, &expected, "an edge of a window without statistics");
+                // It stands where the other does, and looks on only now and then.
+                unlooked.extend((0..left.len()).map(|_| idle.peek_held(&bare).inspect(|_| idle.advance())));
+                prop_assert_eq!(unlooked.drain(..).flatten().collect::<Vec<_>>(), left);
                 prop_assert_eq!(bare.last(), Some(point));
                 passed.retain(|point| point.timestamp > timestamp - SPAN_S);
                 while let Some(old) = younger.peek(&window).filter(|old| old.timestamp < timestamp - YOUNGER_S) {

@@ -34,8 +34,9 @@ fn the_configurations_in_the_readme_are_accepted() {
 
 #[test]
 fn the_readme_shows_what_check_says() {
-    let text = "[listen]\ntcp = [\"127.0.0.1:2003\"]\n\n\n[window]\nspam = \"24h\"\n\n[detector.default]\nkind = \"skyline\"\n\nconsensus = 12\n";
-    let error = Config::parse(Path::new("skyrelay.toml"), text).expect_err("there are two mistakes in it");
+    let text = "[listen]\ntcp = [\"127.0.0.1:2003\"]\n\n\n[window]\nspam = \"24h\"\n\n[detector.default]\nkind = \"skyline\"\n\nconsensus = 12\n\
+                [detector.checkout]\nkind = \"expression\"\nwhen = \"value > 3 * medain('1h')\"\n";
+    let error = Config::parse(Path::new("skyrelay.toml"), text).expect_err("there are three mistakes in it");
     assert!(README.contains(&error.to_string()), "{error}");
 }
 

@@ -11,14 +11,13 @@ use super::{
     report::any_of,
     section::{Bounds, Section},
     source::RawConfig,
-    units,
 };
 use crate::{
     analysis,
     anomaly::groups,
     forward::{SpoolSettings, Sync},
     shard::{self, Limits},
-    snapshot,
+    snapshot, units,
 };
 
 /// Longest time that can be set: ten years, so that sums of times stay far from any bound.

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 /// Why a configuration was refused: every mistake that was found, in the order of the files.
 ///
-/// Displayed as one line for each, without a newline at the end.
+/// Displayed as one line for each, with an excerpt below it where there is one, and without a newline at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     /// At least one.
@@ -20,6 +20,21 @@ pub struct Problem {
     pub position: Option<Position>,
     /// What is wrong and what was expected, in lower case, without a full stop.
     pub message: String,
+    /// The line that it is about, for mistakes within a text.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A line of a file, and what of it is meant. Displayed with carets below that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// Number of the line (1 or more).
+    pub line: usize,
+    /// What it holds, cut where it is long, without tabs.
+    pub text: String,
+    /// Characters before what is meant.
+    pub before: usize,
+    /// Characters that are meant (1 or more).
+    pub width: usize,
 }
 
 /// A place in a text.
@@ -63,7 +78,26 @@ impl fmt::Display for Problem {
         if let Some(position) = self.position {
             write!(f, "{position}:")?;
         }
-        write!(f, " {}", self.message)
+        write!(f, " {}", self.message)?;
+        match &self.excerpt {
+            Some(excerpt) => write!(f, "\n{excerpt}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Excerpt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            line,
+            text,
+            before,
+            width,
+        } = self;
+        let number = line.to_string();
+        let margin = " ".repeat(number.len());
+        writeln!(f, " {number} | {text}")?;
+        write!(f, " {margin} | {}{}", " ".repeat(*before), "^".repeat(*width))
     }
 }
 

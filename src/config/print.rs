@@ -7,7 +7,7 @@ use crate::{
     detect::{
         Definition, Kind, Patience,
         adaptive::{self, Floor},
-        ensemble, skyline, threshold,
+        ensemble, expression, skyline, threshold,
     },
     forward::{self, Sync},
     glob::Glob,
@@ -186,7 +186,32 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
         }
         Kind::Threshold(settings) => write_threshold(out, settings),
         Kind::Ensemble(settings) => write_ensemble(out, settings),
+        Kind::Expression(settings) => {
+            key(out, "kind", quote("expression"))?;
+            write_expression(out, settings)
+        }
     }
+}
+
+fn write_expression(out: &mut String, settings: &expression::Settings) -> fmt::Result {
+    let expression::Settings {
+        model,
+        timezone,
+        silent_samples,
+        silent_for_s,
+        max_age_s,
+        patience,
+        severity,
+    } = settings;
+    for (name, source) in model.sources().iter() {
+        key(out, name, quote(source))?;
+    }
+    key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
+    key(out, "silent_samples", silent_samples)?;
+    key(out, "silent_for", seconds(*silent_for_s))?;
+    key(out, "max_age", seconds(*max_age_s))?;
+    write_patience(out, *patience)?;
+    key(out, "severity", quote(severity.name()))
 }
 
 fn write_threshold(out: &mut String, settings: &threshold::Settings) -> fmt::Result {

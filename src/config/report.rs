@@ -6,10 +6,14 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    ops::Range,
     path::PathBuf,
 };
 
-use super::error::{ConfigError, Position, Problem};
+use super::{
+    error::{ConfigError, Position, Problem},
+    excerpt,
+};
 
 /// Mistakes that are kept; those beyond are counted.
 const PROBLEMS_MAX: usize = 100;
@@ -48,11 +52,20 @@ pub(super) struct File {
 #[derive(Debug, Default)]
 pub(super) struct Report {
     files: Vec<File>,
-    problems: RefCell<Vec<(Place, String)>>,
+    problems: RefCell<Vec<Noted>>,
     unkept: Cell<usize>,
     unknown_keys: RefCell<Vec<UnknownKey>>,
     /// Every key that was asked for: the section, as `detector.NAME.grubbs`, and the key.
     known_keys: RefCell<BTreeSet<(String, &'static str)>>,
+}
+
+/// A mistake.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Noted {
+    place: Place,
+    message: String,
+    /// Where what is meant ends, for mistakes within a text (byte of the file).
+    ends: Option<usize>,
 }
 
 /// A key that nobody asked for.
@@ -76,9 +89,26 @@ impl Report {
 
     /// Notes a mistake.
     pub(super) fn say(&self, place: Place, message: impl Into<String>) {
+        self.note(place, None, message.into());
+    }
+
+    /// Notes a mistake within the text that is written at `place`: in the bytes `at` of what the text says.
+    pub(super) fn say_within(&self, place: Place, at: &Range<usize>, message: String) {
+        let Some(offset) = place.offset else {
+            return self.say(place, message);
+        };
+        let written = excerpt::bytes_of(&self.files[place.file].text, offset, at);
+        let place = Place {
+            offset: Some(written.start),
+            ..place
+        };
+        self.note(place, Some(written.end), message);
+    }
+
+    fn note(&self, place: Place, ends: Option<usize>, message: String) {
         let mut problems = self.problems.borrow_mut();
         if problems.len() < PROBLEMS_MAX {
-            problems.push((place, message.into()));
+            problems.push(Noted { place, message, ends });
         } else {
             self.unkept.set(self.unkept.get() + 1);
         }
@@ -154,12 +184,14 @@ impl Report {
         problems.dedup();
         let mut problems: Vec<Problem> = problems
             .into_iter()
-            .map(|(place, message)| Problem {
-                path: self.files[place.file].path.clone(),
-                position: place
-                    .offset
-                    .map(|offset| position(&self.files[place.file].text, offset)),
-                message,
+            .map(|Noted { place, message, ends }| {
+                let File { path, text } = &self.files[place.file];
+                Problem {
+                    path: path.clone(),
+                    position: place.offset.map(|offset| position(text, offset)),
+                    message,
+                    excerpt: place.offset.zip(ends).map(|(begin, end)| excerpt::of(text, begin..end)),
+                }
             })
             .collect();
         if self.unkept.get() > 0
@@ -169,6 +201,7 @@ impl Report {
                 path: first.path.clone(),
                 position: None,
                 message: format!("{} more mistakes are not shown", self.unkept.get()),
+                excerpt: None,
             });
         }
         ConfigError::new(problems).map_or(Ok(()), Err)

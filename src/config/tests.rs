@@ -11,6 +11,7 @@ use crate::detect::{
     Definition, Kind, Patience, Severity,
     adaptive::{Direction, Floor},
     ensemble,
+    expression::{self, Model, Sources},
     skyline::{self, Algorithm},
     threshold::{self, Bounds},
 };
@@ -78,7 +79,11 @@ fn what_the_example_leaves_out_is_good_as_well() {
     let cold = threshold("cold", Bounds::Below(5.0));
     let voltage = threshold("voltage", Bounds::Outside(207.0, 253.0));
     let stuck = threshold("stuck", Bounds::Inside(-0.5, 0.5));
-    let all = [Definition::default(), classic, full, cold, voltage, stuck, both];
+    let busy = Definition {
+        name: "busy".into(),
+        kind: Kind::Expression(expression::Settings::new(busy_model())),
+    };
+    let all = [Definition::default(), classic, full, cold, voltage, stuck, both, busy];
     assert_eq!(config.shard.detectors, all);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
@@ -103,6 +108,18 @@ fn what_the_example_leaves_out_is_good_as_well() {
         ..config
     };
     assert_eq!(rest, Config::default());
+}
+
+/// The model that the example shows.
+fn busy_model() -> Model {
+    let sources = Sources {
+        when: "value > 3 * median('1h')".to_owned(),
+        score: Some("value / (3 * median('1h'))".to_owned()),
+        expected: Some("median('1h')".to_owned()),
+        lower: Some("0".to_owned()),
+        upper: Some("3 * median('1h')".to_owned()),
+    };
+    Model::new(sources, 86_400).unwrap()
 }
 
 #[test]
@@ -162,6 +179,7 @@ fn everything_may_be_different() {
         "cold",
         "odd",
         "stuck",
+        "own",
         "default",
     ];
     assert_eq!(names, all);
@@ -214,6 +232,14 @@ fn everything_may_be_different() {
         panic!("it is of kind threshold");
     };
     assert_eq!(odd, &threshold::Settings::new(Bounds::Outside(-1e9, 5e9)));
+    let Kind::Expression(own) = &config.shard.detectors[10].kind else {
+        panic!("it is of kind expression");
+    };
+    let score = own.model.sources().score.as_deref();
+    assert_eq!((score, &own.model.sources().expected), (Some("value / m"), &None));
+    assert_eq!(own.timezone.iana_name(), Some("Asia/Tokyo"));
+    assert_eq!((own.silent_samples, own.silent_for_s, own.max_age_s), (0, 3600, 60));
+    assert_eq!((own.patience.for_s, own.severity), (600, Severity::Info));
     assert_eq!(config.shard.watches[0].detectors, [1, 0]);
     assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
@@ -381,6 +407,18 @@ outside = [-1e9, 5_000_000_000]
 kind = "threshold"
 inside = [-0.5, 0.5]
 clear = [-1, 1]
+[detector.own]
+kind = "expression"
+when = """
+let m = median('1h');   # what is usual
+value > 3 * m and node(1) != \"test\""""
+score = "value / m"
+timezone = "Asia/Tokyo"
+silent_samples = 0
+silent_for = "1h"
+max_age = "1m"
+for = "10m"
+severity = "info"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

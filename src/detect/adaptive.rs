@@ -212,7 +212,7 @@ impl Detect for Engine {
         self.observe(state, sample.point())
     }
 
-    fn opinion(&mut self, state: &State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion {
+    fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion {
         let Judged { basis, scores, .. } = &self.last;
         let value = sample.point().value;
         let band = band.then(|| band::band(basis, &self.tuning, state.model.seen(), value));

@@ -157,7 +157,7 @@ impl Detect for Engine {
     /// Nobody says what was thought of samples of the past.
     fn learn(&mut self, _: &mut State, _: &Context<'_>) {}
 
-    fn opinion(&mut self, _: &State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+    fn opinion(&mut self, _: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         let judged = self.opinions(sample).any(|said| said.judged);
         Opinion {
             judged,

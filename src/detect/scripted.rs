@@ -42,7 +42,7 @@ impl Detect for Engine {
         }
     }
 
-    fn opinion(&mut self, _: &State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+    fn opinion(&mut self, _: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         Opinion {
             score: sample.point().value / BOUND,
             ..Opinion::of(observation)

@@ -126,7 +126,7 @@ impl Detect for Engine {
     }
 
     /// Of the votes that were asked for; when the outcome was clear before all were in, all may say more, or less.
-    fn opinion(&mut self, _: &State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+    fn opinion(&mut self, _: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         Opinion {
             judged: self.standing(sample.window) == Standing::Analysed,
             score: self.last_score,

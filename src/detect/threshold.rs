@@ -224,7 +224,7 @@ impl Detect for Engine {
         state.waiting.learn(settings.patience, point.timestamp, odd, back);
     }
 
-    fn opinion(&mut self, _: &State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+    fn opinion(&mut self, _: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         let (lower, upper) = self.settings.odd.allowed();
         Opinion {
             score: self.settings.odd.score(sample.point().value),

@@ -157,7 +157,7 @@ impl Watched {
             let observation = engine.observe(&mut judge.state, &sample);
             let opinion = match judge.wanted {
                 Wanted::Nothing => None,
-                wanted => Some(engine.opinion(&judge.state, &sample, observation, wanted == Wanted::Band)),
+                wanted => Some(engine.opinion(&mut judge.state, &sample, observation, wanted == Wanted::Band)),
             };
             if judge.heard {
                 each(judge, engine, &sample, observation);

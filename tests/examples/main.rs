@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod ensembles;
+mod expressions;
 mod thresholds;
 
 use std::{
@@ -33,7 +34,7 @@ struct Example {
 }
 
 fn all() -> Vec<Example> {
-    vec![thresholds::example(), ensembles::example()]
+    vec![thresholds::example(), ensembles::example(), expressions::example()]
 }
 
 /// Values of a series at one sample a minute, from the first minute on.

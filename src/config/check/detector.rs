@@ -2,6 +2,7 @@
 
 mod adaptive;
 mod ensemble;
+mod expression;
 mod skyline;
 mod threshold;
 
@@ -19,10 +20,18 @@ use crate::{
 };
 
 /// Kinds of detectors that later versions have.
-const PLANNED_KINDS: [&str; 3] = ["trend", "absence", "expression"];
+const PLANNED_KINDS: [&str; 2] = ["trend", "absence"];
 
 /// Kinds that there are.
-const KINDS: [&str; 6] = ["adaptive", "skyline", "threshold", "all_of", "any_of", "k_of"];
+const KINDS: [&str; 7] = [
+    "adaptive",
+    "skyline",
+    "threshold",
+    "expression",
+    "all_of",
+    "any_of",
+    "k_of",
+];
 
 /// The name of the detector that exists even when it is not declared.
 const DEFAULT: &str = "default";
@@ -60,15 +69,15 @@ pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
     let mut mentions = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
-        let mut ensemble =
-            |section: &mut Section<'_>, rule| Kind::Ensemble(ensemble::read(section, rule, &mut mentions));
         let kind = match kind(section, &KINDS, &PLANNED_KINDS) {
             Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
             Some("skyline") => Kind::Skyline(skyline::read(section, span_s)),
             Some("threshold") => Kind::Threshold(threshold::read(section)),
-            Some("all_of") => ensemble(section, Rule::All),
-            Some("any_of") => ensemble(section, Rule::Any),
-            Some("k_of") => ensemble(section, Rule::K),
+            Some("expression") => expression::read(section, span_s, &mut mentions)
+                .map_or_else(|| Definition::default().kind, Kind::Expression),
+            Some("all_of") => Kind::Ensemble(ensemble::read(section, Rule::All, &mut mentions)),
+            Some("any_of") => Kind::Ensemble(ensemble::read(section, Rule::Any, &mut mentions)),
+            Some("k_of") => Kind::Ensemble(ensemble::read(section, Rule::K, &mut mentions)),
             Some(other) => unreachable!("{other} is among the kinds"),
             None => Definition::default().kind,
         };

@@ -3,7 +3,8 @@
 use super::*;
 
 /// What may stand behind `kind` in a detector.
-const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `threshold`, `all_of`, `any_of` or `k_of`";
+const KINDS: &str =
+    "expected kind to be `adaptive`, `skyline`, `threshold`, `expression`, `all_of`, `any_of` or `k_of`";
 
 /// The file `text` has one mistake, which is this.
 #[track_caller]
@@ -90,6 +91,40 @@ fn what_later_versions_have() {
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
         "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
          expected kind = \"json-lines\"",
+    );
+}
+
+#[test]
+fn mistakes_within_a_model_are_shown() {
+    says(
+        "[detector.busy]\nkind = \"expression\"\nwhen = \"value > 3 * medain('1h')\"",
+        "f.toml:3:21: detector.busy.when: there is no function `medain`; did you mean `median`?\n \
+         3 | when = \"value > 3 * medain('1h')\"\n   \
+           |                     ^^^^^^",
+    );
+    say_all(
+        "[detector.busy]\nkind = \"expression\"\nwhen = '''\nlet m = median('1h');\n  value > 3 * n\n'''\nscore = \"2 >\"",
+        &[
+            "f.toml:5:15: detector.busy.when: nothing is called `n`; did you mean `m`?\n 5 |   value > 3 * n\n   |               ^",
+            "f.toml:7:13: detector.busy.score: the end stands here, expected a value, such as `value`, `median('1h')` or a \
+             number\n 7 | score = \"2 >\"\n   |             ^",
+        ],
+    );
+    say_all(
+        "[detector.busy]\nkind = \"expression\"\n[detector.default]\nkind = \"expression\"\nwhen = true\nmax_age = \"0s\"",
+        &[
+            "f.toml:1:1: detector.busy has no `when`, expected a condition in quotes, such as \"value > 3 * median('1h')\"",
+            "f.toml:5:8: detector.default.when is true, expected a condition in quotes, such as \"value > 3 * median('1h')\"",
+            "f.toml:6:11: detector.default.max_age is `0s`, expected 1s to 3650d",
+        ],
+    );
+    says(
+        "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('defalt').anomalous\"\n[detector.default]\nkind = \"skyline\"",
+        "f.toml:3:8: detector.busy.when names `defalt`, which does not exist; did you mean `default`?",
+    );
+    says(
+        "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('busy').anomalous\"",
+        "f.toml:1:1: detector `busy` goes by `busy`, expected detectors that do not wait for themselves",
     );
 }
 

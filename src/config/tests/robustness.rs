@@ -15,7 +15,8 @@ fn check(text: &str) {
             assert!(!error.problems().is_empty());
             for problem in error.problems() {
                 let shown = problem.to_string();
-                assert_eq!(shown.lines().count(), 1, "{shown:?}");
+                let lines = if problem.excerpt.is_some() { 3 } else { 1 };
+                assert_eq!(shown.lines().count(), lines, "{shown:?}");
                 let position = problem.position.unwrap_or(Position { line: 1, column: 1 });
                 // What is missing is missed behind the end.
                 assert!(position.line <= text.split('\n').count(), "{shown}");

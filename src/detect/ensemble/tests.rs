@@ -49,7 +49,7 @@ impl Bench {
             said: &[other, a, other, b, c],
         };
         let seen = self.engine.observe(&mut self.state, &sample);
-        let opinion = self.engine.opinion(&self.state, &sample, seen, false);
+        let opinion = self.engine.opinion(&mut self.state, &sample, seen, false);
         (seen, opinion, self.engine.explain(&mut self.state, &sample, seen))
     }
 }

@@ -39,9 +39,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Settings {
             Floor::Absolute,
             |text| units::percentage(text).map(Floor::Relative),
         ),
-        timezone: section.parsed("timezone", default.timezone, TIMEZONE, |name| {
-            TimeZone::get(name).map_err(|_| TIMEZONE.to_owned())
-        }),
+        timezone: timezone(section, default.timezone),
         silent_samples: section.count("silent_samples", default.silent_samples, 0..=1_000_000),
         silent_for_s: seconds(section, "silent_for", default.silent_for_s, Duration::ZERO),
         quiet_samples: section.count("quiet_samples", default.quiet_samples, 12..=250),
@@ -49,6 +47,13 @@ pub(super) fn read(section: &mut Section<'_>) -> Settings {
         explain: section.flag("explain", default.explain),
         severity: section.section("severity", |section| severities(section, default.severity)),
     }
+}
+
+/// Whose clocks are meant.
+pub(super) fn timezone(section: &mut Section<'_>, default: TimeZone) -> TimeZone {
+    section.parsed("timezone", default, TIMEZONE, |name| {
+        TimeZone::get(name).map_err(|_| TIMEZONE.to_owned())
+    })
 }
 
 fn severities(section: &mut Section<'_>, default: Severities) -> Severities {
