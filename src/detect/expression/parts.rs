@@ -270,7 +270,7 @@ impl PartState {
         }
     }
 
-    /// See [`super::State::move_to`].
+    /// See [`crate::detect::State::move_to`].
     pub(super) fn move_to(&mut self, window: &Window) {
         let place = |samples| Edge::before_last(samples, window).expect("the window holds the same samples");
         self.leaving = place(self.young + self.count);

@@ -100,7 +100,7 @@ impl Past {
         Ok(())
     }
 
-    /// See [`super::State`].
+    /// See [`crate::detect::State::move_to`].
     pub(super) fn move_to(&mut self, window: &Window) {
         for part in &mut self.parts {
             part.move_to(window);
