@@ -42,9 +42,11 @@
 //!
 //! # What it costs
 //!
-//! A dozen steps at some 2 ns, and for each part of a window (`'1h'`) and function what `parts` says, whether the answer is
-//! used or not. What is asked twice is worked out once. Per series 0.2 KB, 0.6 KB for each part, and for medians and
-//! quantiles 1.2 to 1.7 KB each, for `mad` thrice that. Nothing grows with the window.
+//! Beside what any sample costs its shard (`cargo bench --bench stages -- expression`, one series in cache, 24 h at 10 s): 19 ns
+//! for some twenty steps of arithmetic and conditions, 100 ns for `mean('1h')`, 70 ns for `min` and `max` of six hours, 225 ns
+//! for `median('1h')` and 110 ns for `median('24h')` of a daily wave, which moves faster through the ranks of an hour, and 360 ns
+//! for `mad('24h')`. That is so whether the answer is used or not; what is asked twice is worked out once. Per series 0.2 KB,
+//! 0.6 KB for each part, and for medians and quantiles 1.2 to 1.7 KB each, for `mad` thrice that. Nothing grows with the window.
 //!
 //! | file | holds |
 //! | --- | --- |

@@ -1,6 +1,6 @@
 //! A term as a flat list of steps on a stack: what runs at each sample.
 //!
-//! * Some two nanoseconds a step, and what facts cost. No allocation.
+//! * About a nanosecond a step, and what facts cost. No allocation.
 //! * What is behind `and`, `or`, `then` and `else` is skipped where it does not matter.
 
 use super::{

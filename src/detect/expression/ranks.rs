@@ -6,7 +6,7 @@
 //!
 //! * A region takes 12 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 1.7 KB.
 //! * A value that comes or goes costs a search in a region. Values that only rise or fall move a rank by one each time, so
-//!   they are sorted again every [`REACH`] samples: a tenth of a microsecond a sample over 360 values, 3 over 8,640.
+//!   they are read and sorted again every [`REACH`] samples.
 //! * It is not saved: sorted again, it comes out the same.
 
 /// Ranks on either side of one that is asked for.
