@@ -169,7 +169,7 @@ fn verdicts(file: &Path, rows: &[HashMap<&str, &str>], published_votes: bool) ->
         writeln!(lines, "vector {} {}", row["value"], row["unix_ts"]).unwrap();
     }
     let input = std::env::temp_dir().join(format!(
-        "skyrelay-vector-{}-{}",
+        "skyrelay-vector-{}-{}.lines",
         std::process::id(),
         file.file_stem().unwrap().to_str().unwrap()
     ));

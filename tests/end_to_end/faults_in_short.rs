@@ -67,6 +67,11 @@ fn sigterm_while_the_upstream_is_away() {
 }
 
 #[test]
+fn reloads_under_load() {
+    run("reloads");
+}
+
+#[test]
 fn a_full_spool_that_pauses_senders() {
     run("spool full, senders");
 }

@@ -198,7 +198,7 @@ fn say(words: &str) {
 }
 
 #[test]
-#[should_panic(expected = "takes 1000")]
+#[should_panic(expected = "bytes of memory")]
 fn memory_is_watched() {
     let allowed = Allowed {
         heap_bytes: 500_000,

@@ -35,7 +35,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 14] = [
+pub(crate) const CASES: [Case; 15] = [
     Case {
         name: "upstream killed, and away",
         room: Room::Enough,
@@ -89,6 +89,12 @@ pub(crate) const CASES: [Case; 14] = [
         room: Room::Enough,
         at_length: Duration::from_secs(20),
         act: relay_restarted,
+    },
+    Case {
+        name: "reloads without an end, the upstream killed and started in between",
+        room: Room::Enough,
+        at_length: Duration::from_secs(30),
+        act: reloaded,
     },
     Case {
         name: "spool full, senders are paused",
@@ -230,6 +236,27 @@ fn relay_restarted(scale: Scale) -> Outcome {
     sleep(scale.fault);
     stage.rest();
     stage.restart_relay();
+    stage.upstream.start_again(Manners::Good);
+    stage.finish()
+}
+
+/// Each reload changes the upstream's settings and a detector, so that all series begin anew with it.
+fn reloaded(scale: Scale) -> Outcome {
+    const TIMES: u32 = 20;
+    let mut stage = Stage::begin(scale, "", "");
+    for number in 1..=TIMES {
+        let next = Instant::now() + scale.fault / TIMES;
+        stage.reload(
+            &format!("resend_bytes = \"{number} MiB\""),
+            &format!("[detector.default]\nkind = \"adaptive\"\nsensitivity = {number}.5"),
+        );
+        match number % 8 {
+            3 => stage.upstream.kill(),
+            5 => stage.upstream.start_again(Manners::Good),
+            _ => {}
+        }
+        sleep(next.saturating_duration_since(Instant::now()));
+    }
     stage.upstream.start_again(Manners::Good);
     stage.finish()
 }

@@ -51,6 +51,7 @@ pub(crate) struct Stage {
     sent: [u64; SENDERS],
     lines: Lines,
     peak_bytes: u64,
+    settings: String,
     _spool: TempDir,
 }
 
@@ -90,6 +91,7 @@ impl Stage {
             sent: [0; SENDERS],
             lines,
             peak_bytes: 0,
+            settings: settings.to_owned(),
             _spool: directory,
         }
     }
@@ -137,6 +139,17 @@ impl Stage {
         self.peak_bytes = self.peak_bytes.max(self.relay.peak_bytes());
         self.relay.kill();
         self.relay.start_again();
+    }
+
+    /// Has the relay read its settings again, with these keys of `[[forward]]` in front of what it had and these sections
+    /// behind it.
+    #[track_caller]
+    pub(crate) fn reload(&self, forward: &str, more: &str) {
+        let settings = format!("{forward}\n{}\n{more}", self.settings);
+        self.relay
+            .reconfigure(self.relay.port, &[(UPSTREAM, self.upstream.port)], &settings);
+        let (status, answer) = self.relay.reload();
+        assert_eq!(status, 200, "{answer}");
     }
 
     /// Asks the relay to stop, which it has to do without a loss, and starts it again with the same settings.
