@@ -22,8 +22,9 @@ use crate::kernel;
 const TURN_BYTES: usize = 512 * 1024;
 /// Chunks handed to the kernel in one call.
 const SLICES_MAX: usize = 64;
-/// Times that lines are sent again, so that an upstream that closes at a certain line is not given it for ever.
-const AGAIN_MAX: u8 = 3;
+/// Times that lines are sent again, so that an upstream that closes at a certain line is not given it for ever. One that is
+/// killed and started again and again may never have looked at them, hence not a few.
+const AGAIN_MAX: u8 = 6;
 
 /// What one turn has come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -218,10 +218,17 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// It is one line, and says where.
+/// It is one line, with the place in a model shown below it or not, and says where.
 fn check_problem(problem: &Problem, text: &str) -> Result<(), TestCaseError> {
     let shown = problem.to_string();
-    prop_assert_eq!(shown.lines().count(), 1, "{:?}", shown);
+    let (said, excerpt) = shown
+        .split_once('\n')
+        .map_or((&*shown, None), |(said, excerpt)| (said, Some(excerpt)));
+    if let Some(excerpt) = excerpt {
+        prop_assert!(said.contains("detector."), "{shown:?}");
+        prop_assert_eq!(excerpt.lines().count(), 2, "{:?}", shown);
+        prop_assert!(excerpt.ends_with('^'), "{shown:?}");
+    }
     let Some(position) = problem.position else {
         let is_of_the_whole = ["more mistakes are not shown", "the TOML parser gave up"]
             .iter()
