@@ -76,6 +76,11 @@ impl Glob {
         self.regex.is_match(name)
     }
 
+    /// Is it a name, which nothing else matches?
+    pub fn is_name(&self) -> bool {
+        !self.pattern.contains(['*', '?', '[', '{'])
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.pattern
@@ -221,6 +226,19 @@ mod tests {
     fn what_is_special_elsewhere_stands_for_itself() {
         matches("a+b(c)|d,e", &["a+b(c)|d,e"]);
         differs("a.b", &["axb"]);
+    }
+
+    #[test]
+    fn a_name_is_told_from_a_pattern() {
+        for (pattern, is_name) in [
+            ("a.b+c(d)]", true),
+            ("a.*", false),
+            ("a?", false),
+            ("[a]", false),
+            ("{a,b}", false),
+        ] {
+            assert_eq!(Glob::new(pattern).unwrap().is_name(), is_name, "{pattern}");
+        }
     }
 
     #[test]

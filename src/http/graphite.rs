@@ -29,7 +29,7 @@ use super::{
     answer::{Json, Refusal, glob},
     search,
 };
-use crate::{clock, graphite::time, line::Timestamp, window::Point};
+use crate::{clock, graphite::time, line::Timestamp, shard::SeriesState, window::Point};
 
 /// Longest body of a question (bytes).
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -87,7 +87,7 @@ async fn render(
             if found.len() == SERIES_MAX {
                 return Err(too_much(&format!("more than {SERIES_MAX} series match")));
             }
-            // It may have ended since it was found.
+            // It may never have been there, or have ended since it was found.
             if let Some(points) = points_of(&sources, &name).await? {
                 found.push((name, Slots::new(&points, from, until)));
             }
@@ -111,7 +111,7 @@ async fn render(
     Ok(Json(rendered).into_response())
 }
 
-/// Names of the series that `target` matches, in order.
+/// Names of the series that `target` matches, in order; one that is no pattern may be nobody's.
 async fn names(sources: &Sources, target: &str) -> Result<BTreeSet<Arc<str>>, Refusal> {
     let target = target.trim();
     if target.is_empty() {
@@ -122,6 +122,10 @@ async fn names(sources: &Sources, target: &str) -> Result<BTreeSet<Arc<str>>, Re
         return Err(Refusal::bad(why));
     }
     let glob = glob("target", target)?;
+    if glob.is_name() {
+        // Nobody has to look through all series for one.
+        return Ok(BTreeSet::from([target.into()]));
+    }
     let pick = move |name: &Arc<str>| glob.matches(name).then(|| Arc::clone(name));
     Ok(search::names(sources, pick, SERIES_MAX).await?)
 }
@@ -134,6 +138,7 @@ fn is_call(target: &str) -> bool {
     })
 }
 
+/// The points of a series that has a window.
 async fn points_of(sources: &Sources, name: &Arc<str>) -> Result<Option<Vec<Point>>, Refusal> {
     let (hash, shard) = sources.sorter.place(name.as_bytes());
     let name = Arc::clone(name);
@@ -141,7 +146,9 @@ async fn points_of(sources: &Sources, name: &Arc<str>) -> Result<Option<Vec<Poin
         .analysis
         .ask(shard, move |shard| shard.look_up(hash, &name))
         .await?;
-    Ok(looked_up.map(|(_, points)| points))
+    Ok(looked_up
+        .filter(|(report, _)| matches!(report.state, SeriesState::Watched { .. }))
+        .map(|(_, points)| points))
 }
 
 /// The tags of `name;key=value;…`, of which the first is always `name`.

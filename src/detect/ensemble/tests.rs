@@ -1,3 +1,5 @@
+//! Ensembles: what they make of what their members say.
+
 use super::*;
 use crate::window::{Point, Scratch, Window};
 

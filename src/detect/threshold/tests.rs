@@ -1,3 +1,5 @@
+//! Thresholds: where they begin and end, for how long, and to the bit after a restart.
+
 use proptest::prelude::*;
 
 use super::*;
