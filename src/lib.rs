@@ -21,7 +21,7 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `save → kernel → units → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
+//! `save → kernel → units → secret → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
 //! report → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod notify;
 pub mod report;
 pub mod save;
+pub mod secret;
 pub mod shard;
 pub mod snapshot;
 mod units;

@@ -3,7 +3,10 @@
 //! Each channel has a thread and a bounded queue of its own: one that is slow holds neither the others up nor the relay,
 //! and what it cannot take is counted.
 
-mod json_lines;
+mod channel;
+pub mod http_client;
+pub mod json_lines;
+mod message;
 mod settings;
 
 use std::{
@@ -15,6 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use channel::{Cause, Channel, Failure, Retry, Surroundings, Window};
+pub use message::{Links, Message, MessageGroup, MessageVote, Status, Summary, Votes, fingerprint};
 use prometheus::IntCounter;
 pub use settings::*;
 use tracing::warn;
@@ -53,7 +58,7 @@ pub struct Prepared {
 /// The way to one channel.
 #[derive(Debug)]
 struct Way {
-    channel: Channel,
+    channel: ChannelSettings,
     notices: SyncSender<Arc<Notice>>,
     thread: JoinHandle<()>,
     dropped: IntCounter,
@@ -79,7 +84,7 @@ impl Notifier {
     /// When a thread cannot be started.
     pub fn prepare(&self, settings: &Settings) -> std::io::Result<Prepared> {
         let routes = self.routes();
-        let is_there = |channel: &Channel| routes.channels.iter().any(|way| way.channel == *channel);
+        let is_there = |channel: &ChannelSettings| routes.channels.iter().any(|way| way.channel == *channel);
         let ways = settings.channels.iter().map(|channel| {
             if is_there(channel) {
                 Ok(None)
@@ -145,7 +150,7 @@ impl Notifier {
 }
 
 impl Way {
-    fn start(channel: &Channel, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
+    fn start(channel: &ChannelSettings, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
         let (notices, inbox) = sync_channel(QUEUE_NOTICES);
         let labels = [channel.name.as_str()];
         let notified = metrics.notified.with_label_values(&labels);
@@ -174,13 +179,19 @@ impl Alert {
 }
 
 /// Feeds one channel until nobody can send to it any more.
-fn serve(channel: &Channel, inbox: &Receiver<Arc<Notice>>, notified: &IntCounter, dropped: &IntCounter) {
+fn serve(channel: &ChannelSettings, inbox: &Receiver<Arc<Notice>>, notified: &IntCounter, dropped: &IntCounter) {
     let mut burst = Vec::new();
+    let route = "".into();
+    let mut open = channel.kind.open(&Surroundings::default());
     while let Ok(notice) = inbox.recv() {
         burst.push(notice);
         burst.extend(inbox.try_iter().take(BURST_NOTICES - 1));
         let count = burst.len() as u64;
-        match json_lines::write(&channel.kind, &burst) {
+        let messages: Vec<_> = burst
+            .iter()
+            .map(|notice| Arc::new(Message::new(notice, &route)))
+            .collect();
+        match open.deliver(&messages) {
             Ok(()) => notified.inc_by(count),
             Err(error) => {
                 dropped.inc_by(count);
@@ -221,13 +232,17 @@ mod tests {
         Arc::new(Board::new(1, groups, Metrics::new().anomaly).record(event).unwrap())
     }
 
+    fn file(path: std::path::PathBuf) -> ChannelKind {
+        ChannelKind::JsonLines(json_lines::Settings::File(path))
+    }
+
     #[test]
     fn the_first_alert_that_matches_decides() {
         let directory = std::env::temp_dir().join(format!("skyrelay-notify-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let channel = |name: &str| Channel {
+        let channel = |name: &str| ChannelSettings {
             name: name.to_owned(),
-            kind: ChannelKind::JsonLinesFile(directory.join(name)),
+            kind: file(directory.join(name)),
         };
         let alert = |pattern: &str, detectors: &[&str], to: usize| Alert {
             globs: vec![Glob::new(pattern).unwrap()],
@@ -270,9 +285,9 @@ mod tests {
     #[test]
     fn a_channel_that_cannot_be_written_is_counted() {
         let settings = Settings {
-            channels: vec![Channel {
+            channels: vec![ChannelSettings {
                 name: "nowhere".to_owned(),
-                kind: ChannelKind::JsonLinesFile("/nonexistent/anomalies".into()),
+                kind: file("/nonexistent/anomalies".into()),
             }],
             ..Settings::default()
         };
@@ -293,11 +308,11 @@ mod tests {
     #[test]
     fn channels_come_and_go_while_people_are_told() {
         let directory = tempfile::tempdir().unwrap();
-        let channel = |name: &str, file: &str| Channel {
+        let channel = |name: &str, path: &str| ChannelSettings {
             name: name.to_owned(),
-            kind: ChannelKind::JsonLinesFile(directory.path().join(file)),
+            kind: file(directory.path().join(path)),
         };
-        let everything_to = |channels: Vec<Channel>, to: usize| Settings {
+        let everything_to = |channels: Vec<ChannelSettings>, to: usize| Settings {
             channels,
             alerts: vec![Alert {
                 globs: vec![Glob::everything()],

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod detector;
+mod notify;
 mod routes;
 
 use std::{ops::RangeInclusive, time::Duration};

@@ -1,5 +1,7 @@
 //! A configuration as TOML, every key with its value and unit.
 
+mod channels;
+
 use std::fmt::{self, Display, Write};
 
 use super::{Config, names};
@@ -11,7 +13,6 @@ use crate::{
     },
     forward::{self, Sync},
     glob::Glob,
-    notify::{Channel, ChannelKind},
     units,
 };
 
@@ -94,7 +95,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         key(out, "as", quote(names::of(&names::READING, &watch.reading)))?;
     }
     for channel in &notify.channels {
-        write_channel(out, channel)?;
+        channels::write(out, channel)?;
     }
     for alert in &notify.alerts {
         header(out, "[[alert]]")?;
@@ -160,15 +161,6 @@ fn write_spool(out: &mut String, spool: &forward::SpoolSettings) -> fmt::Result 
     match spool.drain_lines_per_second {
         Some(lines) => key(out, "drain_lines_per_second", lines),
         None => key(out, "drain_lines_per_second", quote("off")),
-    }
-}
-
-fn write_channel(out: &mut String, channel: &Channel) -> fmt::Result {
-    header(out, &format!("[notify.{}]", key_part(&channel.name)))?;
-    key(out, "kind", quote("json-lines"))?;
-    match &channel.kind {
-        ChannelKind::JsonLinesStdout => key(out, "path", quote("stdout")),
-        ChannelKind::JsonLinesFile(path) => key(out, "path", quote(path.display())),
     }
 }
 

@@ -1,33 +1,80 @@
-//! JSON lines: a notice a line, to standard output or a file.
+//! JSON lines: a message a line, to standard output or a file.
 
 use std::{
     fs::OpenOptions,
     io::{self, Write},
+    path::PathBuf,
     sync::Arc,
 };
 
-use super::ChannelKind;
-use crate::{anomaly::Notice, report};
+use serde::Serialize;
 
-/// Writes `notices` in one go, so that lines are whole whoever else writes there.
-///
-/// A file is opened anew each time: after a rotation the next line is in the new one.
-pub(super) fn write(kind: &ChannelKind, notices: &[Arc<Notice>]) -> io::Result<()> {
+use super::{Channel, Failure, Message};
+use crate::report;
+
+/// Where the lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settings {
+    /// Standard output.
+    Stdout,
+    /// The end of a file.
+    File(PathBuf),
+}
+
+/// A channel that writes JSON lines.
+#[derive(Debug)]
+pub(super) struct JsonLines(Settings);
+
+impl JsonLines {
+    pub(super) fn new(settings: Settings) -> Self {
+        Self(settings)
+    }
+
+    /// Writes `lines` in one go, so that they are whole whoever else writes there.
+    ///
+    /// A file is opened anew each time: after a rotation the next line is in the new one.
+    fn write(&self, lines: &[u8]) -> io::Result<()> {
+        match &self.0 {
+            Settings::Stdout => {
+                let mut stdout = io::stdout().lock();
+                stdout.write_all(lines)?;
+                stdout.flush()
+            }
+            Settings::File(path) => OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(path)?
+                .write_all(lines),
+        }
+    }
+}
+
+impl Channel for JsonLines {
+    fn deliver(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure> {
+        Ok(self.write(&lines(messages))?)
+    }
+}
+
+/// A message with what every verdict says.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    message: &'a Message,
+    anomalous: bool,
+    alert: bool,
+}
+
+/// Each message as JSON, with a newline.
+pub(super) fn lines(messages: &[Arc<Message>]) -> Vec<u8> {
     let mut lines = Vec::new();
-    for notice in notices {
-        report::write_json(&mut lines, &notice.report())?;
+    for message in messages {
+        let line = Line {
+            message,
+            anomalous: message.is_open(),
+            alert: message.is_open(),
+        };
+        report::write_json(&mut lines, &line).expect("a message is JSON, and a Vec takes it");
         lines.push(b'\n');
     }
-    match kind {
-        ChannelKind::JsonLinesStdout => {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(&lines)?;
-            stdout.flush()
-        }
-        ChannelKind::JsonLinesFile(path) => OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(path)?
-            .write_all(&lines),
-    }
+    lines
 }

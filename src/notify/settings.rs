@@ -1,34 +1,42 @@
 //! Settings of what people are told, and where.
 
-use std::path::PathBuf;
-
+use super::{Channel, Surroundings, json_lines};
 use crate::glob::Glob;
 
 /// Channels, and which anomaly goes to which.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Where to tell; names are unique.
-    pub channels: Vec<Channel>,
+    pub channels: Vec<ChannelSettings>,
     /// What to tell; the first that matches an anomaly wins.
     pub alerts: Vec<Alert>,
 }
 
 /// Somewhere to tell people.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Channel {
+#[derive(Clone, Debug, PartialEq)]
+pub struct ChannelSettings {
     /// Name that alerts refer to.
     pub name: String,
     /// How it is reached.
     pub kind: ChannelKind,
 }
 
-/// How a channel is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How a channel is reached: every kind there is, with its settings.
+#[derive(Clone, Debug, PartialEq)]
 pub enum ChannelKind {
-    /// A JSON object a line, on standard output.
-    JsonLinesStdout,
-    /// A JSON object a line, appended to a file.
-    JsonLinesFile(PathBuf),
+    /// A JSON object a line.
+    JsonLines(json_lines::Settings),
+}
+
+impl ChannelKind {
+    /// The channel itself, which has not told anything yet.
+    pub(super) fn open(&self, surroundings: &Surroundings) -> Box<dyn Channel> {
+        // Kinds that plot or look up a series take what they need from there.
+        let _ = surroundings;
+        match self {
+            Self::JsonLines(settings) => Box::new(json_lines::JsonLines::new(settings.clone())),
+        }
+    }
 }
 
 /// Which anomalies go to which channels.
@@ -46,9 +54,9 @@ impl Default for Settings {
     /// Everything, on standard output.
     fn default() -> Self {
         Self {
-            channels: vec![Channel {
+            channels: vec![ChannelSettings {
                 name: "stdout".to_owned(),
-                kind: ChannelKind::JsonLinesStdout,
+                kind: ChannelKind::JsonLines(json_lines::Settings::Stdout),
             }],
             alerts: vec![Alert {
                 globs: vec![Glob::everything()],

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{detector::Detectors, kind};
+use super::{detector::Detectors, notify::channels};
 use crate::{
     config::{
         names,
@@ -10,12 +10,9 @@ use crate::{
         section::Section,
     },
     glob::Glob,
-    notify::{Alert, Channel, ChannelKind, Settings},
+    notify::{Alert, Settings},
     shard::{Reading, Watch},
 };
-
-/// Kinds of channels that later versions have.
-const PLANNED_KINDS: [&str; 2] = ["smtp", "webhook"];
 
 /// What may be spent on patterns: compiled, they take some 500 times the memory of their text.
 #[derive(Debug)]
@@ -99,13 +96,7 @@ fn implied(detectors: &Detectors, report: &Report, advice: &str, place: Option<P
 
 /// Reads each `[notify.NAME]` and `[[alert]]`.
 pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mut Patterns) -> Settings {
-    let default = Settings::default();
-    let mut paths = Vec::new();
-    let mut channels = top.named("notify", |name, section| channel(&name, section, &mut paths));
-    top.check_distinct("notify", &paths, |path| format!("path = {path:?}"));
-    if channels.is_empty() {
-        channels = default.channels;
-    }
+    let channels = channels(top);
     let all: Vec<usize> = (0..channels.len()).collect();
     let by_name: HashMap<&str, usize> = channels
         .iter()
@@ -157,32 +148,6 @@ pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mu
 
 const CHANNEL_NAMES: &str = "expected an array of channels, such as [\"stdout\"]";
 const CHANNEL_NAME: &str = "expected the name of a channel";
-
-fn channel(name: &At<&str>, section: &mut Section<'_>, paths: &mut Vec<At<String>>) -> Channel {
-    let mut channel = Channel {
-        name: name.value.to_owned(),
-        kind: ChannelKind::JsonLinesStdout,
-    };
-    if kind(section, &["json-lines"], &PLANNED_KINDS).is_none() {
-        return channel;
-    }
-    let expected = "expected path = \"stdout\" or that of a file";
-    if !section.has("path") {
-        let message = format!("{} has no path, {expected}", section.name());
-        section.report().say(section.start(), message);
-    }
-    if let Some(path) = section.text("path", expected) {
-        section.check_name(path.value, path.place, "a file");
-        paths.push(At {
-            value: path.value.to_owned(),
-            place: path.place,
-        });
-        if path.value != "stdout" {
-            channel.kind = ChannelKind::JsonLinesFile(path.value.into());
-        }
-    }
-    channel
-}
 
 /// The patterns of a watch or alert, of which there has to be one.
 fn globs(section: &mut Section<'_>, what: &str, patterns: &mut Patterns) -> Vec<Glob> {
