@@ -57,13 +57,19 @@ struct Inbox {
     /// What `messages` may still take on: the queue is bounded by this, as every batch in it holds a permit.
     room: Arc<Semaphore>,
     room_max: u32,
+    /// Has anything been shed since the last sweep?
+    has_shed: Arc<AtomicBool>,
     /// Messages that have been dealt with.
     done: Arc<AtomicU64>,
 }
 
 enum Message {
     Batch(Batch, OwnedSemaphorePermit),
-    Sweep(Timestamp),
+    Sweep {
+        now: Timestamp,
+        /// Has anything been shed since the last?
+        has_shed: bool,
+    },
     Ask(Question),
     /// Go by other settings.
     Change(Arc<shard::Settings>),
@@ -152,6 +158,7 @@ impl Analysis {
                 messages,
                 room: Arc::new(Semaphore::new(room_max as usize)),
                 room_max,
+                has_shed: Arc::default(),
                 done,
             });
         }
@@ -180,6 +187,7 @@ impl Analysis {
             room.acquire_many_owned(weight).await.ok()
         };
         let Some(permit) = permit else {
+            inbox.has_shed.store(true, Ordering::Relaxed);
             return Err(batch);
         };
         match inbox.messages.send(Message::Batch(batch, permit)) {
@@ -203,7 +211,13 @@ impl Analysis {
     pub fn would_shed(&self, chunk_bytes: usize) -> bool {
         let least = chunk_bytes / BYTES_PER_WEIGHT;
         let is_full = |inbox: &Inbox| inbox.room.available_permits() < least.min(inbox.room_max as usize);
-        self.sheds() && self.inboxes.iter().all(is_full)
+        let would_shed = self.sheds() && self.inboxes.iter().all(is_full);
+        if would_shed {
+            for inbox in &self.inboxes {
+                inbox.has_shed.store(true, Ordering::Relaxed);
+            }
+        }
+        would_shed
     }
 
     /// Has a shard answer `question`, after what it has to do already.
@@ -292,7 +306,8 @@ impl Analysis {
         self.room.look(&self.shared);
         for inbox in &self.inboxes {
             // A shard that is behind sweeps later.
-            let _ = inbox.messages.send(Message::Sweep(now));
+            let has_shed = inbox.has_shed.swap(false, Ordering::Relaxed);
+            let _ = inbox.messages.send(Message::Sweep { now, has_shed });
         }
     }
 
@@ -388,12 +403,15 @@ fn drive(
                 sink.tally(&std::mem::take(&mut tally));
                 drop(room);
             }
-            Message::Sweep(now) => {
+            Message::Sweep { now, has_shed } => {
+                if has_shed {
+                    shard.has_missed_lines(now);
+                }
                 let budget = shard.slot_count() * SWEEP_PER_THOUSAND / 1000 + 1;
                 shard.sweep(now, budget, &mut events);
             }
             Message::Ask(question) => question(&mut shard),
-            Message::Change(settings) => shard.change(settings),
+            Message::Change(settings) => shard.change(settings, &mut events),
             Message::CarryOver(answer) => {
                 let begun = Instant::now();
                 let waiting = shard.carry_over(CARRY_BUDGET, &mut events);

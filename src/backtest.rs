@@ -24,6 +24,7 @@ use tape::{Tape, is_for_tape};
 
 use crate::{
     clock,
+    detect::Kind,
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
     line::Chunker,
@@ -132,12 +133,21 @@ impl From<&str> for Input {
 /// `None` when there is no such detector.
 pub fn with_detector(mut settings: shard::Settings, name: &str) -> Option<shard::Settings> {
     let detector = settings.detectors.iter().position(|detector| &*detector.name == name)?;
+    let by_itself = !settings.detectors[detector].kind.globs().is_empty();
+    for (place, other) in settings.detectors.iter_mut().enumerate() {
+        if place != detector
+            && let Kind::Absence(other) = &mut other.kind
+        {
+            other.of.clear();
+        }
+    }
+    let detectors = if by_itself { Vec::new() } else { vec![detector] };
     for watch in &mut settings.watches {
-        watch.detectors = vec![detector];
+        watch.detectors.clone_from(&detectors);
     }
     settings.watches.push(Watch {
         globs: vec![Glob::everything()],
-        detectors: vec![detector],
+        detectors,
         reading: Reading::Value,
     });
     Some(settings)
@@ -222,6 +232,10 @@ fn feed_all(
             }
         }
     }
+    for place in 0..backtest.sides.len() {
+        backtest.sides[place].shard.end(&mut backtest.events);
+        backtest.tell(place)?;
+    }
     Ok(backtest.sides.into_iter().map(|side| side.summary).collect())
 }
 
@@ -242,7 +256,7 @@ impl Side {
         settings.limits.max_age_s = None;
         Self {
             sorter: Sorter::new(1, options.max_line_bytes, ForwardInvalid::Forward),
-            shard: Shard::new(Arc::new(settings), options.verbosity, Arc::default()),
+            shard: Shard::new(Arc::new(settings), options.verbosity, Arc::default()).by_samples(),
             summary: Summary::default(),
         }
     }

@@ -7,6 +7,7 @@
 //!
 //! To add a kind of detector is to add a line to `kinds!`, a variant to [`Kind`], and let the compiler find the places.
 
+pub mod absence;
 pub mod adaptive;
 mod context;
 pub mod ensemble;
@@ -24,12 +25,15 @@ mod words;
 
 use std::sync::Arc;
 
-pub use context::{Context, Elsewhere, Latest, Opinion, Subject};
+pub use context::{Context, Elsewhere, Latest, Listening, Opinion, Subject};
 pub use inputs::{Asked, DEPTH_MAX, Input, Orders, Unordered, Wanted};
 pub use patience::{Patience, SAMPLES_MAX as PATIENCE_SAMPLES_MAX, Waiting};
 pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
+pub(crate) use words::duration;
 
 use crate::{
+    glob::Glob,
+    line::Timestamp,
     save::{Damaged, Save, Saved},
     window::{Point, Window},
 };
@@ -52,6 +56,8 @@ pub enum Kind {
     Skyline(skyline::Settings),
     /// Values that the series is not to have.
     Threshold(threshold::Settings),
+    /// Nothing comes any more.
+    Absence(absence::Settings),
     /// Several detectors, of which so many have to agree.
     Ensemble(ensemble::Settings),
     /// A model of one's own.
@@ -69,6 +75,16 @@ trait Detect {
     /// Takes in the newest sample of the window, which nobody is to be told of.
     fn learn(&mut self, state: &mut Self::State, sample: &Context<'_>) {
         self.observe(state, sample);
+    }
+
+    /// Nothing has come until `now`.
+    fn silence(&mut self, _state: &mut Self::State, _now: Timestamp, _listening: &Listening) -> Observation {
+        Observation::default()
+    }
+
+    /// The shortest silence that it may tell of (seconds); `None`: of none, and [`Self::silence`] is not called.
+    fn least_silence_s(&self) -> Option<i64> {
+        None
     }
 
     /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
@@ -220,6 +236,21 @@ macro_rules! kinds {
                 }
             }
 
+            /// Nothing has come until `now`.
+            pub fn silence(&mut self, state: &mut State, now: Timestamp, listening: &Listening) -> Observation {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::silence(engine, state, now, listening)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// The shortest silence that it may tell of (seconds); `None`: of none, and [`Self::silence`] is not called.
+            pub fn least_silence_s(&self) -> Option<i64> {
+                match self { $($(#[$attribute])* Self::$kind(engine) => Detect::least_silence_s(engine),)* }
+            }
+
             /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
             pub fn opinion(
                 &mut self,
@@ -268,6 +299,7 @@ kinds! {
     Adaptive(adaptive): "What is usual for the series, by all that was seen of it.";
     Skyline(skyline): "Skyline's nine algorithms and their vote.";
     Threshold(threshold): "Values that the series is not to have.";
+    Absence(absence): "Nothing comes any more.";
     Ensemble(ensemble): "Several detectors, of which so many have to agree.";
     Expression(expression): "A model of one's own.";
     #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
@@ -300,6 +332,8 @@ impl Definition {
                 let settings = settings.for_state();
                 format!("threshold {}, {settings:?}", threshold::STATE_FORM)
             }
+            // What is learnt is the same, whatever is set.
+            Kind::Absence(_) => format!("absence {}", absence::STATE_FORM),
             Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
             Kind::Expression(settings) => settings.fingerprint(span_s),
         }
@@ -307,10 +341,18 @@ impl Definition {
 }
 
 impl Kind {
+    /// Patterns that it looks at by itself; none: it looks at the series that watches give it.
+    pub fn globs(&self) -> &[Glob] {
+        match self {
+            Self::Absence(settings) => &settings.of,
+            _ => &[],
+        }
+    }
+
     /// The detectors that it goes by, which are asked before it.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) => Vec::new(),
+            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) | Self::Absence(_) => Vec::new(),
             Self::Ensemble(settings) => settings.inputs(),
             Self::Expression(settings) => settings.inputs(),
         }
@@ -339,6 +381,7 @@ impl Engine {
             Kind::Adaptive(settings) => Self::Adaptive(adaptive::Engine::new(settings.clone())),
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
             Kind::Threshold(settings) => Self::Threshold(threshold::Engine::new(settings.clone())),
+            Kind::Absence(settings) => Self::Absence(absence::Engine::new(settings.clone())),
             Kind::Ensemble(settings) => {
                 let members = settings.of.iter().map(place).collect();
                 Self::Ensemble(ensemble::Engine::new(settings.clone(), members))

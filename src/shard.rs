@@ -18,6 +18,7 @@ mod saved;
 mod series;
 mod settings;
 mod shared;
+mod silence;
 mod table;
 mod tally;
 #[cfg(test)]
@@ -38,11 +39,12 @@ pub use saved::{Heirs, Loaded, Origin, Portion};
 use series::{Analysis, Court, Judge, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
 pub use shared::Shared;
+use silence::{Ears, Expectations, Telling};
 use table::Table;
 pub use tally::{Tally, Unanalysed};
 
 use crate::{
-    detect::{Engine, Subject},
+    detect::{Context, Definition, Engine, Observation, Subject, duration},
     glob::Glob,
     line::{self, Timestamp},
     window::Point,
@@ -82,6 +84,8 @@ pub struct Shard {
     sweep_slot: usize,
     /// Series begun and ended since somebody asked.
     census: Census,
+    /// Who listens for silence.
+    ears: Ears,
 }
 
 impl Shard {
@@ -91,8 +95,10 @@ impl Shard {
     /// When a detector goes by one that does not exist, or by itself.
     pub fn new(settings: Arc<Settings>, verbosity: Verbosity, shared: Arc<Shared>) -> Self {
         let engines = Engine::all(&settings.detectors, &shared.elsewhere);
+        let plans = Plan::all(&settings, &engines);
         Self {
-            plans: Plan::all(&settings, &engines),
+            ears: Ears::new(Expectations::new(&settings, &plans, &engines), &shared.heard),
+            plans,
             court: Court::new(engines),
             settings,
             verbosity,
@@ -112,8 +118,17 @@ impl Shard {
             .fill_with(|| Engine::Scripted(crate::detect::scripted::Engine));
     }
 
+    /// The same by the samples' own times, where it is not known when they have arrived.
+    #[must_use]
+    pub fn by_samples(mut self) -> Self {
+        self.ears.go_by_samples();
+        self
+    }
+
     /// Takes in the lines of `batch`, in order.
     pub fn apply(&mut self, batch: &Batch, events: &mut Vec<Event>, tally: &mut Tally) {
+        self.ears
+            .hear_batch(batch.received, self.shared.series_count(), &self.shared.heard);
         for group in batch.lines.chunks(GROUP_LINES) {
             let slots = self.look_ahead(group, batch);
             let mut place = 0;
@@ -163,6 +178,7 @@ impl Shard {
                 0
             };
             let silent_since = now - self.settings.expire_after_s;
+            self.hear_silence(self.sweep_slot, now, events);
             if self
                 .table
                 .get(self.sweep_slot)
@@ -171,11 +187,63 @@ impl Shard {
             {
                 self.shared.give_room();
                 self.census.end(&series.name);
-                let reason = "the series has fallen silent";
-                events.extend(self.closings(&series.name, &series.analysis, self.sweep_slot, reason));
+                let lasted = duration(self.settings.expire_after_s);
+                let reason = format!("the series has fallen silent, and is given up after {lasted}");
+                events.extend(self.closings(&series.name, &series.analysis, self.sweep_slot, &reason));
                 self.forget_former(self.sweep_slot);
             }
         }
+        self.follow_expected(now, events);
+    }
+
+    /// Lines up to `now` have not been looked at: nothing is silent because of these.
+    pub fn has_missed_lines(&mut self, now: Timestamp) {
+        self.ears.begin(now, &self.shared.heard);
+    }
+
+    /// Tells of all that is silent at the time of the newest line, when there are no more.
+    pub fn end(&mut self, events: &mut Vec<Event>) {
+        let Some(now) = self.ears.heard_last(&self.shared.heard) else {
+            return;
+        };
+        for slot in 0..self.table.slot_count() {
+            self.hear_silence(slot, now, events);
+        }
+        self.follow_expected(now, events);
+    }
+
+    /// Tells of the silence of the series in `slot`, if there is one.
+    fn hear_silence(&mut self, slot: usize, now: Timestamp, events: &mut Vec<Event>) {
+        let Some(series) = self.table.get_mut(slot) else {
+            return;
+        };
+        self.ears.look(series);
+        let of = self.shared.series_count();
+        let Some(until) = self.ears.silent_until(series, now, of, &self.shared.heard) else {
+            return;
+        };
+        if let Analysis::Watched(watched) = &mut series.analysis
+            && watched.hears_silence
+        {
+            let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
+            let name = &series.name;
+            let tell = |judge: &mut Judge, engine: &mut Engine, sample: &Context<'_>, seen: Observation| {
+                let detector = &detectors[judge.detector].name;
+                events.push(Event::of(name, detector, judge, engine, sample, seen));
+                judge.open = seen.anomalous;
+            };
+            watched.hear_silence(until, self.ears.listening(), court, tell);
+        }
+    }
+
+    fn follow_expected(&mut self, now: Timestamp, events: &mut Vec<Event>) {
+        let mut tell = Telling {
+            court: &mut self.court,
+            settings: &self.settings,
+            events,
+        };
+        let of = self.shared.series_count();
+        self.ears.follow(now, of, &self.shared.heard, &mut tell);
     }
 
     /// Slots to sweep, so that callers can spread a sweep over time.
@@ -267,6 +335,7 @@ impl Shard {
             Some(slot) => slot,
             None => self.begin(line.hash, name)?,
         };
+        self.hear_line(slot, timestamp, events);
         let series = self.table.get_mut(slot).expect("just found or begun");
         series.received = batch.received;
         let watched = match &mut series.analysis {
@@ -280,31 +349,39 @@ impl Shard {
             Analysis::Paused => return Err(Unanalysed::Paused),
         };
         let every_sample = self.verbosity == Verbosity::EverySample;
-        let former = self.former.iter_mut().find(|former| former.judges(slot));
-        let (court, detectors) = match former {
-            Some(former) => (&mut former.court, &former.settings.detectors),
-            None => (&mut self.court, &self.settings.detectors),
-        };
+        let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
         let name = &series.name;
-        watched.push(
-            Point { timestamp, value },
-            batch.received,
-            court,
-            |judge, engine, sample, seen| {
-                let change = Change::of(seen);
-                if change.is_some() || every_sample {
-                    events.push(Event {
-                        series: Arc::clone(name),
-                        detector: Arc::clone(&detectors[judge.detector].name),
-                        change,
-                        verdict: engine.explain(&mut judge.state, sample, seen),
-                    });
-                }
-                // Only now: an explanation that panics has told nobody.
-                judge.open = seen.anomalous;
-            },
-        )?;
+        let now = self.ears.arrival(batch.received, timestamp);
+        let mut tell = |judge: &mut Judge, engine: &mut Engine, sample: &Context<'_>, seen: Observation| {
+            if every_sample || Change::of(seen).is_some() {
+                let detector = &detectors[judge.detector].name;
+                events.push(Event::of(name, detector, judge, engine, sample, seen));
+            }
+            // Only now: an explanation that panics has told nobody.
+            judge.open = seen.anomalous;
+        };
+        if watched.hears_silence {
+            // Nobody may have looked while it was silent.
+            watched.hear_silence(now, self.ears.listening(), court, &mut tell);
+        }
+        watched.push(Point { timestamp, value }, now, court, tell)?;
         Ok(())
+    }
+
+    /// A line of the series in `slot` has come, with this time.
+    fn hear_line(&mut self, slot: usize, timestamp: Timestamp, events: &mut Vec<Event>) {
+        if !self.ears.goes_by_samples() {
+            return;
+        }
+        let series = self.table.get(slot).expect("just found or begun");
+        let mut tell = Telling {
+            court: &mut self.court,
+            settings: &self.settings,
+            events,
+        };
+        let of = self.shared.series_count();
+        self.ears
+            .hear_line(&series.name, timestamp, of, &self.shared.heard, &mut tell);
     }
 
     fn check_time(&self, timestamp: Timestamp, received: Timestamp) -> Result<(), Unanalysed> {
@@ -420,5 +497,18 @@ impl Shard {
             received: series.received,
             state,
         }
+    }
+}
+
+/// Who judges the series in `slot`: the engines and the detectors of the settings that it goes by.
+fn judges_of<'a>(
+    slot: usize,
+    former: &'a mut [Former],
+    court: &'a mut Court,
+    settings: &'a Settings,
+) -> (&'a mut Court, &'a [Definition]) {
+    match former.iter_mut().find(|former| former.judges(slot)) {
+        Some(former) => (&mut former.court, &former.settings.detectors),
+        None => (court, &settings.detectors),
     }
 }

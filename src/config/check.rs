@@ -65,8 +65,8 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     };
     top.section("window", |section| window(section, &mut shard));
     shard.limits = top.section("limits", limits);
-    let detectors = detector::read(top, shard.span_s);
     let mut patterns = routes::Patterns::new();
+    let detectors = detector::read(top, &shard, &mut patterns);
     shard.watches = routes::watches(top, &detectors, &mut patterns);
     let notify = routes::notify(top, &detectors, &mut patterns);
     shard.detectors = detectors.into_definitions();

@@ -7,7 +7,7 @@ use std::fmt::{self, Display, Write};
 use super::{Config, names};
 use crate::{
     detect::{
-        Definition, Kind, Patience,
+        Definition, Kind, Patience, absence,
         adaptive::{self, Floor},
         ensemble, expression, skyline, threshold,
     },
@@ -177,6 +177,7 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
             write_skyline(out, &name, settings)
         }
         Kind::Threshold(settings) => write_threshold(out, settings),
+        Kind::Absence(settings) => write_absence(out, settings),
         Kind::Ensemble(settings) => write_ensemble(out, settings),
         Kind::Expression(settings) => {
             key(out, "kind", quote("expression"))?;
@@ -224,6 +225,19 @@ fn write_threshold(out: &mut String, settings: &threshold::Settings) -> fmt::Res
     key(out, name, bound)?;
     key(out, "clear", values(*not_back))?;
     write_patience(out, *patience)?;
+    key(out, "severity", quote(severity.name()))
+}
+
+fn write_absence(out: &mut String, settings: &absence::Settings) -> fmt::Result {
+    let absence::Settings { after, of, severity } = settings;
+    key(out, "kind", quote("absence"))?;
+    match after {
+        absence::After::Stated(after_s) => key(out, "after", seconds(*after_s))?,
+        absence::After::Learnt => key(out, "after", quote("auto"))?,
+    }
+    if !of.is_empty() {
+        key(out, "of", array(of.iter().map(Glob::as_str)))?;
+    }
     key(out, "severity", quote(severity.name()))
 }
 

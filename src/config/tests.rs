@@ -9,12 +9,14 @@ use std::path::Path;
 use super::{check, section::Section, source::RawConfig, *};
 use crate::detect::{
     Definition, Kind, Patience, Severity,
+    absence::{self, After},
     adaptive::{Direction, Floor},
     ensemble,
     expression::{self, Model, Sources},
     skyline::{self, Algorithm},
     threshold::{self, Bounds},
 };
+use crate::glob::Glob;
 
 /// The file that shows every key.
 const EXAMPLE: &str = include_str!("../../config/skyrelay.toml");
@@ -83,7 +85,28 @@ fn what_the_example_leaves_out_is_good_as_well() {
         name: "busy".into(),
         kind: Kind::Expression(expression::Settings::new(busy_model())),
     };
-    let all = [Definition::default(), classic, full, cold, voltage, stuck, both, busy];
+    let absence = |name: &str, after, of: &[&str]| Definition {
+        name: name.into(),
+        kind: Kind::Absence(absence::Settings {
+            after,
+            of: of.iter().map(|glob| Glob::new(glob).unwrap()).collect(),
+            severity: Severity::Warning,
+        }),
+    };
+    let silent = absence("silent", After::Learnt, &[]);
+    let gone = absence("gone", After::Stated(26 * 3600), &["backups.**"]);
+    let all = [
+        Definition::default(),
+        classic,
+        full,
+        cold,
+        voltage,
+        stuck,
+        silent,
+        gone,
+        both,
+        busy,
+    ];
     assert_eq!(config.shard.detectors, all);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
@@ -180,9 +203,29 @@ fn everything_may_be_different() {
         "odd",
         "stuck",
         "own",
+        "silent",
+        "gone",
         "default",
     ];
     assert_eq!(names, all);
+    assert_eq!(config.shard.watches[0].detectors, [1, 0]);
+    assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
+    assert!(config.shard.watches[1].detectors.is_empty());
+    assert_eq!(config.notify.alerts[0].to, [1]);
+    assert_eq!(config.notify.alerts[1].to, [0, 1]);
+    assert_eq!(config.http, None);
+    assert_eq!(config.log.level, LogLevel::Debug);
+    assert_eq!(config.anomalies.history, 0);
+    let groups = config.groups;
+    assert_eq!((groups.window_s, groups.min_members, groups.quiet_s), (300, 5, 3600));
+    assert!((groups.chance_per_day - 1.0).abs() < 1e-9);
+    assert_eq!(config.snapshot.file, Some("/var/lib/sky relay/\"snapshot\"".into()));
+    assert_eq!(config.snapshot.every, None);
+}
+
+#[test]
+fn detectors_of_each_kind_may_be_different() {
+    let config = good(EVERYTHING);
     let Kind::Skyline(short) = &config.shard.detectors[0].kind else {
         panic!("it is of kind skyline");
     };
@@ -240,19 +283,12 @@ fn everything_may_be_different() {
     assert_eq!(own.timezone.iana_name(), Some("Asia/Tokyo"));
     assert_eq!((own.silent_samples, own.silent_for_s, own.max_age_s), (0, 3600, 60));
     assert_eq!((own.patience.for_s, own.severity), (600, Severity::Info));
-    assert_eq!(config.shard.watches[0].detectors, [1, 0]);
-    assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
-    assert!(config.shard.watches[1].detectors.is_empty());
-    assert_eq!(config.notify.alerts[0].to, [1]);
-    assert_eq!(config.notify.alerts[1].to, [0, 1]);
-    assert_eq!(config.http, None);
-    assert_eq!(config.log.level, LogLevel::Debug);
-    assert_eq!(config.anomalies.history, 0);
-    let groups = config.groups;
-    assert_eq!((groups.window_s, groups.min_members, groups.quiet_s), (300, 5, 3600));
-    assert!((groups.chance_per_day - 1.0).abs() < 1e-9);
-    assert_eq!(config.snapshot.file, Some("/var/lib/sky relay/\"snapshot\"".into()));
-    assert_eq!(config.snapshot.every, None);
+    let absence = |place: usize| match &config.shard.detectors[place].kind {
+        Kind::Absence(settings) => (settings.after, settings.of.len(), settings.severity),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(absence(11), (After::Stated(900), 0, Severity::Info));
+    assert_eq!(absence(12), (After::Learnt, 2, Severity::Warning));
 }
 
 #[test]
@@ -419,6 +455,14 @@ silent_for = "1h"
 max_age = "1m"
 for = "10m"
 severity = "info"
+[detector.silent]
+kind = "absence"
+after = "15m"
+severity = "info"
+[detector.gone]
+kind = "absence"
+after = "auto"
+of = ["a.*", "b.**"]
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

@@ -91,6 +91,62 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// Since when silence can be heard: the relay may not have been there, or have got nothing at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listening {
+    began: Timestamp,
+    /// Pauses of everything, and when they ended: each is longer than those after it.
+    pauses: Vec<(i64, Timestamp)>,
+}
+
+/// Pauses of everything that are kept. Of more, each shorter than the one before, the shortest is left out.
+const PAUSES_MAX: usize = 16;
+
+impl Default for Listening {
+    fn default() -> Self {
+        Self {
+            began: Timestamp::MIN,
+            pauses: Vec::new(),
+        }
+    }
+}
+
+impl Listening {
+    /// From when on a silence of `after_s` seconds means something: since the relay listens, and since the last time when
+    /// everything was silent for longer.
+    pub fn since(&self, after_s: i64) -> Timestamp {
+        let longer = self.pauses.iter().rev().find(|(pause_s, _)| *pause_s > after_s);
+        longer.map_or(self.began, |&(_, ended)| ended.max(self.began))
+    }
+
+    /// What was before `at` was not heard.
+    pub fn begin(&mut self, at: Timestamp) {
+        self.began = self.began.max(at);
+    }
+
+    /// The same, if everything had never paused.
+    #[must_use]
+    pub fn without_pauses(&self) -> Self {
+        Self {
+            began: self.began,
+            pauses: Vec::new(),
+        }
+    }
+
+    /// Has it begun?
+    pub fn has_begun(&self) -> bool {
+        self.began > Timestamp::MIN
+    }
+
+    /// Nothing at all has come in the `pause_s` seconds before `ended`.
+    pub fn paused(&mut self, pause_s: i64, ended: Timestamp) {
+        self.pauses.retain(|&(before_s, _)| before_s > pause_s);
+        if self.pauses.len() < PAUSES_MAX {
+            self.pauses.push((pause_s, ended));
+        }
+    }
+}
+
 /// The newest sample of a series that some detector of another names.
 #[derive(Debug, Default)]
 pub struct Latest(Mutex<Option<Point>>);
@@ -153,6 +209,22 @@ mod tests {
         assert_eq!(nodes("load"), ["load"]);
         assert_eq!(nodes("a..b"), ["a", "", "b"]);
         assert_eq!(nodes("disk.used;host=a.b"), ["disk", "used;host=a.b"]);
+    }
+
+    #[test]
+    fn silence_counts_from_the_last_pause_of_everything_that_was_longer() {
+        let mut listening = Listening::default();
+        listening.begin(1000);
+        listening.paused(600, 5000);
+        listening.paused(60, 6000);
+        listening.paused(120, 7000);
+        let since = [50, 60, 119, 120, 599, 600].map(|after_s| listening.since(after_s));
+        assert_eq!(since, [7000, 7000, 7000, 5000, 5000, 1000]);
+        listening.begin(6500);
+        assert_eq!(
+            [100, 300, 900].map(|after_s| listening.since(after_s)),
+            [7000, 6500, 6500]
+        );
     }
 
     #[test]

@@ -211,7 +211,7 @@ impl Engine {
         }
     }
 
-    fn silence(&self, past: &Past) -> Standing {
+    fn standing_after(&self, past: &Past) -> Standing {
         let Settings {
             silent_samples,
             silent_for_s,
@@ -249,7 +249,7 @@ impl Detect for Engine {
 
     fn observe(&mut self, state: &mut State, sample: &Context<'_>) -> Observation {
         self.learn(state, sample);
-        let holds = if self.silence(&state.past) == Standing::Analysed {
+        let holds = if self.standing_after(&state.past) == Standing::Analysed {
             let model = Arc::clone(&self.settings.model);
             model.program.run(&mut self.live(&mut state.past, sample))
         } else {
@@ -268,7 +268,7 @@ impl Detect for Engine {
     }
 
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, band: bool) -> Opinion {
-        let judged = self.silence(&state.past) == Standing::Analysed;
+        let judged = self.standing_after(&state.past) == Standing::Analysed;
         let (model, severity) = (Arc::clone(&self.settings.model), self.settings.severity);
         let mut explanation = Explanation::new(&model, self.live(&mut state.past, sample));
         Opinion {
@@ -283,7 +283,7 @@ impl Detect for Engine {
     }
 
     fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
-        let standing = self.silence(&state.past);
+        let standing = self.standing_after(&state.past);
         let (model, severity) = (Arc::clone(&self.settings.model), self.settings.severity);
         let needed_s = self.settings.patience.for_s;
         let since = state.waiting.since();
@@ -310,7 +310,7 @@ impl Detect for Engine {
     }
 
     fn standing(&self, state: &State, _: &Window) -> Standing {
-        self.silence(&state.past)
+        self.standing_after(&state.past)
     }
 }
 

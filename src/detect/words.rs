@@ -22,7 +22,7 @@ pub(super) fn number(value: f64) -> String {
 }
 
 /// `seconds` in the largest unit of which there are two.
-pub(super) fn duration(seconds: i64) -> String {
+pub(crate) fn duration(seconds: i64) -> String {
     match seconds {
         172_800.. => format!("{} days", seconds / 86_400),
         7200.. => format!("{}h", seconds / 3600),

@@ -13,14 +13,18 @@ use std::{
     sync::Arc,
 };
 
-use super::{Analysis, Event, Heirs, Judge, Origin, Plan, Reading, Settings, Shard, Subject, Watched, series::Court};
+use super::{
+    Analysis, Event, Heirs, Judge, Origin, Plan, Reading, Settings, Shard, Subject, Watched, series::Court,
+    silence::Expectations,
+};
 use crate::{
     detect::{Definition, Engine},
+    line::Timestamp,
     save::Saved,
 };
 
 /// Why an anomaly is closed when the settings change.
-const CHANGED: &str = "the configuration has changed, and with it what this detector knows of the series";
+pub(super) const CHANGED: &str = "the configuration has changed, and with it what this detector knows of the series";
 
 /// Settings that some series still go by.
 #[derive(Debug)]
@@ -77,11 +81,12 @@ pub fn fates(from: &Settings, to: &Settings) -> Vec<(Arc<str>, Fate)> {
 }
 
 impl Shard {
-    /// Goes by other settings from now on. Series that are there are to be carried over.
+    /// Goes by other settings from now on. Series that are there are to be carried over; patterns that detectors look at by
+    /// themselves are at once.
     ///
     /// # Panics
     /// When a detector goes by one that does not exist, or by itself.
-    pub fn change(&mut self, settings: Arc<Settings>) {
+    pub fn change(&mut self, settings: Arc<Settings>, events: &mut Vec<Event>) {
         let judges_alike = settings.detectors == self.settings.detectors
             && settings.watches == self.settings.watches
             && settings.span_s == self.settings.span_s;
@@ -98,8 +103,17 @@ impl Shard {
                 waiting.add(slot);
             }
         }
-        let engines = Engine::all(&settings.detectors, &self.shared.elsewhere);
+        let mut engines = Engine::all(&settings.detectors, &self.shared.elsewhere);
         self.plans = Plan::all(&settings, &engines);
+        let expected = Expectations::new(&settings, &self.plans, &engines);
+        self.ears.change(
+            expected,
+            &self.settings,
+            &settings,
+            &mut engines,
+            &self.shared.heard,
+            events,
+        );
         let former = Former {
             heirs: Origin::new(&self.settings).heirs(&settings),
             settings: std::mem::replace(&mut self.settings, settings),
@@ -158,12 +172,14 @@ impl Shard {
         let Some(series) = self.table.get_mut(slot) else {
             return 0;
         };
-        let name = Arc::clone(&series.name);
+        let (name, received) = (Arc::clone(&series.name), series.received);
         let analysis = std::mem::replace(&mut series.analysis, Analysis::Paused);
         let open = self.closings(&name, &analysis, slot, CHANGED);
         let mut learnt = 0;
         // As in `apply`: a defect costs one series.
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.carry(&name, analysis, events, &mut learnt)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.carry(&name, received, analysis, events, &mut learnt)
+        }));
         match outcome {
             Ok(analysis) => self.table.get_mut(slot).expect("just looked at").analysis = analysis,
             Err(_) => events.extend(open),
@@ -171,7 +187,14 @@ impl Shard {
         learnt
     }
 
-    fn carry(&mut self, name: &Arc<str>, analysis: Analysis, events: &mut Vec<Event>, learnt: &mut usize) -> Analysis {
+    fn carry(
+        &mut self,
+        name: &Arc<str>,
+        received: Timestamp,
+        analysis: Analysis,
+        events: &mut Vec<Event>,
+        learnt: &mut usize,
+    ) -> Analysis {
         let plan = self.plan(name).cloned();
         let read_by = self.shared.elsewhere.find(name);
         let former = &self.former[0];
@@ -183,6 +206,7 @@ impl Shard {
             judges,
             counter,
             read_by: _,
+            hears_silence: _,
         } = *watched;
         let plan = plan.filter(|plan| counter.is_some() == (plan.reading == Reading::Rate));
         let last = window.last().unwrap_or_default();
@@ -218,7 +242,7 @@ impl Shard {
             return self.begin_analysis(name);
         };
         let (revived, samples) = self
-            .revive(&plan, Subject::new(name), window, kept)
+            .revive(&plan, Subject::new(name), received, window, kept)
             .expect("the samples were in order before");
         *learnt = samples;
         Analysis::Watched(Box::new(Watched {

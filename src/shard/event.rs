@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::series::Judge;
 use crate::{
-    detect::{Observation, Standing, Verdict},
+    detect::{Context, Engine, Observation, Standing, Verdict},
     line::Timestamp,
     window::{self, Point},
 };
@@ -45,6 +46,23 @@ impl Event {
                 reason: reason.to_owned(),
                 ..Verdict::default()
             },
+        }
+    }
+
+    /// What `engine` has `seen` of a sample of the series called `series`, explained.
+    pub(super) fn of(
+        series: &Arc<str>,
+        detector: &Arc<str>,
+        judge: &mut Judge,
+        engine: &mut Engine,
+        sample: &Context<'_>,
+        seen: Observation,
+    ) -> Self {
+        Self {
+            series: Arc::clone(series),
+            detector: Arc::clone(detector),
+            change: Change::of(seen),
+            verdict: engine.explain(&mut judge.state, sample, seen),
         }
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Plan {
     pub(super) reading: Reading,
     /// Is there one that reads a window's running statistics?
     pub(super) needs_statistics: bool,
+    /// Is there one that tells of silence?
+    pub(super) hears_silence: bool,
 }
 
 impl Plan {
@@ -22,6 +24,9 @@ impl Plan {
             let asked = asked.expect("the configuration has looked for circles, and for all that is named");
             Self {
                 needs_statistics: asked.iter().any(|asked| engines[asked.detector].needs_statistics()),
+                hears_silence: asked
+                    .iter()
+                    .any(|asked| engines[asked.detector].least_silence_s().is_some()),
                 asked: asked.into(),
                 reading: watch.reading,
             }

@@ -17,7 +17,7 @@ use super::{
     Analysis, Judge, NAME_BYTES_MAX, Plan, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watched, counter::Counter,
 };
 use crate::{
-    detect::{Asked, Subject},
+    detect::{Asked, Listening, Subject},
     line::Timestamp,
     save::{Damaged, Save, Saved, put_bytes, put_sized},
     window::Window,
@@ -208,6 +208,8 @@ impl Shard {
     /// Loads one series, which was saved under other settings perhaps, and counts it. `hash` gives the hash of a name.
     pub fn load(&mut self, saved: &[u8], hash: u64, heirs: &Heirs, now: Timestamp, loaded: &mut Loaded) {
         loaded.begun_anew.resize(self.settings.detectors.len(), 0);
+        // Nobody has listened before.
+        self.ears.begin(now, &self.shared.heard);
         // As in `apply`: a defect costs one series.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.load_series(saved, hash, heirs, now, loaded)));
         match outcome.unwrap_or(Err(NotLoaded::Damaged(Damaged("a detector has failed over it")))) {
@@ -260,7 +262,7 @@ impl Shard {
             }
         }
         let kept: Vec<usize> = judges.iter().map(|judge| judge.detector).collect();
-        let (mut watched, _) = self.revive(&plan, Subject::new(name), window, judges)?;
+        let (mut watched, _) = self.revive(&plan, Subject::new(name), received, window, judges)?;
         watched.counter = counter;
         watched.read_by = self.shared.elsewhere.find(name);
         self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
@@ -283,12 +285,13 @@ impl Shard {
         Ok(())
     }
 
-    /// The series with this window, judged as `plan` has it, with the judges that are good for that. Gives how many samples
-    /// the others had to learn.
+    /// The series with this window, of which a line was `received` last, judged as `plan` has it, with the judges that are
+    /// good for that. Gives how many samples the others had to learn.
     pub(super) fn revive(
         &mut self,
         plan: &Plan,
         subject: Subject<'_>,
+        received: Timestamp,
         mut window: Window,
         mut kept: Vec<Judge>,
     ) -> Result<(Watched, usize), Damaged> {
@@ -316,6 +319,11 @@ impl Shard {
         for judge in &mut watched.judges {
             if let Some(place) = kept.iter().position(|kept| kept.detector == judge.detector) {
                 *judge = kept.swap_remove(place);
+            } else if plan.hears_silence {
+                // It has learnt by the samples' own times, and listens by those of their arrival.
+                let mut listening = Listening::default();
+                listening.begin(received);
+                self.court.engines[judge.detector].silence(&mut judge.state, received, &listening);
             }
         }
         Ok((watched, learnt))
@@ -357,6 +365,7 @@ fn save_series(series: &Series, watched: &Watched, heirs: Option<&Heirs>, out: &
         judges,
         counter,
         read_by: _,
+        hears_silence: _,
     } = watched;
     window.save(out);
     counter.save(out);

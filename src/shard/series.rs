@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{counter::Counter, plan::Plan, settings::Reading, tally::Unanalysed};
 use crate::{
-    detect::{Context, Engine, Latest, Observation, Opinion, State, Subject, Wanted},
+    detect::{Context, Engine, Latest, Listening, Observation, Opinion, State, Subject, Wanted},
     line::Timestamp,
     window::{OutOfOrder, Point, Scratch, Window},
 };
@@ -39,6 +39,8 @@ pub(super) struct Watched {
     pub(super) counter: Option<Counter>,
     /// Where its samples go, for detectors of other series.
     pub(super) read_by: Option<Arc<Latest>>,
+    /// Is there a detector that tells of silence?
+    pub(super) hears_silence: bool,
 }
 
 /// A detector's view of one series.
@@ -106,6 +108,7 @@ impl Watched {
             judges: judges.collect(),
             counter: (plan.reading == Reading::Rate).then(Counter::default),
             read_by: None,
+            hears_silence: plan.hears_silence,
         }
     }
 
@@ -167,6 +170,30 @@ impl Watched {
             }
         }
         Ok(())
+    }
+
+    /// Nothing has come until `now`. `each` is called with the observations that change something.
+    pub(super) fn hear_silence(
+        &mut self,
+        now: Timestamp,
+        listening: &Listening,
+        court: &mut Court,
+        mut each: impl FnMut(&mut Judge, &mut Engine, &Context<'_>, Observation),
+    ) {
+        let sample = Context {
+            window: &self.window,
+            now,
+            said: &[],
+        };
+        for judge in &mut self.judges {
+            let engine = &mut court.engines[judge.detector];
+            if engine.least_silence_s().is_some() {
+                let seen = engine.silence(&mut judge.state, now, listening);
+                if seen.changed && judge.heard {
+                    each(judge, engine, &sample, seen);
+                }
+            }
+        }
     }
 
     fn push_window(&mut self, point: Point, court: &mut Court) -> Result<(), OutOfOrder> {

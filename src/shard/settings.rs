@@ -57,9 +57,10 @@ impl Watch {
 }
 
 impl Settings {
-    /// Is there a series that could be judged?
+    /// Is there a series that could be judged, or a pattern of which something has to be heard?
     pub fn watches_anything(&self) -> bool {
-        self.watches.iter().any(|watch| !watch.detectors.is_empty())
+        let is_expected = |detector: &detect::Definition| !detector.kind.globs().is_empty();
+        self.watches.iter().any(|watch| !watch.detectors.is_empty()) || self.detectors.iter().any(is_expected)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::silence::Heard;
 use crate::detect::Elsewhere;
 
 /// What all shards have in common.
@@ -12,6 +13,8 @@ pub struct Shared {
     new_series_max: AtomicUsize,
     /// Newest samples of series that detectors of others name.
     pub(super) elsewhere: Elsewhere,
+    /// What all shards have heard, for detectors that tell of silence.
+    pub(super) heard: Heard,
 }
 
 impl Default for Shared {
@@ -20,6 +23,7 @@ impl Default for Shared {
             series_count: AtomicUsize::new(0),
             new_series_max: AtomicUsize::new(usize::MAX),
             elsewhere: Elsewhere::default(),
+            heard: Heard::default(),
         }
     }
 }

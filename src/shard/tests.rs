@@ -6,6 +6,7 @@ mod failing;
 mod limits;
 mod reading;
 mod saving;
+mod silence;
 mod verdicts;
 
 use bytes::Bytes;

@@ -4,6 +4,7 @@
 //! from the first line on.
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod absence;
 mod ensembles;
 mod expressions;
 mod thresholds;
@@ -34,7 +35,12 @@ struct Example {
 }
 
 fn all() -> Vec<Example> {
-    vec![thresholds::example(), ensembles::example(), expressions::example()]
+    vec![
+        absence::example(),
+        thresholds::example(),
+        ensembles::example(),
+        expressions::example(),
+    ]
 }
 
 /// Values of a series at one sample a minute, from the first minute on.

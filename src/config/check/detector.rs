@@ -1,5 +1,6 @@
 //! Detectors, by name: `[detector.NAME]`. How each kind is read lies in a file of its own.
 
+mod absence;
 mod adaptive;
 mod ensemble;
 mod expression;
@@ -10,24 +11,29 @@ use std::collections::HashMap;
 
 use ensemble::Rule;
 
-use super::{kind, routes::unknown};
+use super::{
+    kind,
+    routes::{Patterns, unknown},
+};
 use crate::{
     config::{
         report::{At, Place, Report, quoted},
         section::Section,
     },
     detect::{DEPTH_MAX, Definition, Kind, Orders, Unordered},
+    shard,
 };
 
 /// Kinds of detectors that later versions have.
-const PLANNED_KINDS: [&str; 2] = ["trend", "absence"];
+const PLANNED_KINDS: [&str; 1] = ["trend"];
 
 /// Kinds that there are.
-const KINDS: [&str; 7] = [
+const KINDS: [&str; 8] = [
     "adaptive",
     "skyline",
     "threshold",
     "expression",
+    "absence",
     "all_of",
     "any_of",
     "k_of",
@@ -63,18 +69,19 @@ impl Mention {
     }
 }
 
-/// Reads all detectors, for windows of `span_s` seconds.
-pub(super) fn read(top: &mut Section<'_>, span_s: i64) -> Detectors {
+/// Reads all detectors, for windows as `shard` has them.
+pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mut Patterns) -> Detectors {
     let mut declared = Vec::new();
     let mut mentions = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
         let kind = match kind(section, &KINDS, &PLANNED_KINDS) {
             Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
-            Some("skyline") => Kind::Skyline(skyline::read(section, span_s)),
+            Some("skyline") => Kind::Skyline(skyline::read(section, shard.span_s)),
             Some("threshold") => Kind::Threshold(threshold::read(section)),
-            Some("expression") => expression::read(section, span_s, &mut mentions)
+            Some("expression") => expression::read(section, shard.span_s, &mut mentions)
                 .map_or_else(|| Definition::default().kind, Kind::Expression),
+            Some("absence") => Kind::Absence(absence::read(section, shard.expire_after_s, patterns)),
             Some("all_of") => Kind::Ensemble(ensemble::read(section, Rule::All, &mut mentions)),
             Some("any_of") => Kind::Ensemble(ensemble::read(section, Rule::Any, &mut mentions)),
             Some("k_of") => Kind::Ensemble(ensemble::read(section, Rule::K, &mut mentions)),
@@ -128,6 +135,11 @@ impl Detectors {
                     place: name.place,
                 };
                 unknown(report, &name, key, "detector", self.names());
+            } else if self.is_absence(&name.value) {
+                let shown = quoted(&name.value);
+                let message =
+                    format!("{key} names {shown}, which tells of silence, when there is no sample to agree on");
+                report.say(name.place, message);
             }
         }
         if !all_known {
@@ -148,6 +160,21 @@ impl Detectors {
             }
         };
         report.say(self.declared[begins], message);
+    }
+
+    fn is_absence(&self, name: &str) -> bool {
+        let place = self.find(name);
+        place.is_some_and(|place| matches!(self.definitions[place].kind, Kind::Absence(_)))
+    }
+
+    /// Notes that a watch names a detector that looks at patterns of its own.
+    pub(super) fn check_watchable(&self, report: &Report, name: &At<&str>) {
+        let place = self.find(name.value);
+        if place.is_some_and(|place| !self.definitions[place].kind.globs().is_empty()) {
+            let shown = quoted(name.value);
+            let message = format!("watch.detectors names {shown}, which looks at the patterns of its `of` by itself");
+            report.say(name.place, message);
+        }
     }
 
     fn in_a_circle(&self, circle: &[usize]) -> String {

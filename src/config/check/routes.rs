@@ -56,6 +56,9 @@ pub(super) fn watches(top: &mut Section<'_>, detectors: &Detectors, patterns: &m
             catch_all = catch_all.or(Some(section.start()));
         }
         let names = detector_names(section, "watch", detectors);
+        for name in names.iter().flatten() {
+            detectors.check_watchable(section.report(), name);
+        }
         let detectors = match names {
             Some(names) => names.iter().filter_map(|name| detectors.find(name.value)).collect(),
             None => implied(
@@ -151,14 +154,19 @@ const CHANNEL_NAME: &str = "expected the name of a channel";
 
 /// The patterns of a watch or alert, of which there has to be one.
 fn globs(section: &mut Section<'_>, what: &str, patterns: &mut Patterns) -> Vec<Glob> {
-    let array = "expected an array of patterns, such as [\"servers.*.load\"]";
-    let element = "expected a pattern such as \"servers.*.load\"";
     if !section.has("match") || section.is_empty("match") {
         let message = format!("this [[{what}]] has nothing to match, expected match = [\"**\"] for everything");
         section.report().say(section.place("match"), message);
     }
+    self::patterns(section, "match", patterns)
+}
+
+/// The patterns under `key`.
+pub(super) fn patterns(section: &mut Section<'_>, key: &'static str, patterns: &mut Patterns) -> Vec<Glob> {
+    let array = "expected an array of patterns, such as [\"servers.*.load\"]";
+    let element = "expected a pattern such as \"servers.*.load\"";
     let mut all_fit = true;
-    let globs = section.list("match", array, element, |text| {
+    let globs = section.list(key, array, element, |text| {
         all_fit &= patterns.spend(text);
         if !all_fit {
             return Ok(None);
@@ -171,7 +179,7 @@ fn globs(section: &mut Section<'_>, what: &str, patterns: &mut Patterns) -> Vec<
         let message = format!(
             "there are too many patterns, expected {PATTERNS_MAX} in {kibibytes} KiB at most, in all watches and alerts"
         );
-        section.report().say(section.place("match"), message);
+        section.report().say(section.place(key), message);
     }
     globs
         .unwrap_or_default()

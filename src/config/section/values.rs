@@ -211,6 +211,24 @@ impl<'a> Section<'a> {
         })
     }
 
+    /// A time in `range`; `None`: the word that may stand in its place does, or nothing.
+    pub(in crate::config) fn duration_or(
+        &mut self,
+        key: &'static str,
+        word: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let node = self.get(key)?;
+        match duration_in(&node.value, &range) {
+            _ if matches!(&node.value, Value::String(text) if text == word) => None,
+            Ok(duration) => Some(duration),
+            Err(expected) => {
+                self.wrong(key, node, &format!("{expected}, or \"{word}\""));
+                None
+            }
+        }
+    }
+
     /// A time in `range`, or "off".
     pub(in crate::config) fn optional_duration(
         &mut self,

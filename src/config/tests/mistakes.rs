@@ -4,7 +4,7 @@ use super::*;
 
 /// What may stand behind `kind` in a detector.
 const KINDS: &str =
-    "expected kind to be `adaptive`, `skyline`, `threshold`, `expression`, `all_of`, `any_of` or `k_of`";
+    "expected kind to be `adaptive`, `skyline`, `threshold`, `expression`, `absence`, `all_of`, `any_of` or `k_of`";
 
 /// The file `text` has one mistake, which is this.
 #[track_caller]
@@ -542,4 +542,35 @@ fn thresholds_that_cannot_be() {
     for wrong in ["[5, 3]", "[0, 3]", "[3]", "[1, 65]", "3", "[1.5, 2]"] {
         says(&threshold(&format!("above = 90\nn_of_m = {wrong}")), n_of_m);
     }
+}
+
+#[test]
+fn absences_that_cannot_be() {
+    let absence = |keys: &str| format!("[detector.a]\nkind = \"absence\"\n{keys}");
+    says(
+        &absence("after = 900"),
+        "f.toml:3:9: detector.a.after is 900, expected a time with its unit, such as \"900s\" or \"900h\", or \"auto\"",
+    );
+    says(
+        &absence("after = \"2d\""),
+        "f.toml:3:9: detector.a.after is too long: window.expire_after forgets a series before that, \
+         expected less than 24h",
+    );
+    says(
+        &absence("after = \"30s\"\nof = [\"a.**\"]"),
+        "f.toml:3:9: detector.a.after is too short: expected 2m or more, as it takes a minute to look at all series",
+    );
+    says(
+        &absence("of = [\"a{\"]"),
+        "f.toml:3:7: detector.a.of has `a{`, which is no pattern: `{` is opened but not closed",
+    );
+    let watch = "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"a\"]\n";
+    says(
+        &(absence("of = [\"a.**\"]\n") + watch),
+        "f.toml:6:14: watch.detectors names `a`, which looks at the patterns of its `of` by itself",
+    );
+    says(
+        &(absence("[detector.e]\nkind = \"any_of\"\nof = [\"a\"]\n") + watch),
+        "f.toml:5:7: detector.e.of names `a`, which tells of silence, when there is no sample to agree on",
+    );
 }

@@ -8,12 +8,12 @@ use super::{
 };
 use crate::detect::{Kind, adaptive};
 
-fn change(bench: &mut Bench, settings: &Settings) {
-    bench.shard.change(Arc::new(settings.clone()));
+pub(super) fn change(bench: &mut Bench, settings: &Settings) {
+    bench.shard.change(Arc::new(settings.clone()), &mut bench.events);
 }
 
 /// Carries all series over, a few at a time.
-fn carry_all(bench: &mut Bench) {
+pub(super) fn carry_all(bench: &mut Bench) {
     let mut waiting = usize::MAX;
     while waiting > 0 {
         let before = waiting;

@@ -66,7 +66,10 @@ fn an_anomaly_that_is_open_closes_when_its_series_falls_silent() {
     assert_eq!(bench.told(), [opened("a", NOW)]);
     bench.shard.sweep(NOW + 100, 2, &mut bench.events);
     let event = bench.events[0].clone();
-    assert_eq!(event.verdict.reason, "the series has fallen silent");
+    assert_eq!(
+        event.verdict.reason,
+        "the series has fallen silent, and is given up after 60s"
+    );
     assert!(!event.verdict.anomalous && !event.verdict.alert);
     assert_eq!(bench.told(), [closed("a", NOW + 10)]);
     assert_eq!(bench.shard.series_count(), 0);
