@@ -120,7 +120,7 @@ impl<'a, F: Facts> Explanation<'a, F> {
             Operation::And(terms) => self.one_of(&**terms, false),
             Operation::Or(terms) => self.one_of(&**terms, true),
             Operation::Unary(Unary::Not, inner)
-                if !matches!(inner.what, Operation::Within(_) | Operation::Among(..)) =>
+                if !matches!(inner.what, Operation::Within(_) | Operation::Among(..)) && !is_unequal_text(term) =>
             {
                 self.decided_by(inner)
             }
@@ -185,7 +185,7 @@ impl<'a, F: Facts> Explanation<'a, F> {
     fn collect(&mut self, term: &Term, values: &mut Vec<(usize, String)>) {
         match &term.what {
             Operation::Constant(_) => {}
-            Operation::Fact(_) | Operation::Bound(_) => {
+            _ if matches!(term.what, Operation::Fact(_) | Operation::Bound(_)) || is_unequal_text(term) => {
                 let value = self.evaluate(term);
                 let value = match term.kind {
                     _ if value.is_nan() => "unknown".to_owned(),
@@ -226,5 +226,13 @@ impl<'a, F: Facts> Explanation<'a, F> {
             // All its parts are known: a division by zero, or the like.
             *found = Some(self.with_values(term));
         }
+    }
+}
+
+/// Is it `node(2) != 'test'`, which is written as one and checked as `not` of the other?
+fn is_unequal_text(term: &Term) -> bool {
+    match &term.what {
+        Operation::Unary(Unary::Not, inner) => inner.at == term.at && matches!(inner.what, Operation::Fact(_)),
+        _ => false,
     }
 }

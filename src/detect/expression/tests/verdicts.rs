@@ -122,6 +122,13 @@ fn a_reason_shows_the_values_that_decided() {
     );
     tells("ew_stddev(5) > 3", &[1.0], "no opinion: ew_stddev(5) is not known", 0.0);
     tells(
+        "value > 10 and node(2) != 'web2'",
+        &values,
+        "value 12.5 > 10 and node(2) != 'web2' (true)",
+        1.25,
+    );
+    tells("node(2) != 'web1'", &values, "not: node(2) != 'web1' (false)", 0.0);
+    tells(
         "node(2) == 'web1' and value > 3",
         &values,
         "node(2) == 'web1' (true) and value 12.5 > 3",
