@@ -15,6 +15,7 @@ mod graphite_reads;
 mod groups;
 mod harness;
 mod hostile;
+mod kinds;
 mod limits;
 mod prometheus_scrape;
 mod real_senders;
