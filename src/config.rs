@@ -28,7 +28,9 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 
 pub use self::error::{ConfigError, Excerpt, Position, Problem};
 use self::source::RawConfig;
-use crate::{analysis, anomaly::groups, forward, intake::ForwardInvalid, listen, notify, shard, snapshot};
+use crate::{
+    analysis, anomaly::groups, forward, http::GuardSettings, intake::ForwardInvalid, listen, notify, shard, snapshot,
+};
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,6 +51,8 @@ pub struct Config {
     pub notify: notify::Settings,
     /// Where metrics, API and page are served; `None`: nowhere.
     pub http: Option<SocketAddr>,
+    /// Whom HTTP lets in.
+    pub guard: GuardSettings,
     /// What the relay says about itself.
     pub log: Log,
     /// What is kept of anomalies.
@@ -136,6 +140,7 @@ impl Default for Config {
             shard: shard::Settings::default(),
             notify: notify::Settings::default(),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 2080))),
+            guard: GuardSettings::default(),
             log: Log::default(),
             anomalies: Anomalies::default(),
             groups: groups::Settings::default(),
@@ -167,6 +172,7 @@ mod names {
         analysis::WhenBehind,
         detect::{Severity, adaptive::Direction},
         forward::WhenFull,
+        http::Protect,
         intake::ForwardInvalid,
         shard::Reading,
     };
@@ -189,6 +195,8 @@ mod names {
         ("critical", Severity::Critical),
     ];
     pub(super) const WHEN_BEHIND: [(&str, WhenBehind); 2] = [("shed", WhenBehind::Shed), ("wait", WhenBehind::Wait)];
+    pub(super) const PROTECT: [(&str, Protect); 2] =
+        [("changes", Protect::Changes), ("everything", Protect::Everything)];
     pub(super) const LOG_LEVEL: [(&str, LogLevel); 5] = [
         ("error", LogLevel::Error),
         ("warn", LogLevel::Warn),

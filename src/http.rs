@@ -1,7 +1,7 @@
 //! HTTP: metrics, health, the API that answers what is open, and why a series is analysed or not, and Graphite's reads.
 //!
-//! Reads only, but for `POST /-/reload`, which has the configuration read again. Names of series are hostile text; they
-//! leave as JSON alone. Answers are bounded by `limit`, so none grows with the number of series; connections are bounded in
+//! Every request passes the [`Guard`], which knows who may change something. Names of series are hostile text; they leave as
+//! JSON alone. Answers are bounded by `limit`, so none grows with the number of series; connections are bounded in
 //! number and time.
 
 mod answer;
@@ -9,6 +9,7 @@ mod api;
 mod connections;
 mod feed;
 mod graphite;
+mod guard;
 mod page;
 mod reload;
 mod search;
@@ -23,13 +24,14 @@ use std::{
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderValue, StatusCode, header},
-    middleware::map_response,
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 pub use feed::Feed;
+pub use guard::{Guard, GuardSettings, Protect, User};
 pub use reload::{DetectorFate, Differences, ReloadRefused, ReloadReport, ReloadRequest, ReloadRequests};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +55,8 @@ pub struct Sources {
     pub ready: Arc<AtomicBool>,
     /// Takes requests for another configuration.
     pub reload: ReloadRequests,
+    /// Lets requests in, or does not.
+    pub guard: Arc<Guard>,
 }
 
 /// Serves until `stop`; answers that are being given then are given whole.
@@ -60,10 +64,14 @@ pub struct Sources {
 /// # Errors
 /// When the socket does not listen. Attempts to accept that fail otherwise are made again.
 pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) -> io::Result<()> {
-    connections::serve(listener, router(sources), connections::Bounds::default(), stop).await
+    let door = guard::Door {
+        guard: Arc::clone(&sources.guard),
+        on_loopback: listener.local_addr()?.ip().is_loopback(),
+    };
+    connections::serve(listener, router(sources, door), connections::Bounds::default(), stop).await
 }
 
-fn router(sources: Sources) -> Router {
+fn router(sources: Sources, door: guard::Door) -> Router {
     Router::new()
         .route("/", get(page::page))
         .route("/metrics", get(metrics))
@@ -73,6 +81,8 @@ fn router(sources: Sources) -> Router {
         .nest("/api/v1", api::router())
         .merge(graphite::router())
         .with_state(sources)
+        .layer(DefaultBodyLimit::max(guard::BODY_BYTES_MAX))
+        .layer(from_fn_with_state(door, guard::guard))
         .layer(map_response(secure))
 }
 

@@ -4,6 +4,9 @@
 //! `received + recovered = quarantined + filtered + forwarded + queued + spooled + dropped`, and `received = analysed + not analysed`, by reason.
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
+mod http;
+
+pub use http::HttpMetrics;
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 use crate::{
@@ -32,6 +35,8 @@ pub struct Metrics {
     pub snapshot: SnapshotMetrics,
     /// By which configuration the relay goes.
     pub config: ConfigMetrics,
+    /// What was asked over HTTP.
+    pub http: HttpMetrics,
 }
 
 /// Connections and datagrams.
@@ -257,6 +262,7 @@ impl Metrics {
             anomaly: AnomalyMetrics::declare(&declare),
             snapshot: SnapshotMetrics::declare(&declare),
             config: ConfigMetrics::declare(&declare),
+            http: HttpMetrics::declare(&declare),
             registry: declare.0,
         };
         metrics.begin_at_zero();

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::{
     AppError, raise_descriptor_limit,
-    running::{Running, sorter_for, warn_of_idleness},
+    running::{Running, sorter_for, warn_of_idleness, warn_of_strangers},
 };
 use crate::{
     clock,
@@ -84,6 +84,7 @@ impl Running {
             shard,
             notify: _,
             http: _,
+            guard,
             log,
             anomalies,
             groups,
@@ -91,6 +92,7 @@ impl Running {
             shutdown_deadline,
         } = &to;
         notifier.change(prepared);
+        self.guard.change(guard.clone());
         self.board.change(anomalies.history, *groups);
         self.analysis.set_when_behind(analysis.when_behind);
         if let Some(snapshots) = &self.snapshots
@@ -118,6 +120,7 @@ impl Running {
             self.change_shards(&Arc::new(shard.clone()));
         }
         warn_of_idleness(&to);
+        warn_of_strangers(&to);
         self.config = to;
         Ok(report)
     }
@@ -174,6 +177,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         shard: _,
         notify: _,
         http,
+        guard: _,
         log,
         anomalies: _,
         groups,
@@ -229,6 +233,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         shard,
         notify,
         http: _,
+        guard,
         log,
         anomalies,
         groups,
@@ -283,6 +288,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("watch", !same_watches),
         ("notify", notify.channels != from.notify.channels),
         ("alert", notify.alerts != from.notify.alerts),
+        ("http", *guard != from.guard),
         ("log.level", *level != from.log.level),
         ("anomalies.history", *anomalies != from.anomalies),
         ("groups", *groups != from.groups),

@@ -31,7 +31,7 @@ use crate::{
     anomaly::Board,
     clock,
     config::Config,
-    http::{self, Feed, ReloadRequest, Sources},
+    http::{self, Feed, Guard, ReloadRequest, Sources},
     intake::{Intake, Sorter},
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
@@ -70,6 +70,8 @@ pub(super) struct Running {
     stop_http: CancellationToken,
     http: Option<(SocketAddr, JoinHandle<()>)>,
     reloads: mpsc::Receiver<ReloadRequest>,
+    /// Lets requests over HTTP in, or does not.
+    pub(super) guard: Arc<Guard>,
     /// Has the shards carry series over to new settings.
     pub(super) carrying: Option<JoinHandle<()>>,
 }
@@ -80,6 +82,7 @@ impl Running {
         let (metrics, stop_http) = (Metrics::new(), CancellationToken::new());
         metrics.config.reloaded(clock::now(), true);
         warn_of_idleness(&config);
+        warn_of_strangers(&config);
         let upstreams = Upstreams::start(&config.forwards, config.spool.as_ref(), &metrics.forward)?;
         warn_of_leftovers(&config);
 
@@ -137,6 +140,7 @@ impl Running {
 
         let ready = Arc::new(AtomicBool::new(true));
         let (reload, reloads) = mpsc::channel(QUEUE_RELOADS);
+        let guard = Arc::new(Guard::new(config.guard.clone(), metrics.http.clone()));
         let sources = Sources {
             metrics: metrics.clone(),
             board: Arc::clone(&board),
@@ -145,6 +149,7 @@ impl Running {
             feed,
             ready: Arc::clone(&ready),
             reload,
+            guard: Arc::clone(&guard),
         };
         let http = http.and_then(|listener| {
             let address = listener.local_addr().ok()?;
@@ -172,6 +177,7 @@ impl Running {
             stop_http,
             http,
             reloads,
+            guard,
             carrying: None,
         };
         running.announce();
@@ -304,5 +310,18 @@ pub(super) fn warn_of_idleness(config: &Config) {
     }
     if !config.shard.watches_anything() {
         warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
+    }
+}
+
+/// Says who may change what the relay does.
+pub(super) fn warn_of_strangers(config: &Config) {
+    if let Some(address) = config.http
+        && !address.ip().is_loopback()
+        && !config.guard.asks_who()
+    {
+        warn!(
+            http = %address,
+            "whoever reaches this address may silence anomalies and reload the configuration: set http.user, or http.user_header"
+        );
     }
 }

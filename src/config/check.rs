@@ -2,6 +2,7 @@
 
 mod addresses;
 mod detector;
+mod guard;
 mod notify;
 mod routes;
 
@@ -53,7 +54,9 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     );
     let forward_invalid = top.choice("forward_invalid", default.forward_invalid, &names::FORWARD_INVALID);
     let (listen, mut claims) = top.section("listen", addresses::listen);
-    let http = top.section("http", |section| addresses::http(section, &mut claims));
+    let (http, guard) = top.section("http", |section| {
+        (addresses::http(section, &mut claims), guard::guard(section))
+    });
     addresses::check_claims(top.report(), &claims);
     let forwards = addresses::forwards(top, &listen);
     let spool = top.section("spool", spool);
@@ -80,6 +83,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         shard,
         notify,
         http,
+        guard,
         log: top.section("log", log),
         anomalies: top.section("anomalies", anomalies),
         groups: top.section("groups", groups_settings),

@@ -1,10 +1,11 @@
 //! A configuration as TOML, every key with its value and unit.
 
 mod channels;
+mod guard;
 
 use std::fmt::{self, Display, Write};
 
-use super::{Config, names};
+use super::{Config, names, section::SecretKeys};
 use crate::{
     detect::{
         Definition, Kind, Patience, absence,
@@ -13,6 +14,7 @@ use crate::{
     },
     forward::{self, Sync},
     glob::Glob,
+    secret::{MASK, Secret},
     units,
 };
 
@@ -110,6 +112,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
 
     header(out, "[http]")?;
     key(out, "listen", or_off(config.http.map(quote)))?;
+    guard::write(out, &config.guard)?;
 
     header(out, "[log]")?;
     key(out, "level", quote(names::of(&names::LOG_LEVEL, &config.log.level)))?;
@@ -354,6 +357,15 @@ fn write_skyline(out: &mut String, name: &str, settings: &skyline::Settings) -> 
         }
     }
     Ok(())
+}
+
+/// Where a secret is; one that is written down is masked.
+fn secret(out: &mut String, keys: SecretKeys, secret: &Secret) -> fmt::Result {
+    match secret {
+        Secret::Text(_) => key(out, keys.text, quote(MASK)),
+        Secret::File(path) => key(out, keys.file, quote(path.display())),
+        Secret::Environment(name) => key(out, keys.environment, quote(name)),
+    }
 }
 
 fn header(out: &mut String, header: &str) -> fmt::Result {

@@ -3,13 +3,11 @@
 //! Each reader takes the default, gives it back when the key is absent, and notes a mistake (giving the default)
 //! when the value is not what it should be. A key that no reader asked for is noted when the section is left.
 
-#[expect(dead_code, unused_macros, reason = "the first channel with a secret takes this away")]
 mod secrets;
 mod values;
 
 use std::{collections::HashMap, hash::Hash};
 
-#[expect(unused_imports, reason = "the first channel with a secret takes it away")]
 pub(super) use self::secrets::{SecretKeys, secret_keys};
 pub(super) use self::values::Bounds;
 use super::{

@@ -7,16 +7,19 @@ mod robustness;
 use std::path::Path;
 
 use super::{check, section::Section, source::RawConfig, *};
-use crate::detect::{
-    Definition, Kind, Patience, Severity,
-    absence::{self, After},
-    adaptive::{Direction, Floor},
-    ensemble,
-    expression::{self, Model, Sources},
-    skyline::{self, Algorithm},
-    threshold::{self, Bounds},
+use crate::{
+    detect::{
+        Definition, Kind, Patience, Severity,
+        absence::{self, After},
+        adaptive::{Direction, Floor},
+        ensemble,
+        expression::{self, Model, Sources},
+        skyline::{self, Algorithm},
+        threshold::{self, Bounds},
+    },
+    glob::Glob,
+    secret::MASK,
 };
-use crate::glob::Glob;
 
 /// The file that shows every key.
 const EXAMPLE: &str = include_str!("../../config/skyrelay.toml");
@@ -32,10 +35,22 @@ fn good(text: &str) -> Config {
 /// The example with everything that it leaves out put in.
 fn uncommented() -> String {
     let lines = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-        Some(code) if !code.is_empty() && !code.starts_with(' ') => code,
+        Some(code) if !code.is_empty() && !code.starts_with([' ', '~']) => code,
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The same, with other ways to say what is there, which do not go together.
+fn with_other_ways() -> String {
+    let text = uncommented();
+    let lines = text.lines().map(|line| line.strip_prefix("#~").unwrap_or(line));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What is printed of a configuration, with the password of the example where that is masked.
+fn printed(config: &Config) -> String {
+    config.to_toml().replace(MASK, "correct horse battery staple")
 }
 
 #[test]
@@ -109,10 +124,19 @@ fn what_the_example_leaves_out_is_good_as_well() {
     ];
     assert_eq!(config.shard.detectors, all);
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
+    let guard = &config.guard;
+    assert_eq!(guard.user_header.as_deref(), Some("X-Remote-User"));
+    assert_eq!(guard.hosts, ["skyrelay.example.net"]);
+    let user = guard.user.as_ref().unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.password.reveal().unwrap().as_str()),
+        ("ops", "correct horse battery staple")
+    );
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
     assert_eq!(config.spool, Some(spool));
     let rest = Config {
         forwards: Vec::new(),
+        guard: Config::default().guard,
         spool: None,
         snapshot: snapshot::Settings::default(),
         listen: listen::Settings {
@@ -147,7 +171,7 @@ fn busy_model() -> Model {
 
 #[test]
 fn the_example_has_every_key() {
-    let text = uncommented();
+    let text = with_other_ways();
     let raw = RawConfig::from_text(Path::new("skyrelay.toml"), text.clone());
     Section::top(&raw.report, &raw.root, check::read);
     let known = raw.report.known_keys();
@@ -295,7 +319,7 @@ fn detectors_of_each_kind_may_be_different() {
 fn what_is_printed_reads_back() {
     for text in ["", EXAMPLE, &uncommented(), EVERYTHING, "watch = []\nalert = []"] {
         let config = good(text);
-        assert_eq!(good(&config.to_toml()), config, "{}", config.to_toml());
+        assert_eq!(good(&printed(&config)), config, "{}", config.to_toml());
     }
     let printed = Config::default().to_toml();
     assert!(printed.contains("\nmax_line = \"16 KiB\"\n"), "{printed}");

@@ -3,7 +3,7 @@
 //! Knows nothing of what is asked. A client that sends no request, or does not take its answer, holds its place for a
 //! bounded time; who comes when all places are taken waits in the backlog of the kernel.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
@@ -37,7 +37,7 @@ pub(super) struct Bounds {
     pub(super) age_max: Duration,
     /// How long that last answer may take.
     pub(super) last_answer_timeout: Duration,
-    /// Longest request, without a body, which nobody has a use for (bytes, 8192 or more).
+    /// Longest head of a request (bytes, 8192 or more). The body has a bound of its own, see `guard`.
     pub(super) request_bytes_max: usize,
 }
 
@@ -80,7 +80,7 @@ pub(super) async fn serve(
                 }
                 let (router, stop) = (router.clone(), stop.clone());
                 connections.spawn(async move {
-                    if let Err(error) = answer(stream, router, bounds, stop).await {
+                    if let Err(error) = answer(stream, peer.ip(), router, bounds, stop).await {
                         debug!(%peer, %error, "an HTTP connection broke");
                     }
                     drop(place);
@@ -113,10 +113,22 @@ impl Ending {
     }
 }
 
+/// The address at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
 /// Answers the requests of one client, until one of both has enough.
-async fn answer(stream: TcpStream, router: Router, bounds: Bounds, stop: CancellationToken) -> hyper::Result<()> {
+async fn answer(
+    stream: TcpStream,
+    peer: IpAddr,
+    router: Router,
+    bounds: Bounds,
+    stop: CancellationToken,
+) -> hyper::Result<()> {
     let ending = CancellationToken::new();
-    let router = router.layer(Extension(Ending(ending.clone())));
+    let router = router
+        .layer(Extension(Ending(ending.clone())))
+        .layer(Extension(Peer(peer)));
     let mut connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())

@@ -41,7 +41,11 @@ impl Follower {
         let mut stream = connect(relay.http_port);
         stream.set_read_timeout(Some(SOON)).unwrap();
         let seen = last_seen.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
-        write!(stream, "GET /api/v1/events{query} HTTP/1.1\r\nHost: a\r\n{seen}\r\n").unwrap();
+        write!(
+            stream,
+            "GET /api/v1/events{query} HTTP/1.1\r\nHost: localhost\r\n{seen}\r\n"
+        )
+        .unwrap();
         let mut follower = Self {
             stream: BufReader::new(stream),
         };

@@ -26,4 +26,5 @@ mod sick_upstream;
 mod spool;
 mod supervised;
 mod upstream_away;
+mod who_may;
 mod wire_table;

@@ -3,7 +3,10 @@
 use std::{path::Path, sync::LazyLock};
 
 use proptest::{prelude::*, sample::Index};
-use skyrelay::config::{Config, Problem};
+use skyrelay::{
+    config::{Config, Problem},
+    secret::MASK,
+};
 
 use crate::harness::{Allowed, fuzz};
 
@@ -20,7 +23,7 @@ const ALLOWED: Allowed = Allowed {
 /// Files that are good.
 static GOOD: LazyLock<Vec<String>> = LazyLock::new(|| {
     let uncommented = EXAMPLE.lines().map(|line| match line.strip_prefix('#') {
-        Some(code) if !code.is_empty() && !code.starts_with(' ') => code,
+        Some(code) if !code.is_empty() && !code.starts_with([' ', '~']) => code,
         _ => line,
     });
     let uncommented: Vec<_> = uncommented.collect();
@@ -205,8 +208,11 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     match Config::parse(Path::new("f.toml"), text) {
         Ok(config) => {
             let printed = config.to_toml();
-            let again = Config::parse(Path::new("printed.toml"), &printed);
-            prop_assert_eq!(again.as_ref(), Ok(&config), "{}", printed);
+            // What is masked is gone.
+            if !printed.contains(MASK) {
+                let again = Config::parse(Path::new("printed.toml"), &printed);
+                prop_assert_eq!(again.as_ref(), Ok(&config), "{}", printed);
+            }
         }
         Err(error) => {
             prop_assert!(!error.problems().is_empty());

@@ -46,10 +46,9 @@ pub(super) fn listen(section: &mut Section<'_>) -> (listen::Settings, Vec<Claim>
         section.report().say(section.place("tcp"), message);
     }
     let networks = "expected an array of networks, such as [\"10.0.0.0/8\"]";
-    let network = "expected a network such as \"10.0.0.0/8\"";
-    let allow = section.list("allow", networks, network, |text| {
-        let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
-        text.parse().ok().or_else(single).ok_or_else(|| network.to_owned())
+    let expected = "expected a network such as \"10.0.0.0/8\"";
+    let allow = section.list("allow", networks, expected, |text| {
+        network(text).ok_or_else(|| expected.to_owned())
     });
     if section.is_empty("allow") {
         let message = "listen.allow is empty, so nobody may send; leave it out to let anyone";
@@ -66,6 +65,12 @@ pub(super) fn listen(section: &mut Section<'_>) -> (listen::Settings, Vec<Claim>
         udp_buffer_bytes: section.size("udp_buffer", default.udp_buffer_bytes, 4096..=1 << 30),
     };
     (settings, claims)
+}
+
+/// The network that `text` says; an address alone is one.
+pub(super) fn network(text: &str) -> Option<IpNet> {
+    let single = || text.parse::<IpAddr>().map(IpNet::from).ok();
+    text.parse().ok().or_else(single)
 }
 
 fn addresses(

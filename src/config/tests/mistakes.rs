@@ -53,6 +53,51 @@ fn unknown_keys() {
 }
 
 #[test]
+fn people_who_could_not_get_in_and_secrets_that_are_none() {
+    say_all(
+        "[http]\nuser = \"ops\"\nuser_header = \"X-User\"",
+        &[
+            "f.toml:2:8: http.user has no password, expected http.password, password_file or password_env",
+            "f.toml:3:15: http.user_header would be believed of nobody, expected http.trusted_proxies as well",
+        ],
+    );
+    say_all(
+        "[http]\npassword = \"a\"\npassword_env = \"A\"\nprotect = \"everything\"\ntrusted_proxies = [\"::1\"]",
+        &[
+            "f.toml:2:12: http.password is of nobody, expected http.user as well",
+            "f.toml:3:16: http.password_env is given beside password, expected one of the two",
+            "f.toml:4:11: http.protect has nobody to let in, expected http.user or http.user_header as well",
+            "f.toml:5:19: http.trusted_proxies has nothing to say, expected http.user_header as well",
+        ],
+    );
+    say_all(
+        "[http]\nuser = \"o:ps\"\npassword = 4711",
+        &[
+            "f.toml:2:8: http.user has a colon in it, behind which browsers send the password",
+            "f.toml:3:12: http.password is not a text, expected the secret in quotes",
+        ],
+    );
+    says(
+        "[http]\nhosts = [\"a.b\", \"a.b:80\"]",
+        "f.toml:2:17: http.hosts has `a.b:80`, expected a name without a port, such as \"skyrelay.example.net\"",
+    );
+}
+
+#[test]
+fn a_password_is_masked_and_its_place_is_not() {
+    let user = |key: &str, value: &str| good(&format!("[http]\nuser = \"ops\"\n{key} = \"{value}\""));
+    let written = user("password", "open sesame");
+    let shown = format!("{}{written:?}", written.to_toml());
+    assert!(
+        shown.contains("ops") && shown.contains(MASK) && !shown.contains("sesame"),
+        "{shown}"
+    );
+    for elsewhere in [user("password_file", "/etc/secret"), user("password_env", "SECRET")] {
+        assert_eq!(good(&elsewhere.to_toml()), elsewhere);
+    }
+}
+
+#[test]
 fn a_spool_without_a_directory_or_with_a_strange_policy() {
     says(
         "[spool]\nmax_bytes = \"4 GiB\"",

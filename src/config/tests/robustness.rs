@@ -9,7 +9,10 @@ fn check(text: &str) {
     match Config::parse(Path::new("f.toml"), text) {
         Ok(config) => {
             let printed = config.to_toml();
-            assert_eq!(good(&printed), config, "{printed}");
+            // What is masked is gone.
+            if !printed.contains(MASK) {
+                assert_eq!(good(&printed), config, "{printed}");
+            }
         }
         Err(error) => {
             assert!(!error.problems().is_empty());

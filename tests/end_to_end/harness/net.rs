@@ -2,6 +2,7 @@
 
 use std::{
     fmt::Write as _,
+    io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     sync::{
         LazyLock,
@@ -106,4 +107,34 @@ pub(crate) fn url_encoded(text: &str) -> String {
         }
         encoded
     })
+}
+
+/// Any request at all, with `Host: localhost` unless the headers name another one: the status and the text of the answer.
+pub(crate) fn http_ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<(u16, String), String> {
+    let failed = |error: std::io::Error| format!("{method} {path}: {error}");
+    let mut stream = connect(port);
+    stream
+        .set_read_timeout(Some(Duration::from_secs(60)))
+        .expect("a fresh socket");
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !headers.iter().any(|(name, _)| *name == "Host") {
+        request.push_str("Host: localhost\r\n");
+    }
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").expect("a String takes it");
+    }
+    write!(request, "Content-Length: {}\r\n\r\n{body}", body.len()).expect("a String takes it");
+    stream.write_all(request.as_bytes()).map_err(failed)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).map_err(failed)?;
+    let answer = String::from_utf8(answer).map_err(|error| error.to_string())?;
+    let (head, text) = answer.split_once("\r\n\r\n").ok_or(format!("no answer: {answer}"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    Ok((status.ok_or(format!("no status: {head}"))?, text.to_owned()))
 }

@@ -105,6 +105,14 @@ impl Skyrelay {
         std::fs::write(&self.config, config).expect("the directory is ours");
     }
 
+    /// Adds a file to the configuration.
+    #[track_caller]
+    pub(crate) fn add_settings(&self, settings: &str) {
+        let folder = self.directory.path().join("conf.d");
+        std::fs::create_dir_all(&folder).expect("the directory is ours");
+        std::fs::write(folder.join("added.toml"), settings).expect("the directory is ours");
+    }
+
     /// Has the configuration read again over HTTP: the status, and the answer.
     #[track_caller]
     pub(crate) fn reload(&self) -> (u16, Value) {

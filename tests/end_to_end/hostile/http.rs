@@ -63,13 +63,13 @@ fn only_what_is_meant_to_be_served_is_served() {
     ] {
         answers(
             &relay,
-            &format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"),
+            &format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"),
             "404",
         );
     }
     for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"] {
         for path in ["/", "/metrics", "/-/ready", "/api/v1/series", "/api/v1/series/a"] {
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
             answers(&relay, &request, "405");
         }
     }
@@ -78,8 +78,8 @@ fn only_what_is_meant_to_be_served_is_served() {
         "GET\r\n\r\n",
         "GET / HTTP/9.9\r\n\r\n",
         "\0\0\0\0\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: a\r\nA\0: b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nA\0: b\r\n\r\n",
     ] {
         answers(&relay, request, "400");
     }
@@ -96,18 +96,18 @@ fn requests_without_end_cost_no_memory_and_hold_up_no_sender() {
     let long = "a".repeat(64 << 10);
     // Each of them whole, and longer than any that is meant.
     for request in [
-        format!("GET /{long} HTTP/1.1\r\nHost: a\r\n\r\n"),
+        format!("GET /{long} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
         format!("GET / HTTP/1.1\r\nHost: {long}\r\n\r\n"),
-        format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "A: b\r\n".repeat(1_000)),
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\n{}\r\n", "A: b\r\n".repeat(1_000)),
     ] {
         let answer = answer_to(port, request.as_bytes());
         assert!(matches!(status_of(&answer), "400" | "414" | "431" | "none"), "{answer}");
     }
     // Headers and bodies that go on for as long as anybody reads.
     for begin in [
-        "GET / HTTP/1.1\r\nHost: a\r\nA: ",
-        "POST /metrics HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n",
-        "GET /metrics HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nA: ",
+        "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
     ] {
         let mut stream = connect(port);
         stream.write_all(begin.as_bytes()).expect("a fresh connection");
@@ -142,7 +142,7 @@ fn requests_without_end_cost_no_memory_and_hold_up_no_sender() {
 fn answer_within(port: u16, within: Duration) -> String {
     let mut stream = connect(port);
     stream
-        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .write_all(b"GET /-/healthy HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         .expect("a fresh connection");
     stream.set_read_timeout(Some(within)).expect("an open socket");
     let mut answer = String::new();
