@@ -22,7 +22,7 @@
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
 //! `save → kernel → units → secret → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
-//! report → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
+//! report → plot → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
 pub mod anomaly;
@@ -43,6 +43,7 @@ pub mod line;
 pub mod listen;
 pub mod metrics;
 pub mod notify;
+pub mod plot;
 pub mod report;
 pub mod save;
 pub mod secret;

@@ -1,7 +1,10 @@
 //! Verdicts as people and programs read them: the one JSON form of backtest, log and API.
 
+mod markup;
+
 use std::io;
 
+pub use markup::{cut, markup, plain};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::ser::{CompactFormatter, Formatter};
 

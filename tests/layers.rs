@@ -8,10 +8,10 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "save", "kernel", "units", "secret", "line", "glob", "graphite", "window", "detect", "shard", "metrics",
-    "analysis", "forward", "intake", "report", "anomaly", "snapshot", "notify", "listen", "http", "backtest", "demo",
-    "config", "app", "cli",
+    "analysis", "forward", "intake", "report", "plot", "anomaly", "snapshot", "notify", "listen", "http", "backtest",
+    "demo", "config", "app", "cli",
 ];
 
 /// The edges, which alone may know what time it is.
