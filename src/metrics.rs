@@ -193,6 +193,8 @@ pub struct ConfigMetrics {
     pub last_reload_success: IntGauge,
     /// Series that are judged by the one before, until it is their turn.
     pub series_waiting: IntGauge,
+    /// Longest time that carrying them over has kept a shard from its samples (seconds).
+    pub longest_pause: Gauge,
 }
 
 /// Declares metrics in a registry.
@@ -530,6 +532,10 @@ impl ConfigMetrics {
             series_waiting: declare.gauge(
                 "config_series_waiting",
                 "Series that are still judged by the configuration before, until it is their turn.",
+            ),
+            longest_pause: declare.seconds(
+                "config_longest_pause_seconds",
+                "Longest time that the last change of configuration has kept a shard from its samples.",
             ),
         }
     }

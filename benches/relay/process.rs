@@ -21,6 +21,8 @@ const CARBON_C_RELAY_QUEUE: &str = "10000000";
 const CARBON_C_RELAY_READY: &str = "startup sequence complete";
 /// The kernel counts processor time in hundredths, whatever its own clock.
 const TICKS_PER_S: f64 = 100.0;
+/// The file in the directory of each.
+const CONFIG: &str = "config";
 const SOON: Duration = Duration::from_secs(30);
 
 /// What stands between senders and sink.
@@ -53,7 +55,7 @@ pub(crate) struct Running {
     http_port: Option<u16>,
     /// Where it takes lines, over TCP and UDP.
     pub(crate) port: u16,
-    _directory: Option<TempDir>,
+    directory: Option<TempDir>,
 }
 
 /// What a process has used so far.
@@ -107,12 +109,12 @@ impl Program {
                 child: None,
                 http_port: None,
                 port: sink_port,
-                _directory: None,
+                directory: None,
             };
         }
         let directory = tempfile::tempdir().expect("a temporary directory");
         let (port, http_port) = (free_port(), free_port());
-        let config = directory.path().join("config");
+        let config = directory.path().join(CONFIG);
         let mut command = match self {
             Self::Straight | Self::Proxy => {
                 let mut command = bound(&std::env::current_exe().expect("it runs"));
@@ -155,7 +157,7 @@ impl Program {
             child: Some(child),
             http_port: (self == Self::Skyrelay).then_some(http_port),
             port,
-            _directory: Some(directory),
+            directory: Some(directory),
         };
         if self == Self::CarbonCRelay {
             running.wait_until_it_says(CARBON_C_RELAY_READY);
@@ -213,6 +215,18 @@ impl Running {
     /// Has skyrelay write a snapshot.
     pub(crate) fn ask_for_snapshot(&self) {
         self.signal(Signal::USR1);
+    }
+
+    /// Has skyrelay go by other settings. Gives its answer; `None` when it refuses.
+    pub(crate) fn reload(&self, settings: &str) -> Option<String> {
+        let (directory, http_port) = (self.directory.as_ref()?, self.http_port?);
+        let file = directory.path().join(CONFIG);
+        let before = fs::read_to_string(&file).expect("it was started with it");
+        write_file(&file, &format!("{before}{settings}"));
+        let mut answer = ureq::post(format!("http://127.0.0.1:{http_port}/-/reload"))
+            .send_empty()
+            .ok()?;
+        answer.body_mut().read_to_string().ok()
     }
 
     fn signal(&self, signal: Signal) {

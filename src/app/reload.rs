@@ -133,13 +133,17 @@ impl Running {
         if let Some(carrying) = self.carrying.take() {
             carrying.abort();
         }
-        let (analysis, waiting) = (Arc::clone(&self.analysis), self.metrics.config.series_waiting.clone());
+        let (analysis, metrics) = (Arc::clone(&self.analysis), self.metrics.config.clone());
+        metrics.longest_pause.set(0.0);
         self.carrying = Some(tokio::spawn(async move {
             let (begun, mut longest_pause) = (Instant::now(), Duration::ZERO);
             // The analysis may end first.
             while let Ok(carried) = analysis.carry_over().await {
-                waiting.set(i64::try_from(carried.waiting).unwrap_or(i64::MAX));
+                metrics
+                    .series_waiting
+                    .set(i64::try_from(carried.waiting).unwrap_or(i64::MAX));
                 longest_pause = longest_pause.max(carried.longest_pause);
+                metrics.longest_pause.set(longest_pause.as_secs_f64());
                 if carried.waiting == 0 {
                     info!(took = ?begun.elapsed(), ?longest_pause, "every series goes by the new configuration");
                     return;

@@ -220,24 +220,44 @@ impl Block {
         {
             return Err(BlockError::Header);
         }
-        let transform = layout.transform();
-        let mut state = layout.start();
-        let mut last = None;
-        while state.index < layout.len {
-            let (timestamp, value) = layout.step::<false>(&bytes, |key| transform.value(key), &mut state);
-            if !value.is_finite() || last.is_some_and(|last| last >= timestamp) {
-                return Err(BlockError::Sample);
-            }
-            last = Some(timestamp);
-        }
-        if last != Some(layout.last_timestamp(&bytes)) {
-            return Err(BlockError::Sample);
-        }
-        if state.bit.div_ceil(8) as usize != bytes.len() {
+        let bits = if word(&bytes, 0) & SPECIAL == 0 {
+            examine::<true>(&bytes)?
+        } else {
+            examine::<false>(&bytes)?
+        };
+        if bits.div_ceil(8) as usize != bytes.len() {
             return Err(BlockError::Length);
         }
         Ok(Self { bytes })
     }
+}
+
+/// Walks all samples and looks at each. Gives the bits that the block has.
+fn examine<const PLAIN: bool>(bytes: &[u8]) -> Result<u32, BlockError> {
+    let layout = Layout::read_as::<PLAIN>(bytes, word(bytes, 0));
+    let transform = layout.transform();
+    // Whether a value is finite is cheaper to say than what it is; what is adjusted afterwards has to be known.
+    let adjusted = !PLAIN && layout.noise;
+    let value_of = |key| {
+        if adjusted || !transform.is_finite(key) {
+            transform.value(key)
+        } else {
+            0.0
+        }
+    };
+    let mut state = layout.start();
+    let mut last = None;
+    while state.index < layout.len {
+        let (timestamp, value) = layout.step::<PLAIN>(bytes, value_of, &mut state);
+        if !value.is_finite() || last.is_some_and(|last| last >= timestamp) {
+            return Err(BlockError::Sample);
+        }
+        last = Some(timestamp);
+    }
+    if last != Some(layout.last_timestamp(bytes)) {
+        return Err(BlockError::Sample);
+    }
+    Ok(state.bit)
 }
 
 impl Cursor {

@@ -8,7 +8,7 @@ mod cases;
 mod disk;
 mod ledger;
 mod load;
-mod recorder;
+pub(crate) mod recorder;
 mod stage;
 
 pub(crate) use cases::CASES;

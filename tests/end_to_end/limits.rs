@@ -230,6 +230,7 @@ fn start_with_descriptors(descriptors: u32, upstream: &Sink) -> Skyrelay {
         listen: "max_connections = 1000",
         descriptors: Some(descriptors),
         command: None,
+        ..Circumstances::default()
     };
     Skyrelay::start_under(circumstances, &[("sink", upstream.port)], "")
 }

@@ -26,5 +26,6 @@ mod sick_upstream;
 mod spool;
 mod supervised;
 mod upstream_away;
+mod vanished_upstream;
 mod who_may;
 mod wire_table;

@@ -40,6 +40,7 @@ missing_packages() {
     { command -v prometheus && command -v promtool; } >/dev/null || echo prometheus
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd
+    command -v ip >/dev/null || echo iproute2
     command -v node >/dev/null || echo nodejs
     statsd_is_there || command -v npm >/dev/null || echo npm
     statsd_is_there || [ -e $certificates ] || echo ca-certificates

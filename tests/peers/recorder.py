@@ -1,8 +1,8 @@
 """An upstream that writes down what it reads, and has bad manners on request.
 
-usage: recorder.py PORT DIRECTORY [slow BYTES_PER_SECOND | deaf | closing LINES]
+usage: recorder.py [ADDRESS:]PORT DIRECTORY [slow BYTES_PER_SECOND | deaf | closing LINES]
 
-Listens on 127.0.0.1:PORT and says "ready". What a connection brings goes into a file of its own in DIRECTORY, whose name
+Listens on ADDRESS, 127.0.0.1 unless given, and says "ready". What a connection brings goes into a file of its own in DIRECTORY, whose name
 sorts by the time of the accept, also over restarts. What was written there survives a kill, as with any process. "slow"
 reads no faster than that, "deaf" accepts and reads nothing, "closing" closes each connection after so many lines.
 """
@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 
-port, directory, manners = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+place, directory, manners = sys.argv[1], sys.argv[2], sys.argv[3:]
+address, _, port = place.rpartition(":")
 
 
 def record(connection, path):
@@ -39,7 +40,7 @@ def record(connection, path):
 
 listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-listener.bind(("127.0.0.1", port))
+listener.bind((address or "127.0.0.1", int(port)))
 listener.listen(64)
 print("ready", flush=True)
 while True:

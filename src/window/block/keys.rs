@@ -79,9 +79,20 @@ impl Transform {
         match self {
             Self::Quotient(divisor) => key as f64 / divisor,
             Self::Ordered(shift) => from_ordered(key, shift),
-            Self::Single => single(f32::from_bits(flip_below_zero_32(key as i32).cast_unsigned())),
+            Self::Single => single(single_of(key)),
             Self::Printed(divisor, digits) => digits.quotient(key, divisor),
             Self::Fraction(fraction) => fraction.digits.quotient(key, 1),
+        }
+    }
+
+    /// Is [`Transform::value`] of `key` finite? Costs less than to make it, where it is printed and read back.
+    #[inline]
+    pub(super) fn is_finite(self, key: i64) -> bool {
+        match self {
+            Self::Ordered(shift) => from_ordered(key, shift).is_finite(),
+            Self::Single => single_of(key).is_finite(),
+            // A whole number, divided by one or more.
+            Self::Quotient(_) | Self::Printed(..) | Self::Fraction(_) => true,
         }
     }
 
@@ -113,6 +124,11 @@ fn from_ordered(key: i64, zeros: u32) -> f64 {
 #[inline]
 fn flip_below_zero(bits: i64) -> i64 {
     bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed()
+}
+
+#[inline]
+fn single_of(key: i64) -> f32 {
+    f32::from_bits(flip_below_zero_32(key as i32).cast_unsigned())
 }
 
 /// As [`flip_below_zero`], for the bits of single precision.

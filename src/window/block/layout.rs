@@ -45,7 +45,7 @@ impl Dictionary {
 pub(super) struct Layout {
     pub(super) len: u32,
     runs: bool,
-    noise: bool,
+    pub(super) noise: bool,
     flat: bool,
     difference: bool,
     pub(super) transform: u8,

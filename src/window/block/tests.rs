@@ -502,9 +502,35 @@ proptest! {
     }
 
     #[test]
+    fn what_is_said_to_be_finite_is(code in any::<u8>(), divisor in any::<u16>(), center in any::<u32>(), key in keys()) {
+        if let Some(transform) = Transform::from_code(code, divisor, center) {
+            let value = transform.value(key);
+            prop_assert_eq!(transform.is_finite(key), value.is_finite(), "{:?} {}", transform, value);
+        }
+    }
+
+    #[test]
     fn any_bytes_are_refused_or_decode_to_something(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         survives(bytes);
     }
+}
+
+/// Keys, of which many are at an edge: of all, of single precision, and of what is infinite as an ordered one.
+fn keys() -> impl Strategy<Value = i64> {
+    let edges = [
+        0,
+        i64::MAX,
+        i64::from(f32::INFINITY.to_bits()),
+        f64::INFINITY.to_bits().cast_signed(),
+    ];
+    let near = (prop::sample::select(edges.to_vec()), -2..=2_i64, any::<bool>()).prop_map(|(edge, off, above)| {
+        if above {
+            edge.wrapping_add(off)
+        } else {
+            !edge.wrapping_add(off)
+        }
+    });
+    prop_oneof![any::<i64>(), near]
 }
 
 /// What `from_bytes` lets through keeps a block's promises; what it does not, decodes without harm all the same.

@@ -4,13 +4,14 @@
 use crate::harness::{
     SOON,
     net::free_port,
-    process::{Process, bound_to_this_process},
+    process::{Process, bound_to_this_process, find_peer},
     wait_for,
 };
 use rustix::process::Signal;
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 use tempfile::TempDir;
 
@@ -31,16 +32,33 @@ pub(crate) struct Recorder {
     pub(crate) port: u16,
     directory: TempDir,
     process: Option<Process>,
+    host: Option<Host>,
+}
+
+/// Another machine, for a process: reached by a network of its own.
+#[derive(Clone)]
+pub(crate) struct Host {
+    /// Of its network namespace.
+    pub(crate) name: String,
+    /// Where it is reached.
+    pub(crate) address: String,
 }
 
 impl Recorder {
     /// Listens and reads.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::start_on(None)
+    }
+
+    /// The same on another host.
+    #[track_caller]
+    pub(crate) fn start_on(host: Option<Host>) -> Self {
         let mut stopped = Self {
             port: free_port(),
             directory: tempfile::tempdir().expect("a temporary directory"),
             process: None,
+            host,
         };
         stopped.start_again(Manners::Good);
         stopped
@@ -56,11 +74,21 @@ impl Recorder {
     pub(crate) fn start_again(&mut self, manners: Manners) {
         self.kill();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/recorder.py");
-        let mut command = bound_to_this_process(Path::new("/usr/bin/python3"));
-        command
-            .arg(script)
-            .arg(self.port.to_string())
-            .arg(self.directory.path());
+        let bound = bound_to_this_process(Path::new("/usr/bin/python3"));
+        let mut command = match &self.host {
+            None => bound,
+            Some(Host { name, .. }) => {
+                let mut elsewhere = Command::new(find_peer("ip"));
+                elsewhere.args(["netns", "exec", name.as_str()]);
+                elsewhere.arg(bound.get_program()).args(bound.get_args());
+                elsewhere
+            }
+        };
+        let place = match &self.host {
+            None => self.port.to_string(),
+            Some(Host { address, .. }) => format!("{address}:{}", self.port),
+        };
+        command.arg(script).arg(place).arg(self.directory.path());
         match manners {
             Manners::Good => {}
             Manners::Slow(bytes_per_s) => drop(command.arg("slow").arg(bytes_per_s.to_string())),

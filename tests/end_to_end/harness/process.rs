@@ -165,6 +165,23 @@ pub(crate) fn bound_with_descriptors(program: &Path, descriptors: u32) -> Comman
     command
 }
 
+/// The same, and it sees `hosts` in the place of `/etc/hosts`.
+pub(crate) fn with_hosts(program: &Path, hosts: &Path) -> Command {
+    let mut command = bound_to_this_process(Path::new("unshare"));
+    command
+        .args(["--mount", "--map-root-user", "--", "sh", "-c"])
+        .arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"")
+        .arg(hosts)
+        .arg(program);
+    command
+}
+
+/// Can a process be given other hosts here? It takes a namespace for its mounts.
+pub(crate) fn can_have_hosts() -> bool {
+    let mut command = with_hosts(Path::new("true"), Path::new("/etc/hosts"));
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// The command for an installed peer.
 #[track_caller]
 pub(crate) fn peer(program: &str) -> Command {

@@ -1,13 +1,9 @@
 //! An upstream that keeps every byte, and has bad days on request: it reads nothing for a while, or goes away.
 
-use super::{
-    SOON, assert_same_bytes,
-    net::{free_port, loopback},
-    wait_for,
-};
+use super::{SOON, assert_same_bytes, net::free_port, wait_for};
 use std::{
     io::{ErrorKind, Read},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{IpAddr, Ipv4Addr, Shutdown, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -23,6 +19,7 @@ const TICK: Duration = Duration::from_millis(2);
 pub(crate) struct Sink {
     /// Where it listens, also again after it was away.
     pub(crate) port: u16,
+    address: IpAddr,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
@@ -46,8 +43,15 @@ impl Sink {
     /// The same on a port that is free.
     #[track_caller]
     pub(crate) fn start_on(port: u16) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST, port)
+    }
+
+    /// The same at another address of this machine.
+    #[track_caller]
+    pub(crate) fn start_at(address: Ipv4Addr, port: u16) -> Self {
         let mut sink = Self {
             port,
+            address: address.into(),
             shared: Arc::default(),
             acceptor: None,
         };
@@ -122,7 +126,7 @@ impl Sink {
     #[track_caller]
     pub(crate) fn come_back(&mut self) {
         self.shared.away.store(false, Ordering::SeqCst);
-        let listener = TcpListener::bind(loopback(self.port)).expect("the port was free");
+        let listener = TcpListener::bind((self.address, self.port)).expect("the port was free");
         listener.set_nonblocking(true).expect("a fresh socket");
         let shared = Arc::clone(&self.shared);
         self.acceptor = Some(std::thread::spawn(move || shared.accept_from(&listener)));

@@ -4,7 +4,7 @@ use super::{
     SOON,
     metrics::Metrics,
     net::{connect, free_port, http_get, http_post, loopback},
-    process::{Process, bound_to_this_process, bound_with_descriptors},
+    process::{Process, bound_to_this_process, bound_with_descriptors, with_hosts},
     wait_for,
 };
 use serde_json::Value;
@@ -43,6 +43,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) descriptors: Option<u32>,
     /// What it is to do, if not `run`.
     pub(crate) command: Option<&'a str>,
+    /// A file that it sees in the place of `/etc/hosts`; [`super::process::can_have_hosts`] says whether that can be had.
+    pub(crate) hosts: Option<&'a Path>,
 }
 
 /// A running `skyrelay`. Dropping it kills it.
@@ -267,9 +269,13 @@ impl Skyrelay {
 }
 
 fn launch(circumstances: Circumstances<'_>, config: &Path) -> Process {
-    let mut command = match circumstances.descriptors {
-        None => bound_to_this_process(Path::new(PROGRAM)),
-        Some(descriptors) => bound_with_descriptors(Path::new(PROGRAM), descriptors),
+    let mut command = match circumstances {
+        Circumstances { hosts: Some(hosts), .. } => with_hosts(Path::new(PROGRAM), hosts),
+        Circumstances {
+            descriptors: Some(descriptors),
+            ..
+        } => bound_with_descriptors(Path::new(PROGRAM), descriptors),
+        _ => bound_to_this_process(Path::new(PROGRAM)),
     };
     command
         .arg(circumstances.command.unwrap_or("run"))
