@@ -8,7 +8,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Sender, channel},
+        mpsc::{Receiver, Sender, channel},
     },
     time::Instant,
 };
@@ -62,6 +62,8 @@ struct Loading<'a> {
     heirs: Arc<Heirs>,
     now: Timestamp,
     batches: Vec<Batch>,
+    /// Batches that a shard is done with: memory that the kernel has handed over is used again.
+    spent: (Sender<Batch>, Receiver<Batch>),
     results: Sender<Loaded>,
 }
 
@@ -170,6 +172,7 @@ fn read_records(
         heirs: Arc::new(origin.heirs(&sources.shard)),
         now: clock::now(),
         batches: (0..sources.analysis.shards()).map(|_| Batch::default()).collect(),
+        spent: channel(),
         sources,
         head_start,
         results,
@@ -238,16 +241,20 @@ impl Loading<'_> {
     }
 
     fn flush(&mut self, shard: usize) {
-        let Batch { bytes, series } = std::mem::take(&mut self.batches[shard]);
-        let (heirs, now, results) = (Arc::clone(&self.heirs), self.now, self.results.clone());
+        let next = self.spent.1.try_recv().unwrap_or_default();
+        let mut batch = std::mem::replace(&mut self.batches[shard], next);
+        let (heirs, now) = (Arc::clone(&self.heirs), self.now);
+        let (results, spent) = (self.results.clone(), self.spent.0.clone());
         let errand = move |shard: &mut crate::shard::Shard| {
             let mut loaded = Loaded::default();
             let mut begins = 0;
-            for (end, hash) in series {
-                shard.load(&bytes[begins..end], hash, &heirs, now, &mut loaded);
+            for (end, hash) in batch.series.drain(..) {
+                shard.load(&batch.bytes[begins..end], hash, &heirs, now, &mut loaded);
                 begins = end;
             }
-            // Whoever reads waits for all of them.
+            batch.bytes.clear();
+            // Whoever reads may be at the end, and waits for all results.
+            let _ = spent.send(batch);
             let _ = results.send(loaded);
         };
         // A shard that has ended loads nothing.
