@@ -24,6 +24,7 @@ mod proxy;
 mod report;
 mod sink;
 mod snapshot;
+mod spool;
 mod sustained;
 mod throughput;
 mod traffic;
@@ -123,6 +124,7 @@ fn main() -> ExitCode {
             sustained::CASE,
             growth::CASE,
             snapshot::CASE,
+            spool::CASE,
         ];
         let others = others.iter().chain(&memory::CASES);
         for name in throughput::CASES.map(|case| case.name).iter().chain(others) {
@@ -146,6 +148,7 @@ fn main() -> ExitCode {
         growth::run(&options),
         memory::run(&options),
         snapshot::run(&options),
+        spool::run(&options),
     ];
     if intact.contains(&false) {
         report::say("**What came out is not what went in, or lines were lost or shed that should not be.**");

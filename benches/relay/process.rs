@@ -300,6 +300,15 @@ impl Running {
         }
     }
 
+    /// Waits until skyrelay has received that many lines.
+    pub(crate) fn wait_until_received(&self, lines: u64) {
+        let deadline = Instant::now() + 10 * SOON;
+        while self.metrics().sum("skyrelay_lines_received_total") < lines {
+            assert!(Instant::now() < deadline, "the lines do not come in");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Waits until everything that skyrelay has received is judged, or counted as not judged.
     pub(crate) fn wait_until_judged(&self) -> Metrics {
         let deadline = Instant::now() + 10 * SOON;
@@ -406,7 +415,7 @@ fn write_file(path: &Path, text: &str) {
 }
 
 /// A port that nobody holds, neither for TCP nor for UDP.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
         let port = listener.local_addr().expect("it is bound").port();

@@ -84,7 +84,16 @@ struct Shared {
 impl Sink {
     /// Begins to listen; looks for probes, if asked to.
     pub(crate) fn start(with_probes: bool) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
+        Self::listen(0, with_probes)
+    }
+
+    /// Begins to listen on a port that is free.
+    pub(crate) fn start_on(port: u16) -> Self {
+        Self::listen(port, false)
+    }
+
+    fn listen(port: u16, with_probes: bool) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let shared = Arc::new(Shared {
             begun: Instant::now(),

@@ -4,7 +4,7 @@
 //! cannot fail. What is the same in both configurations is not touched.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -156,11 +156,19 @@ impl Running {
 async fn read(file: Option<PathBuf>) -> Result<Config, ReloadRefused> {
     let file = file.ok_or(ReloadRefused::NoFile)?;
     // Ten thousand patterns take their time.
-    let read = tokio::task::spawn_blocking(move || Config::load(&file)).await;
-    let read = read.map_err(|error| ReloadRefused::System(error.to_string()))?;
-    let mut config = read.map_err(|error| ReloadRefused::Configuration(error.to_string()))?;
+    let read = tokio::task::spawn_blocking(move || load(&file)).await;
+    let mut config = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
     config.listen.max_connections = raise_descriptor_limit(config.listen.max_connections);
     Ok(config)
+}
+
+fn load(file: &Path) -> Result<Config, ReloadRefused> {
+    // To many an editor, and to every shell, a file that is about to be written is an empty one.
+    if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0) {
+        let why = format!("{}:1:1: the file is empty: is it being written?", file.display());
+        return Err(ReloadRefused::Configuration(why));
+    }
+    Config::load(file).map_err(|error| ReloadRefused::Configuration(error.to_string()))
 }
 
 /// Keeps in `to` what cannot change while the relay runs, and gives what that is.
@@ -250,7 +258,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         max_series,
         expire_after_s,
         limits,
-        detectors: _,
+        detectors,
         watches,
     } = shard;
     let names = |settings: &shard::Settings| -> Vec<_> {
@@ -289,6 +297,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("window.max_series", *max_series != from.shard.max_series),
         ("window.expire_after", *expire_after_s != from.shard.expire_after_s),
         ("limits", *limits != from.shard.limits),
+        ("detector", *detectors != from.shard.detectors),
         ("watch", !same_watches),
         ("notify", notify.channels != from.notify.channels),
         ("alert", notify.alerts != from.notify.alerts),

@@ -47,7 +47,7 @@ fn an_added_watch_judges_series_that_are_there_and_new_ones() {
     relay.reconfigure(relay.port, &[("sink", upstream.port)], NINE_ALGORITHMS);
     let (status, answer) = relay.reload();
     assert_eq!(status, 200, "{answer}");
-    assert_eq!(answer["changed"], json!(["limits", "watch"]));
+    assert_eq!(answer["changed"], json!(["limits", "detector", "watch"]));
     assert_eq!(
         answer["detectors"],
         json!([{"name": "classic", "memory": "new"}, {"name": "default", "memory": "kept"}])
@@ -93,6 +93,13 @@ fn a_bad_file_changes_nothing_and_says_why() {
             .filter(|line| line.contains("stays as it was") && line.contains("unknown key `spam`"));
         (refused.count() == 2).then_some(()).ok_or_else(|| log.join("\n"))
     });
+    relay.empty_configuration();
+    let (status, answer) = relay.reload();
+    assert_eq!(status, 422, "{answer}");
+    assert!(
+        answer["error"].as_str().unwrap().contains("the file is empty"),
+        "{answer}"
+    );
     // An address that cannot be had is found out before anything has changed.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     relay.reconfigure(taken.local_addr().unwrap().port(), &[], NOTHING);

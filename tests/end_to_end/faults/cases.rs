@@ -51,7 +51,7 @@ pub(crate) const CASES: [Case; 15] = [
     Case {
         name: "upstream stopped by SIGSTOP",
         room: Room::Enough,
-        at_length: Duration::from_secs(25),
+        at_length: Duration::from_secs(36),
         act: stopped,
     },
     Case {

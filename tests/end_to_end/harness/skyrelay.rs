@@ -115,6 +115,11 @@ impl Skyrelay {
         std::fs::write(folder.join("added.toml"), settings).expect("the directory is ours");
     }
 
+    /// Empties the configuration, as a shell does that is about to write it.
+    pub(crate) fn empty_configuration(&self) {
+        std::fs::write(&self.config, "").expect("the directory is ours");
+    }
+
     /// Has the configuration read again over HTTP: the status, and the answer.
     #[track_caller]
     pub(crate) fn reload(&self) -> (u16, Value) {
