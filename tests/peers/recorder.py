@@ -2,9 +2,10 @@
 
 usage: recorder.py [ADDRESS:]PORT DIRECTORY [slow BYTES_PER_SECOND | deaf | closing LINES]
 
-Listens on ADDRESS, 127.0.0.1 unless given, and says "ready". What a connection brings goes into a file of its own in DIRECTORY, whose name
-sorts by the time of the accept, also over restarts. What was written there survives a kill, as with any process. "slow"
-reads no faster than that, "deaf" accepts and reads nothing, "closing" closes each connection after so many lines.
+Listens on ADDRESS, 127.0.0.1 unless given, and says "ready". What a connection brings goes into a file of its own in
+DIRECTORY, whose name sorts by the time of the accept, also over restarts. It takes from a connection only what it has
+written down, so that a kill loses nothing that the sender could hold for read. "slow" reads no faster than that, "deaf"
+accepts and reads nothing, "closing" closes each connection after so many lines.
 """
 
 import os
@@ -26,12 +27,16 @@ def record(connection, path):
             if manners[:1] == ["slow"]:
                 time.sleep(0.25)
             try:
-                data = connection.recv(int(manners[1]) // 4 if manners[:1] == ["slow"] else 1 << 18)
+                data = connection.recv(int(manners[1]) // 4 if manners[:1] == ["slow"] else 1 << 18, socket.MSG_PEEK)
             except OSError:
                 return
             if not data:
                 return
             file.write(data)
+            try:
+                connection.recv(len(data))
+            except OSError:
+                return
             lines += data.count(b"\n")
             if manners[:1] == ["closing"] and lines >= int(manners[1]):
                 connection.close()
