@@ -347,3 +347,27 @@ fn a_password_that_cannot_be_had_lets_nobody_in() {
         turns_away(&door, "POST", &[("Authorization", &basic(credentials))], "unauthorized");
     }
 }
+
+#[test]
+fn what_is_read_may_be_asked_for_by_a_form() {
+    let asks = |door: &Door, path: &str| {
+        let form = [
+            ("content-type", "application/x-www-form-urlencoded"),
+            ("content-length", "12"),
+        ];
+        door.admit(&request("POST", path, "127.0.0.1", &form)).map(|_| ())
+    };
+    let open = door(GuardSettings::default(), false);
+    for path in ["/render", "/render/", "/metrics/find", "/metrics/find/"] {
+        assert_eq!(asks(&open, path), Ok(()), "{path}");
+    }
+    assert_eq!(asks(&open, "/-/reload"), Err(TurnedAway::ContentType));
+    let closed = GuardSettings {
+        protect: Protect::Everything,
+        ..with_password()
+    };
+    assert!(matches!(
+        asks(&door(closed, false), "/render"),
+        Err(TurnedAway::Stranger { .. })
+    ));
+}
