@@ -1,9 +1,12 @@
 //! Backtests: samples from files through the very engine that runs live.
 //!
-//! Carbon lines come as they are; whisper files, tables and folders of them are played as carbon lines. One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and `limits.max_age` is
-//! off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it did live.
+//! Carbon lines come as they are; whisper files, tables, folders of them, and what a Graphite answers are played as carbon
+//! lines. One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and
+//! `limits.max_age` is off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it
+//! did live.
 
 mod compare;
+mod graphite;
 mod tape;
 mod whisper;
 
@@ -19,6 +22,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 pub use compare::Comparison;
 use flate2::read::MultiGzDecoder;
+pub use graphite::Graphite;
 pub use tape::Wanted;
 use tape::{Tape, is_for_tape};
 
@@ -42,6 +46,8 @@ pub enum Input {
     /// A whisper file (`.wsp`), a table of times and values (`.csv`), a folder of these, or else a file with carbon lines.
     /// One that ends in `.gz` is unpacked.
     File(PathBuf),
+    /// Series as a Graphite has them.
+    Graphite(Graphite),
 }
 
 /// How a backtest is done.
@@ -51,7 +57,7 @@ pub struct Options {
     pub verbosity: Verbosity,
     /// Longest line (bytes).
     pub max_line_bytes: usize,
-    /// Which points of whisper files and tables are wanted.
+    /// Which points of whisper files, tables and Graphite are wanted.
     pub wanted: Wanted,
 }
 
@@ -84,8 +90,10 @@ pub struct Summary {
     pub opened: BTreeMap<Arc<str>, u64>,
     /// Anomalies that are open at the end.
     pub open: u64,
-    /// Files that were passed over, and why.
+    /// Files and series that were passed over, and why.
     pub skipped: Vec<String>,
+    /// Of how many series Graphite has given points, and how many it was asked for.
+    pub fetched: Option<(usize, usize)>,
     /// Time taken so far (seconds).
     pub elapsed_s: f64,
 }
@@ -222,13 +230,19 @@ fn feed_all(
                 };
                 if is_for_tape(path) {
                     let tape = Tape::record(path, options.wanted).map_err(unread)?;
-                    for (path, why) in &tape.skipped {
-                        backtest.skip(&format!("{}: {why}", path.display()));
-                    }
-                    backtest.feed(tape.play(), &name)?;
+                    backtest.play(tape, &name)?;
                 } else {
                     backtest.feed(open(path).map_err(unread)?, &name)?;
                 }
+            }
+            Input::Graphite(graphite) => {
+                let tape = graphite.record(options.wanted, &mut |done, all| backtest.fetched(done, all));
+                let name = format!("Graphite at {}", graphite.shown());
+                let unread = |error| BacktestError::Read {
+                    input: name.clone(),
+                    error,
+                };
+                backtest.play(tape.map_err(unread)?, &name)?;
             }
         }
     }
@@ -286,6 +300,19 @@ impl Side {
 }
 
 impl Backtest<'_> {
+    fn play(&mut self, tape: Tape, input: &str) -> Result<(), BacktestError> {
+        for (path, why) in &tape.skipped {
+            self.skip(&format!("{}: {why}", path.display()));
+        }
+        self.feed(tape.play(), input)
+    }
+
+    /// Graphite has given the points of so many of all series.
+    fn fetched(&mut self, done: usize, all: usize) {
+        self.sides[0].summary.fetched = Some((done, all));
+        (self.progress)(&self.sides[0].summary);
+    }
+
     fn feed(&mut self, mut reader: impl Read, input: &str) -> Result<(), BacktestError> {
         let mut chunker = Chunker::new(self.options.max_line_bytes);
         let mut buffer = BytesMut::new();

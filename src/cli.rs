@@ -31,6 +31,9 @@ const EXIT_CONFIGURATION: u8 = 78;
 /// Files that were passed over and are named.
 const SKIPPED_LISTED: usize = 20;
 
+/// The variable of the environment with what Graphite is given for `Authorization`.
+const GRAPHITE_AUTHORIZATION: &str = "SKYRELAY_GRAPHITE_AUTHORIZATION";
+
 /// Time between two reports of progress.
 const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
@@ -51,7 +54,7 @@ enum Command {
     /// Check the configuration
     Check(Configured),
     /// Feed samples from files through the engine, and print verdicts as JSON lines
-    Backtest(BacktestArgs),
+    Backtest(Box<BacktestArgs>),
     /// Run the relay with live synthetic traffic that has incidents in it
     Demo(Configured),
     /// Print the effective configuration
@@ -78,10 +81,21 @@ struct BacktestArgs {
     /// Compare with another configuration: what would have been told with each of the two
     #[arg(long, value_name = "FILE", conflicts_with = "every_sample")]
     against: Option<PathBuf>,
-    /// Of whisper files and tables, only points from this time on, as Graphite writes it (-7d, 20240131)
+    /// Judge series as the Graphite at this URL has them; a user in the URL or the Authorization that
+    /// `SKYRELAY_GRAPHITE_AUTHORIZATION` holds is given to it
+    #[arg(long, value_name = "URL", requires = "target", conflicts_with_all = ["inputs", "step"])]
+    graphite: Option<String>,
+    /// Of Graphite, the series with this name or of this pattern (`**` crosses dots), or what comes of this function
+    #[arg(long, value_name = "GLOB", requires = "graphite")]
+    target: Vec<String>,
+    /// Send this with each question to Graphite, as in 'X-Scope-OrgID: 1'
+    #[arg(long, value_name = "HEADER", requires = "graphite")]
+    header: Vec<String>,
+    /// Of whisper files, tables and Graphite, only points from this time on, as Graphite writes it (-7d, 20240131) [default
+    /// for Graphite: -24h]
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     from: Option<String>,
-    /// Of whisper files and tables, only points up to this time
+    /// Of whisper files, tables and Graphite, only points up to this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
     /// Of whisper files, the archive with so many seconds from point to point [default: the finest]
@@ -180,13 +194,19 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
         Ok(settings) => settings,
         Err(error) => return fail(EXIT_CONFIGURATION, &error),
     };
-    let inputs: Vec<Input> = args.inputs.iter().map(|input| Input::from(input.as_str())).collect();
+    let inputs = match inputs(args) {
+        Ok(inputs) => inputs,
+        Err(error) => return fail(EXIT_USAGE, &error),
+    };
     let mut shown = Instant::now();
     let terminal = io::stderr().is_terminal();
     let mut progress = |summary: &Summary| {
         if terminal && shown.elapsed() >= PROGRESS_EVERY {
             shown = Instant::now();
-            eprint!("\r{} lines, {:.0} a second ", summary.lines, rate(summary));
+            match summary.fetched {
+                Some((done, all)) if summary.lines == 0 => eprint!("\r{done} of {all} series fetched "),
+                _ => eprint!("\r{} lines, {:.0} a second ", summary.lines, rate(summary)),
+            }
         }
     };
     let outcome = match &args.against {
@@ -221,6 +241,16 @@ fn with_detector(settings: shard::Settings, name: Option<&str>) -> Result<shard:
     let names = settings.detectors.iter().map(|detector| detector.name.to_string());
     let known = names.collect::<Vec<_>>().join(", ");
     backtest::with_detector(settings, name).ok_or_else(|| format!("there is no detector {name:?}; there is {known}"))
+}
+
+/// Where samples come from.
+fn inputs(args: &BacktestArgs) -> Result<Vec<Input>, String> {
+    let Some(url) = &args.graphite else {
+        return Ok(args.inputs.iter().map(|input| Input::from(input.as_str())).collect());
+    };
+    let authorization = std::env::var(GRAPHITE_AUTHORIZATION).ok();
+    let graphite = backtest::Graphite::new(url, &args.target, &args.header, authorization)?;
+    Ok(vec![Input::Graphite(graphite)])
 }
 
 /// The points that the options ask for.
@@ -259,7 +289,7 @@ fn summarise(summary: &Summary) -> String {
     }
     let _ = writeln!(text, "  {} open at the end", summary.open);
     if !summary.skipped.is_empty() {
-        let _ = writeln!(text, "  {} files were passed over", summary.skipped.len());
+        let _ = writeln!(text, "  {} files or series were passed over", summary.skipped.len());
     }
     for file in summary.skipped.iter().take(SKIPPED_LISTED) {
         let _ = writeln!(text, "    {file}");

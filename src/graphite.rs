@@ -1,3 +1,4 @@
 //! What people who use Graphite are used to write.
 
+pub mod target;
 pub mod time;

@@ -91,9 +91,41 @@ impl Tape {
             let folder = path.parent().unwrap_or(Path::new(""));
             tape.add_file(path, folder, form, wanted).map_err(io::Error::other)?;
         }
-        // Stable: points of one series keep their order.
-        tape.points.sort_by_key(|&(timestamp, ..)| timestamp);
+        tape.sort();
         Ok(tape)
+    }
+
+    /// Adds a series, or those of its points that are wanted.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        points: impl ExactSizeIterator<Item = (Timestamp, f64)>,
+        wanted: Wanted,
+    ) -> Result<(), String> {
+        if self.points.len() + points.len() > POINTS_MAX {
+            return Err(format!(
+                "there are more than {POINTS_MAX} points; --from and --until take fewer"
+            ));
+        }
+        let place = u32::try_from(self.names.len()).map_err(|_| "there are too many series")?;
+        self.names.push(line_name(name).into());
+        let points = points.filter(|&(timestamp, _)| wanted.is_in(timestamp));
+        self.points
+            .extend(points.map(|(timestamp, value)| (timestamp, place, value)));
+        Ok(())
+    }
+
+    /// Something was passed over.
+    pub(super) fn skip(&mut self, what: &str, why: &str) {
+        self.skipped.push((what.into(), why.to_owned()));
+    }
+
+    /// Brings all points into the order of their times, in which those of one series stay as they were.
+    pub(super) fn sort(&mut self) {
+        self.points.sort_by_key(|&(timestamp, ..)| timestamp);
     }
 
     /// Its lines.
@@ -144,35 +176,35 @@ impl Tape {
                 }
             }
         };
-        let is_wanted = |timestamp: Timestamp| {
-            wanted.from.is_none_or(|from| timestamp >= from) && wanted.until.is_none_or(|until| timestamp <= until)
-        };
-        if self.points.len() + points.len() > POINTS_MAX {
-            return Err(format!(
-                "there are more than {POINTS_MAX} points; --from and --until take fewer"
-            ));
-        }
-        let place = u32::try_from(self.names.len()).map_err(|_| "there are too many files")?;
-        self.names
-            .push(series_name(path.strip_prefix(root).unwrap_or(path)).into());
-        let points = points.into_iter().filter(|&(timestamp, _)| is_wanted(timestamp));
-        self.points
-            .extend(points.map(|(timestamp, value)| (timestamp, place, value)));
-        Ok(())
+        let name = series_name(path.strip_prefix(root).unwrap_or(path));
+        self.add(&name, points.into_iter(), wanted)
     }
 }
 
-/// The name of the series in the file at `path`: nodes for folders, and nothing that a line cannot hold in a name.
+impl Wanted {
+    fn is_in(self, timestamp: Timestamp) -> bool {
+        self.from.is_none_or(|from| timestamp >= from) && self.until.is_none_or(|until| timestamp <= until)
+    }
+}
+
+/// The name of the series in the file at `path`: nodes for folders.
 fn series_name(path: &Path) -> String {
     let text = path.to_string_lossy();
     let text = text.strip_suffix(".gz").unwrap_or(&text);
     let text = text.rsplit_once('.').map_or(text, |(name, _)| name);
-    let node = |character: char| match character {
-        '/' => '.',
-        character if character.is_whitespace() || character.is_control() => '_',
-        other => other,
+    text.replace('/', ".")
+}
+
+/// A name without what a line cannot hold in one.
+fn line_name(name: &str) -> String {
+    let kept = |character: char| {
+        if character.is_whitespace() || character.is_control() {
+            '_'
+        } else {
+            character
+        }
     };
-    text.chars().map(node).collect()
+    name.chars().map(kept).collect()
 }
 
 /// Rows of a time and a value. A first row that is none is taken for the names of the columns.

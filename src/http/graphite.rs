@@ -29,7 +29,13 @@ use super::{
     answer::{Json, Refusal, glob},
     search,
 };
-use crate::{clock, graphite::time, line::Timestamp, shard::SeriesState, window::Point};
+use crate::{
+    clock,
+    graphite::{target::is_call, time},
+    line::Timestamp,
+    shard::SeriesState,
+    window::Point,
+};
 
 /// Longest body of a question (bytes).
 const BODY_BYTES_MAX: usize = 256 << 10;
@@ -130,14 +136,6 @@ async fn names(sources: &Sources, target: &str) -> Result<BTreeSet<Arc<str>>, Re
     Ok(search::names(sources, pick, SERIES_MAX).await?)
 }
 
-/// Is it written as a function is, such as `alias(a.b,'c')`?
-fn is_call(target: &str) -> bool {
-    target.split_once('(').is_some_and(|(function, rest)| {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        !function.is_empty() && function.bytes().all(is_name) && rest.ends_with(')')
-    })
-}
-
 /// The points of a series that has a window.
 async fn points_of(sources: &Sources, name: &Arc<str>) -> Result<Option<Vec<Point>>, Refusal> {
     let (hash, shard) = sources.sorter.place(name.as_bytes());
@@ -224,16 +222,6 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn functions_are_told_from_names() {
-        for call in ["alias(a.b,'c')", "sumSeries(a.*)", "alias(sumSeries(a.*), 'x')"] {
-            assert!(is_call(call), "{call}");
-        }
-        for name in ["a.b", "a.b(c)", "servers.{a,b}.load", "a(", "(a)"] {
-            assert!(!is_call(name), "{name}");
-        }
-    }
 
     #[test]
     fn tags_are_taken_apart() {

@@ -169,12 +169,20 @@ impl Answer {
     }
 }
 
-fn agent(settings: &HttpSettings) -> Result<Agent, Failure> {
+/// Whom to trust, as `settings` say.
+///
+/// # Errors
+/// When there are no certificates where they are said to be.
+pub fn tls(settings: &HttpSettings) -> Result<TlsConfig, Failure> {
     let tls = TlsConfig::builder().disable_verification(!settings.tls_verify);
     let tls = match &settings.ca_file {
         Some(path) => tls.root_certs(certificates_in(path)?),
         None => tls.root_certs(certificates_of_the_system()),
     };
+    Ok(tls.build())
+}
+
+fn agent(settings: &HttpSettings) -> Result<Agent, Failure> {
     let config = Agent::config_builder()
         .timeout_global(Some(settings.timeout))
         .http_status_as_error(false)
@@ -182,7 +190,7 @@ fn agent(settings: &HttpSettings) -> Result<Agent, Failure> {
         .max_redirects_will_error(false)
         .allow_non_standard_methods(true)
         .user_agent(concat!("skyrelay/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls.build());
+        .tls_config(tls(settings)?);
     Ok(config.build().new_agent())
 }
 

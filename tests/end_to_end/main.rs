@@ -5,6 +5,7 @@
 
 mod anomaly_lifecycle;
 mod api;
+mod backtest_graphite;
 mod backtest_inputs;
 mod carbon_c_relay_sender;
 mod command_line;

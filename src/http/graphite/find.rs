@@ -11,10 +11,13 @@ use axum::{
 use serde::Serialize;
 
 use super::{Parameters, too_much};
-use crate::http::{
-    Sources,
-    answer::{Json, Refusal, glob},
-    search,
+use crate::{
+    graphite::target,
+    http::{
+        Sources,
+        answer::{Json, Refusal, glob},
+        search,
+    },
 };
 
 /// Nodes in an answer.
@@ -82,7 +85,7 @@ pub(super) async fn find(
 /// Nodes that match, as deep in the tree as the pattern is.
 async fn nodes(sources: &Sources, pattern: &str) -> Result<Vec<Node>, Refusal> {
     let glob = glob("query", pattern)?;
-    let depth = depth(pattern);
+    let depth = target::nodes(pattern).len();
     let pick = move |name: &Arc<str>| {
         let end = name.match_indices('.').nth(depth - 1).map(|(end, _)| end);
         let path = &name[..end.unwrap_or(name.len())];
@@ -96,20 +99,6 @@ async fn nodes(sources: &Sources, pattern: &str) -> Result<Vec<Node>, Refusal> {
         return Err(too_much(&format!("more than {NODES_MAX} nodes match")));
     }
     Ok(nodes.into_iter().collect())
-}
-
-/// Nodes of a pattern; dots within braces and brackets are part of one.
-fn depth(pattern: &str) -> usize {
-    let (mut depth, mut open) = (1, 0_usize);
-    for character in pattern.chars() {
-        match character {
-            '{' | '[' => open += 1,
-            '}' | ']' => open = open.saturating_sub(1),
-            '.' if open == 0 => depth += 1,
-            _ => {}
-        }
-    }
-    depth
 }
 
 fn tree(nodes: &[Node], query: &str, with_star: bool) -> Vec<TreeNode> {
@@ -151,13 +140,6 @@ impl From<&Node> for Completion {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_depth_of_a_pattern_is_that_of_what_it_matches() {
-        for (pattern, expected) in [("*", 1), ("a.*", 2), ("a.{b.c,d}.e", 3), ("a.[.x].b", 3), ("", 1)] {
-            assert_eq!(depth(pattern), expected, "{pattern}");
-        }
-    }
 
     #[test]
     fn a_name_below_many_branches_is_one_node() {
