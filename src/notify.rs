@@ -4,6 +4,7 @@
 //! and what it cannot take is counted.
 
 mod channel;
+pub mod exec;
 pub mod http_client;
 pub mod json_lines;
 mod message;

@@ -18,6 +18,7 @@ use crate::{
         threshold::{self, Bounds},
     },
     glob::Glob,
+    notify::{ChannelKind, exec, json_lines},
     secret::MASK,
 };
 
@@ -132,11 +133,16 @@ fn what_the_example_leaves_out_is_good_as_well() {
         (user.name.as_str(), user.password.reveal().unwrap().as_str()),
         ("ops", "correct horse battery staple")
     );
+    shows_channels(&config);
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
     assert_eq!(config.spool, Some(spool));
     let rest = Config {
         forwards: Vec::new(),
         guard: Config::default().guard,
+        notify: notify::Settings {
+            channels: config.notify.channels[..1].to_vec(),
+            ..config.notify
+        },
         spool: None,
         snapshot: snapshot::Settings::default(),
         listen: listen::Settings {
@@ -155,6 +161,25 @@ fn what_the_example_leaves_out_is_good_as_well() {
         ..config
     };
     assert_eq!(rest, Config::default());
+}
+
+/// Does the example show channels as they are by default?
+#[track_caller]
+fn shows_channels(config: &Config) {
+    let kinds: Vec<&ChannelKind> = config.notify.channels.iter().map(|channel| &channel.kind).collect();
+    assert!(
+        kinds.contains(&&ChannelKind::Exec(exec::Settings::new(vec![
+            "/usr/local/bin/tell".to_owned(),
+            "--loudly".to_owned()
+        ]))),
+        "{kinds:?}"
+    );
+    let tcp = json_lines::Tcp {
+        address: "logs.example.com:5000".to_owned(),
+        timeout: Duration::from_secs(10),
+    };
+    let tcp = ChannelKind::JsonLines(json_lines::Settings::Tcp(tcp));
+    assert!(kinds.contains(&&tcp), "{kinds:?}");
 }
 
 /// The model that the example shows.
@@ -236,7 +261,13 @@ fn everything_may_be_different() {
     assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
     assert_eq!(config.notify.alerts[0].to, [1]);
-    assert_eq!(config.notify.alerts[1].to, [0, 1]);
+    assert_eq!(config.notify.alerts[1].to, [0, 1, 2, 3]);
+    let program = exec::Settings {
+        command: ["/usr/local/bin/tell", "a \"b\" \\c", ""].map(str::to_owned).to_vec(),
+        timeout: Duration::from_secs(60),
+        at_once: 2,
+    };
+    assert_eq!(config.notify.channels[3].kind, ChannelKind::Exec(program));
     assert_eq!(config.http, None);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.anomalies.history, 0);
@@ -500,6 +531,15 @@ path = '/var/log/a "b" \c.json'
 [notify.out]
 kind = "json-lines"
 path = "stdout"
+[notify.collector]
+kind = "json-lines"
+tcp = "[::1]:5000"
+timeout = "3s"
+[notify.program]
+kind = "exec"
+command = ["/usr/local/bin/tell", 'a "b" \c', ""]
+timeout = "1m"
+at_once = 2
 [[alert]]
 match = ["servers.**"]
 detectors = ["short", "default"]

@@ -1,4 +1,6 @@
-//! JSON lines: a message a line, to standard output or a file.
+//! JSON lines: a message a line, to standard output, a file, or whoever listens on a TCP port.
+
+mod tcp;
 
 use std::{
     fs::OpenOptions,
@@ -8,6 +10,7 @@ use std::{
 };
 
 use serde::Serialize;
+pub use tcp::Tcp;
 
 use super::{Channel, Failure, Message};
 use crate::report;
@@ -19,39 +22,50 @@ pub enum Settings {
     Stdout,
     /// The end of a file.
     File(PathBuf),
+    /// Whoever listens there.
+    Tcp(Tcp),
 }
 
 /// A channel that writes JSON lines.
 #[derive(Debug)]
-pub(super) struct JsonLines(Settings);
+pub(super) struct JsonLines {
+    settings: Settings,
+    /// Of those that go over TCP.
+    connection: tcp::Connection,
+}
 
 impl JsonLines {
     pub(super) fn new(settings: Settings) -> Self {
-        Self(settings)
+        Self {
+            settings,
+            connection: tcp::Connection::default(),
+        }
     }
 
     /// Writes `lines` in one go, so that they are whole whoever else writes there.
     ///
     /// A file is opened anew each time: after a rotation the next line is in the new one.
-    fn write(&self, lines: &[u8]) -> io::Result<()> {
-        match &self.0 {
+    fn write(&mut self, lines: &[u8]) -> Result<(), Failure> {
+        match &self.settings {
             Settings::Stdout => {
                 let mut stdout = io::stdout().lock();
                 stdout.write_all(lines)?;
-                stdout.flush()
+                stdout.flush()?;
             }
             Settings::File(path) => OpenOptions::new()
                 .create(true)
                 .append(true)
                 .open(path)?
-                .write_all(lines),
+                .write_all(lines)?,
+            Settings::Tcp(tcp) => self.connection.tell(tcp, lines)?,
         }
+        Ok(())
     }
 }
 
 impl Channel for JsonLines {
     fn deliver(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure> {
-        Ok(self.write(&lines(messages))?)
+        self.write(&lines(messages))
     }
 }
 

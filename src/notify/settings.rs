@@ -1,6 +1,6 @@
 //! Settings of what people are told, and where.
 
-use super::{Channel, Surroundings, json_lines};
+use super::{Channel, Surroundings, exec, json_lines};
 use crate::glob::Glob;
 
 /// Channels, and which anomaly goes to which.
@@ -24,6 +24,8 @@ pub struct ChannelSettings {
 /// How a channel is reached: every kind there is, with its settings.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ChannelKind {
+    /// A program for each message.
+    Exec(exec::Settings),
     /// A JSON object a line.
     JsonLines(json_lines::Settings),
 }
@@ -34,6 +36,7 @@ impl ChannelKind {
         // Kinds that plot or look up a series take what they need from there.
         let _ = surroundings;
         match self {
+            Self::Exec(settings) => Box::new(exec::Exec::new(settings.clone())),
             Self::JsonLines(settings) => Box::new(json_lines::JsonLines::new(settings.clone())),
         }
     }

@@ -209,7 +209,7 @@ fn forward(section: &mut Section<'_>, listen: &listen::Settings) -> forward::Set
 }
 
 /// Host and port; `None` when `address` has none, or some that nothing could answer to.
-fn split(address: &str) -> Option<(&str, u16)> {
+pub(super) fn split(address: &str) -> Option<(&str, u16)> {
     let (host, port) = address.rsplit_once(':')?;
     let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
     let port = Some(port).filter(|_| digits)?.parse().ok().filter(|port| *port > 0)?;

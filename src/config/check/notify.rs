@@ -1,5 +1,6 @@
 //! Channels, by name: `[notify.NAME]`. How each kind is read lies in a file of its own.
 
+mod exec;
 #[expect(dead_code, reason = "the first channel that speaks HTTP takes this away")]
 mod http;
 mod json_lines;
@@ -14,7 +15,7 @@ use crate::{
 type Reader = fn(&mut Section<'_>, &mut Claims) -> ChannelKind;
 
 /// Kinds that there are.
-const KINDS: [(&str, Reader); 1] = [("json-lines", json_lines::read)];
+const KINDS: [(&str, Reader); 2] = [("exec", exec::read), ("json-lines", json_lines::read)];
 
 /// Kinds of channels that later versions have.
 const PLANNED_KINDS: [&str; 2] = ["smtp", "webhook"];

@@ -135,7 +135,7 @@ fn what_later_versions_have() {
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
         "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
-         expected kind = \"json-lines\"",
+         expected kind to be `exec` or `json-lines`",
     );
 }
 
@@ -426,7 +426,32 @@ fn routes_that_lead_nowhere() {
     );
     says(
         "[notify.a]\nkind = \"json-lines\"",
-        "f.toml:1:1: notify.a has no path, expected path = \"stdout\" or that of a file",
+        "f.toml:1:1: notify.a has no path, expected path = \"stdout\" or that of a file, or tcp = \"HOST:PORT\"",
+    );
+    says(
+        "[notify.a]\nkind = \"json-lines\"\npath = \"stdout\"\ntcp = \"logs:1\"",
+        "f.toml:4:7: notify.a.tcp has a path as well, expected one of the two",
+    );
+    says(
+        "[notify.a]\nkind = \"json-lines\"\ntcp = \"logs\"",
+        "f.toml:3:7: notify.a.tcp is `logs`, expected a host and port, such as \"logs.example.com:5000\"",
+    );
+    says(
+        "[notify.a]\nkind = \"json-lines\"\npath = \"a\"\ntimeout = \"1s\"",
+        "f.toml:4:11: notify.a.timeout is of tcp, which is not given",
+    );
+    let command = "expected the program and its arguments, such as [\"/usr/local/bin/tell\", \"--urgent\"]";
+    says(
+        "[notify.a]\nkind = \"exec\"",
+        &format!("f.toml:1:1: notify.a has no command, {command}"),
+    );
+    says(
+        "[notify.a]\nkind = \"exec\"\ncommand = \"tell me\"",
+        &format!("f.toml:3:11: notify.a.command is `tell me`, {command}"),
+    );
+    says(
+        "[notify.a]\nkind = \"exec\"\ncommand = []",
+        &format!("f.toml:3:11: notify.a.command names no program, {command}"),
     );
 }
 
