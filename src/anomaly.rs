@@ -5,6 +5,7 @@
 //! becomes one of the [`groups`].
 
 pub mod groups;
+pub mod own_series;
 mod report;
 mod subtrees;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The relay as a whole: bind, run, and stop in the order in which lines flow.
 
 mod found;
+mod own_series;
 mod reload;
 mod running;
 mod supervisor;

@@ -29,7 +29,12 @@ use std::{net::SocketAddr, path::Path, time::Duration};
 pub use self::error::{ConfigError, Excerpt, Position, Problem};
 use self::source::RawConfig;
 use crate::{
-    analysis, anomaly::groups, forward, http::GuardSettings, intake::ForwardInvalid, listen, notify, shard, snapshot,
+    analysis,
+    anomaly::{groups, own_series},
+    forward,
+    http::GuardSettings,
+    intake::ForwardInvalid,
+    listen, notify, shard, snapshot,
 };
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
@@ -59,6 +64,8 @@ pub struct Config {
     pub anomalies: Anomalies,
     /// When anomalies belong together.
     pub groups: groups::Settings,
+    /// What the relay adds to the stream.
+    pub own_series: own_series::Settings,
     /// What survives a restart.
     pub snapshot: snapshot::Settings,
     /// Longest time between the request to stop and the end of the process (0 to 1 hour): lines that are not
@@ -144,6 +151,7 @@ impl Default for Config {
             log: Log::default(),
             anomalies: Anomalies::default(),
             groups: groups::Settings::default(),
+            own_series: own_series::Settings::default(),
             snapshot: snapshot::Settings::default(),
             shutdown_deadline: Duration::from_secs(10),
         }

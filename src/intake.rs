@@ -85,12 +85,7 @@ impl Intake {
         let shed = self.analysis.would_shed(chunk.len());
         let unseen = shed.then(|| sorter.sift(&chunk, Unanalysed::Shed)).flatten();
         let mut sorted = unseen.unwrap_or_else(|| sorter.sort(&chunk, received));
-        self.count(&sorted, received);
-        for upstream in upstreams {
-            for piece in &sorted.forwarded {
-                upstream.push(piece.clone()).await;
-            }
-        }
+        self.forward(&sorted, upstreams, received).await;
         for shard in 0..self.analysis.shards() {
             if let Some(batch) = sorted.take_batch(shard, &chunk, received)
                 && let Err(batch) = self.analysis.give(shard, batch).await
@@ -99,6 +94,23 @@ impl Intake {
             }
         }
         self.metrics.analysis.add(&sorted.tally);
+    }
+
+    /// Takes so many lines that the relay has made itself, for the upstreams.
+    pub async fn take_own(&self, chunk: Bytes, lines: u64, now: Timestamp) {
+        let Routes { upstreams, .. } = &*self.routes();
+        let sorted = Sorter::pass(&chunk, lines);
+        self.forward(&sorted, upstreams, now).await;
+        self.metrics.analysis.add(&sorted.tally);
+    }
+
+    async fn forward(&self, sorted: &Sorted, upstreams: &[Arc<Queue>], received: Timestamp) {
+        self.count(sorted, received);
+        for upstream in upstreams {
+            for piece in &sorted.forwarded {
+                upstream.push(piece.clone()).await;
+            }
+        }
     }
 
     /// Counts a line that was given up, at `received`, because it did not end.

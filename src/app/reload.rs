@@ -88,12 +88,14 @@ impl Running {
             log,
             anomalies,
             groups,
+            own_series,
             snapshot,
             shutdown_deadline,
         } = &to;
         notifier.change(prepared);
         self.guard.change(guard.clone());
         self.board.change(anomalies.history, *groups);
+        self.own_series.change(own_series);
         self.analysis.set_when_behind(analysis.when_behind);
         if let Some(snapshots) = &self.snapshots
             && snapshot.every != self.config.snapshot.every
@@ -193,6 +195,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         log,
         anomalies: _,
         groups,
+        own_series: _,
         snapshot,
         shutdown_deadline: _,
     } = to;
@@ -249,6 +252,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         log,
         anomalies,
         groups,
+        own_series,
         snapshot,
         shutdown_deadline,
     } = to;
@@ -305,6 +309,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("log.level", *level != from.log.level),
         ("anomalies.history", *anomalies != from.anomalies),
         ("groups", *groups != from.groups),
+        ("own_series", *own_series != from.own_series),
         ("snapshot.every", snapshot.every != from.snapshot.every),
         ("shutdown_deadline", *shutdown_deadline != from.shutdown_deadline),
     ];

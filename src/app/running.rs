@@ -24,6 +24,7 @@ use tracing::{error, info, warn};
 use super::{
     AppError, Ended,
     found::{ToBoard, keep},
+    own_series::OwnSeries,
     upstreams::Upstreams,
 };
 use crate::{
@@ -63,6 +64,7 @@ pub(super) struct Running {
     pub(super) snapshots: Option<Snapshots>,
     pub(super) board: Arc<Board>,
     pub(super) notifier: Arc<Notifier>,
+    pub(super) own_series: OwnSeries,
     /// Keeps the board; ends when the analysis has.
     keeping: JoinHandle<()>,
     pub(super) listening: Listening,
@@ -134,6 +136,7 @@ impl Running {
             Arc::clone(&analysis),
             metrics.clone(),
         ));
+        let own_series = OwnSeries::start(&config.own_series, Arc::clone(&board), Arc::clone(&intake));
         let listening = listeners
             .serve(&config.listen, Arc::clone(&intake), metrics.listen.clone())
             .map_err(|error| AppError::System("the addresses in use", error))?;
@@ -151,16 +154,7 @@ impl Running {
             reload,
             guard: Arc::clone(&guard),
         };
-        let http = http.and_then(|listener| {
-            let address = listener.local_addr().ok()?;
-            let serving = http::serve(listener, sources, stop_http.clone());
-            let task = tokio::spawn(async move {
-                if let Err(error) = serving.await {
-                    error!(%error, "HTTP has ended");
-                }
-            });
-            Some((address, task))
-        });
+        let http = http.and_then(|listener| serve_http(listener, sources, &stop_http));
         let running = Self {
             config,
             metrics,
@@ -171,6 +165,7 @@ impl Running {
             snapshots,
             board,
             notifier,
+            own_series,
             keeping,
             listening,
             ready,
@@ -251,6 +246,7 @@ impl Running {
         info!(?deadline, "stopping");
         self.ready.store(false, Ordering::Relaxed);
         self.listening.count_drops();
+        self.own_series.stop().await;
         self.listening.stop();
         // Half of the time, so that senders who wait for room leave some for what is queued already.
         if timeout(left() / 2, self.listening.stopped()).await.is_err() {
@@ -288,6 +284,22 @@ impl Running {
             lines_lost: self.upstreams.lines_lost(),
         }
     }
+}
+
+/// Begins to serve, until it is stopped.
+fn serve_http(
+    listener: TcpListener,
+    sources: Sources,
+    stop: &CancellationToken,
+) -> Option<(SocketAddr, JoinHandle<()>)> {
+    let address = listener.local_addr().ok()?;
+    let serving = http::serve(listener, sources, stop.clone());
+    let task = tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            error!(%error, "HTTP has ended");
+        }
+    });
+    Some((address, task))
 }
 
 /// The sorter of what arrives, by this configuration.

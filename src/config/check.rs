@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     analysis,
-    anomaly::groups,
+    anomaly::{groups, own_series},
     forward::{SpoolSettings, Sync},
     shard::{self, Limits},
     snapshot, units,
@@ -28,6 +28,7 @@ const LONGEST: Duration = Duration::from_secs(3650 * 24 * 3600);
 /// From a millisecond to an hour: how long to wait for somebody.
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -87,6 +88,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         log: top.section("log", log),
         anomalies: top.section("anomalies", anomalies),
         groups: top.section("groups", groups_settings),
+        own_series: top.section("own_series", own_series_settings),
         snapshot: top.section("snapshot", snapshot),
         shutdown_deadline,
     }
@@ -131,14 +133,32 @@ fn anomalies(section: &mut Section<'_>) -> Anomalies {
     }
 }
 
+fn own_series_settings(section: &mut Section<'_>) -> own_series::Settings {
+    const PREFIX: &str = "expected nodes of letters, digits, `_` and `-`, such as \"skyrelay\" or \"relays.one\"";
+    let is_node = |node: &str| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
+        !node.is_empty() && node.bytes().all(is_plain)
+    };
+    let prefix = |text: &str| match text.len() {
+        1..=200 if text.split('.').all(is_node) => Ok(text.to_owned()),
+        _ => Err(PREFIX.to_owned()),
+    };
+    let default = own_series::Settings::default();
+    own_series::Settings {
+        every: section.optional_duration("every", default.every, SECOND..=DAY),
+        prefix: section.parsed("prefix", default.prefix, PREFIX, prefix),
+        anomaly_rate: section.flag("anomaly_rate", default.anomaly_rate),
+        anomalies: section.flag("anomalies", default.anomalies),
+    }
+}
+
 fn groups_settings(section: &mut Section<'_>) -> groups::Settings {
     const CHANCES: Bounds = Bounds {
         text: "a number above 0 and at most 100",
         hold: |number| number > 0.0 && number <= 100.0,
     };
-    const LONGEST_WINDOW: Duration = Duration::from_secs(24 * 3600);
     let default = groups::Settings::default();
-    let window = section.duration("window", from_seconds(default.window_s), MINUTE..=LONGEST_WINDOW);
+    let window = section.duration("window", from_seconds(default.window_s), MINUTE..=DAY);
     check_whole(section, "window", window);
     groups::Settings {
         window_s: to_seconds(window),

@@ -127,6 +127,13 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "chance_per_day", float(config.groups.chance_per_day))?;
     key(out, "quiet", seconds(config.groups.quiet_s))?;
 
+    let own = &config.own_series;
+    header(out, "[own_series]")?;
+    key(out, "every", or_off(own.every.map(duration)))?;
+    key(out, "prefix", quote(&own.prefix))?;
+    key(out, "anomaly_rate", own.anomaly_rate)?;
+    key(out, "anomalies", own.anomalies)?;
+
     header(out, "[snapshot]")?;
     if let Some(file) = &config.snapshot.file {
         key(out, "file", quote(file.display()))?;

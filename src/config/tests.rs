@@ -274,6 +274,12 @@ fn everything_may_be_different() {
     let groups = config.groups;
     assert_eq!((groups.window_s, groups.min_members, groups.quiet_s), (300, 5, 3600));
     assert!((groups.chance_per_day - 1.0).abs() < 1e-9);
+    let own = &config.own_series;
+    assert_eq!(
+        (own.every, own.prefix.as_str()),
+        (Some(Duration::from_secs(60)), "relays.one")
+    );
+    assert_eq!((own.anomaly_rate, own.anomalies), (false, true));
     assert_eq!(config.snapshot.file, Some("/var/lib/sky relay/\"snapshot\"".into()));
     assert_eq!(config.snapshot.every, None);
 }
@@ -558,6 +564,11 @@ window = "5m"
 min_members = 5
 chance_per_day = 1
 quiet = "1h"
+[own_series]
+every = "1m"
+prefix = "relays.one"
+anomaly_rate = false
+anomalies = true
 [snapshot]
 file = '/var/lib/sky relay/"snapshot"'
 every = "off"

@@ -164,6 +164,19 @@ impl Sorter {
         Some(sorted)
     }
 
+    /// The same for so many lines that the relay has made itself: they are good, and nobody judges them.
+    pub fn pass(chunk: &Bytes, lines: u64) -> Sorted {
+        let mut cut = Cutter::new(chunk);
+        cut.lines = lines;
+        let mut sorted = Sorted {
+            lines,
+            forwarded: cut.finish(),
+            ..Sorted::default()
+        };
+        sorted.tally.add_unanalysed(Unanalysed::Own, lines);
+        sorted
+    }
+
     /// The upper half chooses the shard, as the table of a shard goes by the lower one.
     fn shard_of(&self, hash: u64) -> usize {
         let scaled = (u128::from(hash) * self.shards as u128) >> 64;

@@ -40,13 +40,15 @@ pub enum Unanalysed {
     Priming,
     /// Not looked at, because analysis was behind.
     Shed,
+    /// Of a series that the relay makes itself.
+    Own,
     /// Poison.
     Quarantined,
 }
 
 impl Unanalysed {
     /// All reasons.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Empty,
         Self::Fields,
         Self::Value,
@@ -64,6 +66,7 @@ impl Unanalysed {
         Self::Paused,
         Self::Priming,
         Self::Shed,
+        Self::Own,
         Self::Quarantined,
     ];
 
@@ -87,6 +90,7 @@ impl Unanalysed {
             Self::Paused => "paused",
             Self::Priming => "priming",
             Self::Shed => "shed",
+            Self::Own => "own",
             Self::Quarantined => "quarantined",
         }
     }

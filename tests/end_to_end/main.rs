@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod kinds;
 mod limits;
+mod own_series;
 mod prometheus_scrape;
 mod real_senders;
 mod reload;
