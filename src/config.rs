@@ -178,7 +178,7 @@ mod names {
     use super::{LogFormat, LogLevel};
     use crate::{
         analysis::WhenBehind,
-        detect::{Severity, adaptive::Direction},
+        detect::{Severity, adaptive::Direction, trend},
         forward::WhenFull,
         http::Protect,
         intake::ForwardInvalid,
@@ -195,6 +195,11 @@ mod names {
         ("above", Direction::Above),
         ("below", Direction::Below),
         ("both", Direction::Both),
+    ];
+    pub(super) const TREND_DIRECTION: [(&str, trend::Direction); 3] = [
+        ("up", trend::Direction::Up),
+        ("down", trend::Direction::Down),
+        ("either", trend::Direction::Either),
     ];
     pub(super) const READING: [(&str, Reading); 2] = [("value", Reading::Value), ("rate", Reading::Rate)];
     pub(super) const SEVERITY: [(&str, Severity); 3] = [

@@ -14,12 +14,16 @@ pub mod ensemble;
 pub mod expression;
 mod inputs;
 mod local_time;
+mod outlook;
+mod past;
 mod patience;
 #[cfg(test)]
 pub(crate) mod scripted;
+mod single;
 pub mod skyline;
 mod statistics;
 pub mod threshold;
+pub mod trend;
 mod verdict;
 mod words;
 
@@ -27,6 +31,7 @@ use std::sync::Arc;
 
 pub use context::{Context, Elsewhere, Latest, Listening, Opinion, Subject};
 pub use inputs::{Asked, DEPTH_MAX, Input, Orders, Unordered, Wanted};
+pub use outlook::{Ahead, Outlook};
 pub use patience::{Patience, SAMPLES_MAX as PATIENCE_SAMPLES_MAX, Waiting};
 pub use verdict::{Finding, Observation, Outcome, Severity, Standing, Verdict, Vote};
 pub(crate) use words::duration;
@@ -62,6 +67,8 @@ pub enum Kind {
     Ensemble(ensemble::Settings),
     /// A model of one's own.
     Expression(expression::Settings),
+    /// A value that a series may be on its way to.
+    Trend(trend::Settings),
 }
 
 /// What each kind of detector does at work, for any number of series.
@@ -102,6 +109,11 @@ trait Detect {
     /// Why the series is judged or not.
     fn standing(&self, _state: &Self::State, _window: &Window) -> Standing {
         Standing::Analysed
+    }
+
+    /// What is to come of the series with `window`, for detectors that tell.
+    fn outlook(&self, _state: &Self::State, _window: &Window) -> Option<Outlook> {
+        None
     }
 
     /// Does it read a window's running statistics? Then [`Self::expire`] is called as well.
@@ -291,6 +303,16 @@ macro_rules! kinds {
                     _ => unreachable!("{OWN_STATE}"),
                 }
             }
+
+            /// What is to come of the series with `window`, for detectors that tell.
+            pub fn outlook(&self, state: &State, window: &Window) -> Option<Outlook> {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::outlook(engine, state, window)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
         }
     };
 }
@@ -302,6 +324,7 @@ kinds! {
     Absence(absence): "Nothing comes any more.";
     Ensemble(ensemble): "Several detectors, of which so many have to agree.";
     Expression(expression): "A model of one's own.";
+    Trend(trend): "A value that a series may be on its way to.";
     #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
 }
 
@@ -336,6 +359,10 @@ impl Definition {
             Kind::Absence(_) => format!("absence {}", absence::STATE_FORM),
             Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
             Kind::Expression(settings) => settings.fingerprint(span_s),
+            Kind::Trend(settings) => {
+                let settings = settings.for_state();
+                format!("trend {}, {settings:?}", trend::STATE_FORM)
+            }
         }
     }
 }
@@ -352,7 +379,7 @@ impl Kind {
     /// The detectors that it goes by, which are asked before it.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) | Self::Absence(_) => Vec::new(),
+            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) | Self::Absence(_) | Self::Trend(_) => Vec::new(),
             Self::Ensemble(settings) => settings.inputs(),
             Self::Expression(settings) => settings.inputs(),
         }
@@ -382,6 +409,7 @@ impl Engine {
             Kind::Skyline(settings) => Self::Skyline(skyline::Engine::new(settings.clone())),
             Kind::Threshold(settings) => Self::Threshold(threshold::Engine::new(settings.clone())),
             Kind::Absence(settings) => Self::Absence(absence::Engine::new(settings.clone())),
+            Kind::Trend(settings) => Self::Trend(trend::Engine::new(settings.clone())),
             Kind::Ensemble(settings) => {
                 let members = settings.of.iter().map(place).collect();
                 Self::Ensemble(ensemble::Engine::new(settings.clone(), members))

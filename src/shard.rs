@@ -277,7 +277,11 @@ impl Shard {
             .inspect(|slot| next = slot + 1)
             .filter_map(|slot| Some((slot, self.table.get(slot)?)))
             .filter(|(_, series)| glob.matches(&series.name));
-        found.extend(matching.take(wanted).map(|(slot, series)| self.report(slot, series)));
+        found.extend(
+            matching
+                .take(wanted)
+                .map(|(slot, series)| self.report(slot, series, false)),
+        );
         (next < self.table.slot_count()).then_some(next)
     }
 
@@ -300,7 +304,7 @@ impl Shard {
             Analysis::Watched(watched) => watched.window.points(),
             Analysis::Unwatched(_) | Analysis::Paused => Vec::new(),
         };
-        Some((self.report(slot, series), points))
+        Some((self.report(slot, series, true), points))
     }
 
     /// Takes in one line, whose series is in `slot` if that is known.
@@ -468,7 +472,8 @@ impl Shard {
             .collect()
     }
 
-    fn report(&self, slot: usize, series: &Series) -> SeriesReport {
+    /// What is known of a series; `ahead`: and what is to come of it.
+    fn report(&self, slot: usize, series: &Series, ahead: bool) -> SeriesReport {
         let court = self.former(slot).map_or(&self.court, |former| &former.court);
         let state = match &series.analysis {
             Analysis::Unwatched(_) => SeriesState::Unwatched,
@@ -479,6 +484,9 @@ impl Shard {
                     standing: court.engines[judge.detector].standing(&judge.state, &watched.window),
                     open: judge.open,
                     heard: judge.heard,
+                    outlook: ahead
+                        .then(|| court.engines[judge.detector].outlook(&judge.state, &watched.window))
+                        .flatten(),
                 });
                 SeriesState::Watched {
                     samples: watched.window.len(),

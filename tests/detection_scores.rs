@@ -10,6 +10,8 @@ mod events;
 mod labelled;
 #[path = "../benches/detection/nab.rs"]
 mod nab;
+#[path = "../benches/detection/paces.rs"]
+mod paces;
 #[path = "../benches/detection/replay.rs"]
 mod replay;
 #[path = "../benches/detection/scores.rs"]
@@ -164,4 +166,27 @@ fn precision_recall_and_false_alarms_a_day() {
     close(events.f1(), 4.0 / 7.0);
     // 95 quarters of an hour are scored.
     close(events.false_alarms_per_day(), 2.0 / (95.0 / 96.0));
+}
+
+#[test]
+fn intervals_about_a_trend_hold_the_truth_as_often_as_they_say() {
+    const SERIES: usize = 150;
+    let (mut times, mut paces) = (0, 0);
+    for shape in paces::SHAPES {
+        let held = paces::held(shape, 24 * 28, SERIES);
+        eprintln!("{shape:?}: {held:?}");
+        // Nine of ten, give or take three standard deviations of so few series.
+        assert!(held.share(held.pace) >= 0.82, "{shape:?}: {held:?}");
+        assert!(held.share(held.time) >= 0.82, "{shape:?}: {held:?}");
+        assert!(held.share(held.sure) >= 0.8, "{shape:?}: {held:?}");
+        times += held.time;
+        paces += held.pace;
+    }
+    let all = paces::Held {
+        series: SERIES * paces::SHAPES.len(),
+        ..paces::Held::default()
+    };
+    for held in [times, paces] {
+        assert!((0.87..0.96).contains(&all.share(held)), "{}", all.share(held));
+    }
 }

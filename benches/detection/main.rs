@@ -8,6 +8,7 @@
 //! cargo bench --bench detection                        # the default detector
 //! cargo bench --bench detection -- --detector skyline  # Skyline's nine
 //! cargo bench --bench detection -- --by-series         # what was found and what was false, series by series
+//! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
@@ -15,6 +16,7 @@ mod cost;
 mod events;
 mod labelled;
 mod nab;
+mod paces;
 mod replay;
 mod scores;
 
@@ -31,6 +33,9 @@ use skyrelay::detect::{Kind, adaptive, skyline};
 /// Scores a detector.
 #[derive(Debug, Parser)]
 struct Options {
+    /// Something else than detectors of anomalies
+    #[arg(value_enum)]
+    what: Option<What>,
     /// Which one
     #[arg(long, value_enum, default_value_t = Detector::Adaptive)]
     detector: Detector,
@@ -40,6 +45,12 @@ struct Options {
     /// What cargo says.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// Trends, against series whose future is known
+    Trend,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -67,6 +78,10 @@ impl Detector {
 
 fn main() -> ExitCode {
     let options = Options::parse();
+    if let Some(What::Trend) = options.what {
+        print_paces();
+        return ExitCode::SUCCESS;
+    }
     let Some(directory) = labelled::directory() else {
         eprintln!("SKIPPED: no detection/dev under $SKYRELAY_DATA or ../shared/data; nothing was scored");
         return ExitCode::SUCCESS;
@@ -84,6 +99,29 @@ fn main() -> ExitCode {
         print_cost(&cost::of_adaptive());
     }
     ExitCode::SUCCESS
+}
+
+/// Series of each shape and length.
+const PACES: usize = 500;
+
+fn print_paces() {
+    println!(
+        "| history | series | the interval of 90 % holds the time | the pace | has an end | half width, of the pace |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for days in [4, 7, 14, 30, 60] {
+        for shape in paces::SHAPES {
+            let held = paces::held(shape, 24 * days, PACES);
+            let percent = |count| 100.0 * held.share(count);
+            println!(
+                "| {days} days | {shape:?} | {:.1} % | {:.1} % | {:.1} % | {:.2} |",
+                percent(held.time),
+                percent(held.pace),
+                percent(held.sure),
+                held.width
+            );
+        }
+    }
 }
 
 fn print_table(sets: &[Set], scores: &[Scores]) {

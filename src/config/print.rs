@@ -10,7 +10,7 @@ use crate::{
     detect::{
         Definition, Kind, Patience, absence,
         adaptive::{self, Floor},
-        ensemble, expression, skyline, threshold,
+        ensemble, expression, skyline, threshold, trend,
     },
     forward::{self, Sync},
     glob::Glob,
@@ -188,6 +188,7 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
         }
         Kind::Threshold(settings) => write_threshold(out, settings),
         Kind::Absence(settings) => write_absence(out, settings),
+        Kind::Trend(settings) => write_trend(out, settings),
         Kind::Ensemble(settings) => write_ensemble(out, settings),
         Kind::Expression(settings) => {
             key(out, "kind", quote("expression"))?;
@@ -248,6 +249,34 @@ fn write_absence(out: &mut String, settings: &absence::Settings) -> fmt::Result 
     if !of.is_empty() {
         key(out, "of", array(of.iter().map(Glob::as_str)))?;
     }
+    key(out, "severity", quote(severity.name()))
+}
+
+fn write_trend(out: &mut String, settings: &trend::Settings) -> fmt::Result {
+    let trend::Settings {
+        reaches,
+        direction,
+        within_s,
+        clear_s,
+        over_s,
+        min_history_s,
+        min_fit,
+        confidence,
+        timezone,
+        patience,
+        severity,
+    } = settings;
+    key(out, "kind", quote("trend"))?;
+    key(out, "reaches", float(*reaches))?;
+    key(out, "direction", quote(names::of(&names::TREND_DIRECTION, direction)))?;
+    key(out, "within", seconds(*within_s))?;
+    key(out, "clear", seconds(*clear_s))?;
+    key(out, "over", seconds(*over_s))?;
+    key(out, "min_history", seconds(*min_history_s))?;
+    key(out, "min_fit", float(*min_fit))?;
+    key(out, "confidence", float(*confidence))?;
+    key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
+    write_patience(out, *patience)?;
     key(out, "severity", quote(severity.name()))
 }
 

@@ -16,6 +16,7 @@ use crate::{
         expression::{self, Model, Sources},
         skyline::{self, Algorithm},
         threshold::{self, Bounds},
+        trend,
     },
     glob::Glob,
     notify::{ChannelKind, exec, json_lines},
@@ -109,6 +110,10 @@ fn what_the_example_leaves_out_is_good_as_well() {
             severity: Severity::Warning,
         }),
     };
+    let disk = Definition {
+        name: "disk".into(),
+        kind: Kind::Trend(trend::Settings::new(95.0)),
+    };
     let silent = absence("silent", After::Learnt, &[]);
     let gone = absence("gone", After::Stated(26 * 3600), &["backups.**"]);
     let all = [
@@ -118,6 +123,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
         cold,
         voltage,
         stuck,
+        disk,
         silent,
         gone,
         both,
@@ -254,6 +260,7 @@ fn everything_may_be_different() {
         "own",
         "silent",
         "gone",
+        "space",
         "default",
     ];
     assert_eq!(names, all);
@@ -350,6 +357,19 @@ fn detectors_of_each_kind_may_be_different() {
     };
     assert_eq!(absence(11), (After::Stated(900), 0, Severity::Info));
     assert_eq!(absence(12), (After::Learnt, 2, Severity::Warning));
+    let Kind::Trend(space) = &config.shard.detectors[13].kind else {
+        panic!("it is of kind trend");
+    };
+    assert_eq!(
+        (space.direction, space.within_s, space.clear_s),
+        (trend::Direction::Down, 5400, 8100)
+    );
+    assert_eq!((space.over_s, space.min_history_s), (6 * 3600, 3600));
+    assert_eq!(
+        (space.min_fit.to_bits(), space.confidence.to_bits()),
+        (0.5_f64.to_bits(), 0.95_f64.to_bits())
+    );
+    assert_eq!((space.patience.needed, space.severity), (2, Severity::Critical));
 }
 
 #[test]
@@ -524,6 +544,18 @@ severity = "info"
 kind = "absence"
 after = "auto"
 of = ["a.*", "b.**"]
+[detector.space]
+kind = "trend"
+reaches = 0
+direction = "down"
+within = "90m"
+over = "6h"
+min_history = "1h"
+min_fit = 0.5
+confidence = 0.95
+timezone = "Asia/Tokyo"
+n_of_m = [2, 3]
+severity = "critical"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

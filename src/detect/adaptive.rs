@@ -92,7 +92,7 @@ mod policy;
 mod rhythm;
 mod season;
 mod settings;
-mod single;
+use super::single;
 mod tail;
 #[cfg(test)]
 mod tests;

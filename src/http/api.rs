@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     Sources,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     anomaly::{AnomalyReport, SubtreeReport, Which, groups::GroupReport},
-    detect::Standing,
+    detect::{Outlook, Standing},
     line::Timestamp,
     shard::{JudgeReport, Memory, SeriesReport, SeriesState},
     window::Point,
@@ -154,6 +154,8 @@ struct DetectorAnswer {
     anomalous: bool,
     /// Does it tell people, rather than only other detectors?
     heard: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outlook: Option<OutlookAnswer>,
 }
 
 #[derive(Serialize)]
@@ -314,6 +316,34 @@ impl From<SeriesReport> for SeriesAnswer {
     }
 }
 
+/// What is to come of a series.
+struct OutlookAnswer(Outlook);
+
+impl Serialize for OutlookAnswer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(Outlook {
+            text,
+            confidence,
+            numbers,
+            ahead,
+        }) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("text", text)?;
+        map.serialize_entry("confidence", confidence)?;
+        for (name, number) in numbers {
+            map.serialize_entry(name, number)?;
+        }
+        if !ahead.is_empty() {
+            let rows: Vec<_> = ahead
+                .iter()
+                .map(|ahead| (ahead.timestamp, ahead.expected, ahead.lower, ahead.upper))
+                .collect();
+            map.serialize_entry("ahead", &rows)?;
+        }
+        map.end()
+    }
+}
+
 impl From<JudgeReport> for DetectorAnswer {
     fn from(report: JudgeReport) -> Self {
         let JudgeReport {
@@ -321,6 +351,7 @@ impl From<JudgeReport> for DetectorAnswer {
             standing,
             open,
             heard,
+            outlook,
         } = report;
         let state = match standing {
             Standing::Analysed => "analysed",
@@ -334,6 +365,7 @@ impl From<JudgeReport> for DetectorAnswer {
             reason: standing.to_string(),
             anomalous: open,
             heard,
+            outlook: outlook.map(OutlookAnswer),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::series::Judge;
 use crate::{
-    detect::{Context, Engine, Observation, Standing, Verdict},
+    detect::{Context, Engine, Observation, Outlook, Standing, Verdict},
     line::Timestamp,
     window::{self, Point},
 };
@@ -133,7 +133,7 @@ pub enum SeriesState {
 }
 
 /// A detector's part in a series.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct JudgeReport {
     /// Its name.
     pub detector: Arc<str>,
@@ -143,4 +143,6 @@ pub struct JudgeReport {
     pub open: bool,
     /// Does it tell people, rather than only other detectors?
     pub heard: bool,
+    /// What is to come, where one series was asked for and the detector looks ahead.
+    pub outlook: Option<Outlook>,
 }

@@ -8,6 +8,7 @@ mod absence;
 mod ensembles;
 mod expressions;
 mod thresholds;
+mod trend;
 
 use std::{
     collections::BTreeSet,
@@ -40,6 +41,7 @@ fn all() -> Vec<Example> {
         thresholds::example(),
         ensembles::example(),
         expressions::example(),
+        trend::example(),
     ]
 }
 

@@ -6,6 +6,7 @@ mod ensemble;
 mod expression;
 mod skyline;
 mod threshold;
+mod trend;
 
 use std::collections::HashMap;
 
@@ -24,14 +25,12 @@ use crate::{
     shard,
 };
 
-/// Kinds of detectors that later versions have.
-const PLANNED_KINDS: [&str; 1] = ["trend"];
-
 /// Kinds that there are.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 9] = [
     "adaptive",
     "skyline",
     "threshold",
+    "trend",
     "expression",
     "absence",
     "all_of",
@@ -75,10 +74,11 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
     let mut mentions = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
-        let kind = match kind(section, &KINDS, &PLANNED_KINDS) {
+        let kind = match kind(section, &KINDS, &[]) {
             Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
             Some("skyline") => Kind::Skyline(skyline::read(section, shard.span_s)),
             Some("threshold") => Kind::Threshold(threshold::read(section)),
+            Some("trend") => Kind::Trend(trend::read(section)),
             Some("expression") => expression::read(section, shard.span_s, &mut mentions)
                 .map_or_else(|| Definition::default().kind, Kind::Expression),
             Some("absence") => Kind::Absence(absence::read(section, shard.expire_after_s, patterns)),

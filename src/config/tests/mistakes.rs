@@ -3,8 +3,7 @@
 use super::*;
 
 /// What may stand behind `kind` in a detector.
-const KINDS: &str =
-    "expected kind to be `adaptive`, `skyline`, `threshold`, `expression`, `absence`, `all_of`, `any_of` or `k_of`";
+const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `threshold`, `trend`, `expression`, `absence`, `all_of`, `any_of` or `k_of`";
 
 /// The file `text` has one mistake, which is this.
 #[track_caller]
@@ -127,10 +126,6 @@ fn what_later_versions_have() {
     says(
         "[[alert]]\nmatch = [\"**\"]\nrepeat = \"4h\"",
         &format!("f.toml:3:1: `repeat` {planned}"),
-    );
-    says(
-        "[detector.disk-full]\nkind = \"trend\"\nreaches = 95\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"disk-full\"]",
-        &format!("f.toml:2:8: detector.disk-full.kind is `trend`, which {planned}, {KINDS}"),
     );
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
@@ -612,6 +607,35 @@ fn thresholds_that_cannot_be() {
     for wrong in ["[5, 3]", "[0, 3]", "[3]", "[1, 65]", "3", "[1.5, 2]"] {
         says(&threshold(&format!("above = 90\nn_of_m = {wrong}")), n_of_m);
     }
+}
+
+#[test]
+fn trends_that_cannot_be() {
+    let trend = |keys: &str| format!("[detector.t]\nkind = \"trend\"\n{keys}");
+    says(
+        &trend(""),
+        "f.toml:1:1: detector.t has no `reaches`, expected the value that is not to be reached, such as reaches = 95",
+    );
+    says(
+        &trend("reaches = 95\nwithin = \"24h\"\nclear = \"12h\""),
+        "f.toml:5:9: detector.t.clear is shorter than `within`, expected a time that is not",
+    );
+    says(
+        &trend("reaches = 95\nover = \"61d\""),
+        "f.toml:4:8: detector.t.over is `61d`, expected 1h to 60d",
+    );
+    says(
+        &trend("reaches = 95\nover = \"2h\"\nmin_history = \"3h\""),
+        "f.toml:5:15: detector.t.min_history is longer than `over`, expected a time that is not",
+    );
+    says(
+        &trend("reaches = 95\ndirection = \"above\""),
+        "f.toml:4:13: detector.t.direction is `above`, expected `up`, `down` or `either`",
+    );
+    says(
+        &trend("reaches = 95\nconfidence = 90"),
+        "f.toml:4:14: detector.t.confidence is 90, expected a number from 0.5 to 0.99",
+    );
 }
 
 #[test]

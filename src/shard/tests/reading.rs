@@ -175,6 +175,7 @@ fn looking_up_goes_by_the_whole_name() {
         standing: crate::detect::Standing::Analysed,
         open: false,
         heard: true,
+        outlook: None,
     };
     assert_eq!(detectors, [bound]);
     assert_eq!(bench.look_up("ba").unwrap().1[0].value.to_bits(), 2f64.to_bits());

@@ -1,0 +1,470 @@
+//! Trends: when will a series reach a value, at its present pace?
+//!
+//! * The longer past of the series is kept as means of steps: of an hour, for 60 days, where it is looked back on for two and a half
+//!   days or more; of ten minutes, or one, below that (`past`). A new detector learns it from the window at first.
+//! * What a day, and a week, adds is taken away first, once four days (weeks) show that they do (`past::Profile`). What is left, of the
+//!   time that is looked back on, gets a line that wild values, steps and lasting noise do not mislead, and which knows how
+//!   sure it is (`line`). The season comes back on top of it to see when the value is reached (`reach`).
+//! * A few steps are one-offs: the pace goes on from the new level. What falls back again and again, as disks do whose logs are
+//!   rotated, is followed by the ends of its teeth; when the next fall does not come in time, by the pace since the last.
+//! * It is an anomaly when the expected time lies within the time that is set, the line explains enough of what the series does, and even
+//!   the slowest pace that is believed gets there. It is over when that time has become longer again (`clear`), or the
+//!   line is lost.
+//! * The score is the time that is set over the time that is expected, 0 without a line to go by.
+//!
+//! A line is drawn when a step is over, which takes some tenths of a millisecond at most; all other samples cost an addition and
+//! a comparison.
+
+mod line;
+mod reach;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod words;
+
+use line::{Line, Place, Shape};
+use reach::{Reach, Target};
+pub use settings::{Direction, OVER_S, Settings};
+
+use super::{
+    Context, Detect, Finding, Observation, Opinion, Outcome, Outlook, Remember, Standing, Verdict, Vote, Waiting,
+    local_time::LocalTime,
+    past::{Past, Profile, SeasonScratch},
+};
+use crate::{
+    save::{fields, hold},
+    window::{Point, Window},
+};
+
+/// To be raised when a [`State`] is saved in another form, or has another meaning.
+pub(super) const STATE_FORM: u32 = 1;
+
+/// Beyond this nothing is told (seconds): a year.
+const LIMIT_S: f64 = 366.0 * 86_400.0;
+/// Scores beyond this are equal.
+const SCORE_MAX: f64 = 1000.0;
+/// What is open stays so while the line explains this part of what it has to.
+const FIT_TO_STAY: f64 = 0.8;
+const DAY_S: i64 = 86_400;
+const WEEK_S: i64 = 7 * DAY_S;
+
+/// Trends at work, for any number of series.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    local_time: LocalTime,
+    work: Work,
+}
+
+/// Buffers to work with.
+#[derive(Debug, Default)]
+struct Work {
+    values: Vec<f64>,
+    raw: Vec<Place>,
+    places: Vec<Place>,
+    added: Vec<f64>,
+    line: line::Scratch,
+    season: SeasonScratch,
+}
+
+/// What is remembered of one series.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct State {
+    past: Past,
+    /// What was made of it when a line was drawn last.
+    estimate: Option<Estimate>,
+    waiting: Waiting,
+    /// Steps that the estimate does not know.
+    stale: u16,
+    /// Is the value that may be reached above the series?
+    upwards: bool,
+    /// When the last anomaly began, or the one that is open.
+    began: i64,
+}
+fields!(State {
+    past,
+    estimate,
+    waiting,
+    stale,
+    upwards,
+    began
+});
+
+/// What the past comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Estimate {
+    /// When it was made: the end of the last step that it knows (seconds since 1970).
+    at: i64,
+    /// Where the line is at that time.
+    level: f64,
+    /// What the season adds in the step that begins then.
+    added: f64,
+    /// Change in a second.
+    pace: f64,
+    /// Half the width of the interval about the pace.
+    pace_margin: f64,
+    /// Standard deviation of steps about the line.
+    noise: f64,
+    /// What part of the change the line explains, 0 to 1.
+    fit: f64,
+    /// When the value is reached (seconds since 1970); `None`: not within a year.
+    expected: Option<f64>,
+    earliest: Option<f64>,
+    latest: Option<f64>,
+    /// Is the series at the value, or beyond it?
+    reached: bool,
+    /// Steps (of the series, not of time), or `SAW`.
+    shape: u32,
+    /// Is there a season of the day, of the week?
+    by_day: bool,
+    by_week: bool,
+}
+fields!(Estimate {
+    at, level, added, pace, pace_margin, noise, fit, expected, earliest, latest, reached, shape, by_day, by_week
+} check |estimate| {
+    let Estimate { level, added, pace, pace_margin, noise, fit, expected, earliest, latest, .. } = *estimate;
+    let times = [expected, earliest, latest].map(Option::unwrap_or_default);
+    let all = [level, added, pace, pace_margin, noise, fit].into_iter().chain(times).all(f64::is_finite);
+    hold(all, "a number of an estimate is infinite, or none")
+});
+
+/// The shape of what falls back again and again.
+const SAW: u32 = u32::MAX;
+
+impl Remember for State {
+    fn memory_bytes(&self) -> usize {
+        size_of::<Self>() + self.past.heap_bytes()
+    }
+
+    fn touch(&self) -> u64 {
+        self.past.touch()
+    }
+}
+
+impl Estimate {
+    /// How long it takes from `timestamp` on (seconds, 0 or more); `None`: longer than anything is told for.
+    fn expected_in(&self, timestamp: i64) -> Option<f64> {
+        self.expected.map(|expected| until(expected, timestamp))
+    }
+
+    /// Is there a line to go by, which explains `fit`?
+    fn is_good(&self, fit: f64) -> bool {
+        self.reached || self.fit >= fit && self.latest.is_some()
+    }
+}
+
+/// Time from `timestamp` until `expected`, or 0 (seconds).
+#[expect(clippy::cast_precision_loss, reason = "times of samples are exact")]
+fn until(expected: f64, timestamp: i64) -> f64 {
+    (expected - timestamp as f64).max(0.0)
+}
+
+impl Engine {
+    /// Trends as `settings` have them.
+    pub(super) fn new(settings: Settings) -> Self {
+        Self {
+            local_time: LocalTime::new(settings.timezone.clone()),
+            settings,
+            work: Work::default(),
+        }
+    }
+
+    /// Takes in a sample, and draws the line anew when it is time.
+    fn follow(&mut self, state: &mut State, point: Point, draw: bool) {
+        if state.past.push(point, self.settings.steps()) {
+            state.stale = state.stale.saturating_add(1);
+        }
+        let due = if state.estimate.is_none() {
+            1
+        } else {
+            self.settings.steps_to_wait()
+        };
+        if draw && state.stale >= due {
+            state.stale = 0;
+            state.estimate = self.estimate(state);
+        }
+    }
+
+    /// What the past of a series comes to; `None`: it is too short.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_wrap,
+        reason = "few steps are kept, and their times are bounded"
+    )]
+    fn estimate(&mut self, state: &mut State) -> Option<Estimate> {
+        let (settings, work) = (&self.settings, &mut self.work);
+        let step_s = settings.steps().step_s;
+        state.past.values(&mut work.values);
+        let open = state.past.open_number();
+        let first = open - work.values.len() as i64;
+        // Time 0 is the end of the last step that is over.
+        let time = |place: usize| (first + place as i64 - open) as f64 + 0.5;
+        let over = work.values.len().saturating_sub(settings.steps_over());
+        let places = |values: &[f64], places: &mut Vec<Place>| {
+            let known = values.iter().enumerate().skip(over);
+            places.clear();
+            places.extend(
+                known
+                    .filter(|(_, value)| !value.is_nan())
+                    .map(|(place, value)| (time(place), *value)),
+            );
+        };
+        places(&work.values, &mut work.raw);
+        let history_s = -work.raw.first()?.0 * step_s as f64;
+        if history_s < settings.min_history_s as f64 - step_s as f64 {
+            return None;
+        }
+        let level_of = |raw: &[Place]| raw.last().map_or(0.0, |(_, value)| *value);
+        let is_open = state.waiting.keep().anomalous;
+        let upwards = match settings.direction {
+            Direction::Up => true,
+            Direction::Down => false,
+            // What has been told of goes on through the value.
+            Direction::Either if is_open => state.upwards,
+            Direction::Either => level_of(&work.raw) < settings.reaches,
+        };
+        state.upwards = upwards;
+        let saw = Line::of_saw(&work.raw, upwards, &mut work.line);
+        let (line, day, week) = if let Some(saw) = saw {
+            (saw, Profile::default(), Profile::default())
+        } else {
+            let local = |place: usize| self.local_time.at((first + place as i64) * step_s);
+            let (day, week) = take_season(&mut work.values, step_s, local, &mut work.season);
+            places(&work.values, &mut work.places);
+            (Line::present(&work.places, &mut work.line)?, day, week)
+        };
+        let period_s = match (week.is_none(), day.is_none()) {
+            (false, _) => WEEK_S,
+            (true, false) => DAY_S,
+            (true, true) => 0,
+        };
+        work.added.clear();
+        for ahead in 0..period_s / step_s {
+            let local = self.local_time.at((open + ahead) * step_s);
+            work.added
+                .push(day.at(slot(local, step_s, DAY_S).0) + week.at(slot(local, step_s, WEEK_S).0));
+        }
+        let beyond = (1.0 - settings.confidence) / 2.0;
+        let target = Target {
+            value: settings.reaches,
+            upwards,
+            added: &work.added,
+            limit: LIMIT_S / step_s as f64,
+        };
+        let reach = Reach::of(&line, target, beyond);
+        let at = open * step_s;
+        let when = |steps: Option<f64>| steps.map(|steps| at as f64 + steps * step_s as f64);
+        let estimate = Estimate {
+            at,
+            level: line.level,
+            added: work.added.first().copied().unwrap_or_default(),
+            pace: line.slope / step_s as f64,
+            pace_margin: line.margin(beyond).of_slope() / step_s as f64,
+            noise: line.noise,
+            fit: line.fit,
+            expected: when(reach.expected),
+            earliest: when(reach.earliest),
+            latest: when(reach.latest),
+            reached: reach.expected == Some(0.0),
+            shape: match line.shape {
+                Shape::Saw => SAW,
+                Shape::Steps(count) => u32::try_from(count).unwrap_or(SAW - 1),
+            },
+            by_day: !day.is_none(),
+            by_week: !week.is_none(),
+        };
+        let numbers = [
+            estimate.level,
+            estimate.pace,
+            estimate.pace_margin,
+            estimate.noise,
+            estimate.added,
+        ];
+        numbers.iter().all(|number| number.is_finite()).then_some(estimate)
+    }
+
+    /// Is the value about to be reached, and is it not any more?
+    fn look(&self, state: &State, timestamp: i64) -> (bool, bool) {
+        let Settings {
+            within_s,
+            clear_s,
+            min_fit,
+            ..
+        } = self.settings;
+        let Some(estimate) = &state.estimate else {
+            return (false, true);
+        };
+        #[expect(clippy::cast_precision_loss, reason = "times of years are exact")]
+        let is_within = |seconds: i64| {
+            estimate
+                .expected_in(timestamp)
+                .is_some_and(|time| time <= seconds as f64)
+        };
+        let odd = estimate.is_good(min_fit) && is_within(within_s);
+        let stays = estimate.is_good(FIT_TO_STAY * min_fit) && is_within(clear_s);
+        (odd, !stays)
+    }
+
+    fn score(&self, state: &State, timestamp: i64) -> f64 {
+        let estimate = state
+            .estimate
+            .filter(|estimate| estimate.is_good(self.settings.min_fit));
+        let expected = estimate.and_then(|estimate| estimate.expected_in(timestamp));
+        #[expect(clippy::cast_precision_loss, reason = "times of years are exact")]
+        let within = self.settings.within_s as f64;
+        expected.map_or(0.0, |expected| (within / expected.max(1e-9)).min(SCORE_MAX))
+    }
+
+    /// Where the series is expected at `timestamp`, and how far from there it usually is at most.
+    #[expect(clippy::cast_precision_loss, reason = "times of samples are exact")]
+    fn band(&self, estimate: &Estimate, timestamp: i64) -> Option<[f64; 3]> {
+        let steps = self.settings.steps();
+        // The ends of teeth are not where the series is, and what the season adds is known of one step.
+        let seasonal = estimate.by_day || estimate.by_week;
+        if estimate.shape == SAW || seasonal && timestamp - estimate.at > steps.step_s {
+            return None;
+        }
+        let expected = estimate.level + estimate.pace * (timestamp - estimate.at) as f64 + estimate.added;
+        let band = words::NORMAL_95 * estimate.noise;
+        Some([expected - band, expected, expected + band])
+    }
+}
+
+/// Takes day and week away from `values`, of which each step begins at a local time.
+fn take_season(
+    values: &mut [f64],
+    step_s: i64,
+    mut local: impl FnMut(usize) -> i64,
+    scratch: &mut SeasonScratch,
+) -> (Profile, Profile) {
+    let locals: Vec<i64> = (0..values.len()).map(&mut local).collect();
+    let mut take = |period_s: i64| {
+        let slots = usize::try_from(period_s / step_s).unwrap_or_default();
+        let slot = |place: usize| slot(locals[place], step_s, period_s);
+        let profile = Profile::of(values, slots, slot, scratch);
+        if !profile.is_none() {
+            for (place, value) in values.iter_mut().enumerate() {
+                *value -= profile.at(slot(place).0);
+            }
+        }
+        profile
+    };
+    (take(DAY_S), take(WEEK_S))
+}
+
+/// Which step of a period begins at a local time, and of which period.
+fn slot(local: i64, step_s: i64, period_s: i64) -> (usize, i64) {
+    let slot = local.rem_euclid(period_s) / step_s;
+    (usize::try_from(slot).unwrap_or_default(), local.div_euclid(period_s))
+}
+
+impl Detect for Engine {
+    type State = State;
+
+    fn observe(&mut self, state: &mut State, sample: &Context<'_>) -> Observation {
+        let point = sample.point();
+        self.follow(state, point, true);
+        let (odd, back) = self.look(state, point.timestamp);
+        let seen = state.waiting.follow(self.settings.patience, point.timestamp, odd, back);
+        if seen.changed && seen.anomalous {
+            state.began = point.timestamp;
+        }
+        seen
+    }
+
+    fn learn(&mut self, state: &mut State, sample: &Context<'_>) {
+        // The line is drawn with the next sample that is judged.
+        self.follow(state, sample.point(), false);
+    }
+
+    fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
+        let timestamp = sample.point().timestamp;
+        let band = state.estimate.and_then(|estimate| self.band(&estimate, timestamp));
+        Opinion {
+            judged: state.estimate.is_some(),
+            score: self.score(state, timestamp),
+            severity: observation.anomalous.then_some(self.settings.severity),
+            lower: band.map(|[lower, ..]| lower),
+            expected: band.map(|[_, expected, _]| expected),
+            upper: band.map(|[.., upper]| upper),
+            ..Opinion::of(observation)
+        }
+    }
+
+    fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
+        let timestamp = sample.point().timestamp;
+        let lasts = observation.anomalous || observation.changed;
+        let band = state.estimate.and_then(|estimate| self.band(&estimate, timestamp));
+        Verdict {
+            score: self.score(state, timestamp),
+            severity: lasts.then_some(self.settings.severity),
+            lower: band.map(|[lower, ..]| lower),
+            expected: band.map(|[_, expected, _]| expected),
+            upper: band.map(|[.., upper]| upper),
+            reason: words::reason(&self.settings, state, timestamp, observation),
+            votes: state
+                .estimate
+                .iter()
+                .map(|estimate| self.vote(state, estimate, timestamp))
+                .collect(),
+            ..Verdict::of(sample, observation)
+        }
+    }
+
+    fn standing(&self, state: &State, window: &Window) -> Standing {
+        if state.estimate.is_some() {
+            return Standing::Analysed;
+        }
+        let known = state.past.len();
+        let step_s = self.settings.steps().step_s;
+        Standing::WarmingUp {
+            samples: u32::try_from(known).unwrap_or(u32::MAX),
+            samples_needed: u32::try_from(line::VALUES_LEAST).unwrap_or(u32::MAX),
+            age_s: i64::try_from(known).unwrap_or_default() * step_s + i64::from(window.last().is_some()),
+            age_needed_s: self.settings.min_history_s,
+        }
+    }
+
+    fn outlook(&self, state: &State, window: &Window) -> Option<Outlook> {
+        let estimate = state.estimate.as_ref()?;
+        let timestamp = window.last()?.timestamp;
+        Some(Outlook {
+            text: words::outlook(&self.settings, estimate, timestamp),
+            confidence: self.settings.confidence,
+            numbers: self.vote(state, estimate, timestamp).details,
+            ..Outlook::default()
+        })
+    }
+}
+
+impl Engine {
+    /// The numbers behind a verdict.
+    fn vote(&self, state: &State, estimate: &Estimate, timestamp: i64) -> Vote {
+        let (odd, _) = self.look(state, timestamp);
+        #[expect(clippy::cast_precision_loss, reason = "times of years are exact")]
+        let within = self.settings.within_s as f64;
+        let mut details = vec![("reaches", self.settings.reaches)];
+        let times = [
+            ("expected_at", estimate.expected),
+            ("earliest_at", estimate.earliest),
+            ("latest_at", estimate.latest),
+        ];
+        details.extend(times.into_iter().filter_map(|(name, time)| Some((name, time?.round()))));
+        details.extend([
+            ("level", estimate.level),
+            ("per_hour", 3600.0 * estimate.pace),
+            ("per_hour_margin", 3600.0 * estimate.pace_margin),
+            ("fit", estimate.fit),
+            ("noise", estimate.noise),
+        ]);
+        Vote {
+            name: "pace".into(),
+            finding: Finding {
+                outcome: if odd { Outcome::True } else { Outcome::False },
+                statistic: estimate.expected_in(timestamp),
+                threshold: Some(within),
+            },
+            details,
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! What is told of series that go their way, and of those that do not; and that a restart changes nothing.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "small numbers"
+)]
+
+use proptest::prelude::*;
+
+use super::{super::Severity, *};
+use crate::{
+    save::{Save, Saved},
+    window::Scratch,
+};
+
+const HOUR: i64 = 3600;
+/// A Monday.
+const BEGIN: i64 = 1_699_833_600;
+
+/// A series, its window, and what is told of it.
+struct Bench {
+    engine: Engine,
+    state: State,
+    window: Window,
+    scratch: Scratch,
+}
+
+impl Bench {
+    fn new(settings: Settings) -> Self {
+        Self {
+            engine: Engine::new(settings),
+            state: State::default(),
+            window: Window::new(DAY_S),
+            scratch: Scratch::default(),
+        }
+    }
+
+    fn push(&mut self, timestamp: i64, value: f64) -> (Observation, Verdict) {
+        self.window
+            .push(Point { timestamp, value }, &mut self.scratch, |_| {})
+            .unwrap();
+        let sample = Context {
+            window: &self.window,
+            now: timestamp,
+            said: &[],
+        };
+        let seen = self.engine.observe(&mut self.state, &sample);
+        let opinion = self.engine.opinion(&mut self.state, &sample, seen, true);
+        let verdict = self.engine.explain(&mut self.state, &sample, seen);
+        assert_eq!(opinion.score.to_bits(), verdict.score.to_bits());
+        (seen, verdict)
+    }
+
+    /// A sample every ten minutes: the value at each. Gives the hours at which it opens and closes, with the reasons.
+    fn run(&mut self, hours: std::ops::Range<i64>, value: impl Fn(f64) -> f64) -> Vec<(f64, bool, String)> {
+        let mut turns = Vec::new();
+        for timestamp in (BEGIN + HOUR * hours.start..BEGIN + HOUR * hours.end).step_by(600) {
+            let hour = (timestamp - BEGIN) as f64 / 3600.0;
+            let (seen, verdict) = self.push(timestamp, value(hour));
+            if seen.changed {
+                turns.push((hour, seen.anomalous, verdict.reason));
+            }
+        }
+        turns
+    }
+}
+
+fn wobble(hour: f64) -> f64 {
+    ((hour * 6.0) as i64 * 7919 % 101) as f64 / 101.0 - 0.5
+}
+
+fn disk() -> Settings {
+    Settings {
+        direction: Direction::Up,
+        ..Settings::new(95.0)
+    }
+}
+
+#[test]
+fn a_disk_that_fills_is_told_of_a_day_ahead_and_no_more_when_it_stops() {
+    let mut bench = Bench::new(disk());
+    // 95 after 300 hours, unless somebody comes 20 hours before.
+    let turns = bench.run(0..500, |hour| 35.0 + 0.2 * hour.min(280.0) + wobble(hour));
+    assert_eq!(turns.len(), 2, "{turns:?}");
+    let (opens, closes) = (&turns[0], &turns[1]);
+    assert!(opens.1 && (275.0..278.0).contains(&opens.0), "{turns:?}");
+    assert_eq!(opens.2, "95 in 24h (24h to 24h), now at 90.18 and +0.2 an hour");
+    assert!(!closes.1 && closes.0 > 281.0, "{turns:?}");
+    assert!(closes.2.contains(", after "), "{}", closes.2);
+}
+
+#[test]
+fn numbers_go_with_the_words() {
+    let mut bench = Bench::new(disk());
+    bench.run(0..280, |hour| 35.0 + 0.2 * hour + wobble(hour));
+    let (seen, verdict) = bench.push(BEGIN + 280 * HOUR, 91.0);
+    assert!(seen.anomalous);
+    assert_eq!(verdict.severity, Some(Severity::Warning));
+    let vote = &verdict.votes[0];
+    let seconds = vote.finding.statistic.unwrap();
+    assert!((seconds / 3600.0 - 20.0).abs() < 1.0, "{seconds}");
+    assert!((verdict.score - 86_400.0 / seconds).abs() < 1e-9);
+    let number = |wanted| vote.details.iter().find(|(name, _)| *name == wanted).unwrap().1;
+    assert!(number("earliest_at") < number("expected_at") && number("expected_at") < number("latest_at"));
+    assert!((number("per_hour") - 0.2).abs() < 0.01 && number("fit") > 0.95);
+    let (lower, expected, upper) = (
+        verdict.lower.unwrap(),
+        verdict.expected.unwrap(),
+        verdict.upper.unwrap(),
+    );
+    assert!(
+        lower < expected && expected < upper && (expected - 91.0).abs() < 0.5,
+        "{expected}"
+    );
+    let outlook = bench.engine.outlook(&bench.state, &bench.window).unwrap();
+    assert!(outlook.text.starts_with("95 in 20h ("), "{}", outlook.text);
+}
+
+#[test]
+fn space_that_is_left_goes_down() {
+    let settings = Settings {
+        within_s: 12 * HOUR,
+        clear_s: 18 * HOUR,
+        ..Settings::new(0.0)
+    };
+    let mut bench = Bench::new(settings);
+    let turns = bench.run(0..200, |hour| 1e12 - 5e9 * hour + 1e10 * wobble(hour));
+    assert_eq!(turns.len(), 1, "{turns:?}");
+    assert!((187.0..189.0).contains(&turns[0].0), "{turns:?}");
+}
+
+#[test]
+fn what_is_reached_stays_told_until_it_is_left() {
+    let mut bench = Bench::new(disk());
+    let turns = bench.run(0..400, |hour| if hour < 350.0 { 35.0 + 0.2 * hour } else { 50.0 });
+    assert_eq!(
+        turns.iter().map(|turn| turn.1).collect::<Vec<_>>(),
+        [true, false],
+        "{turns:?}"
+    );
+    assert!(turns[1].0 >= 350.0);
+    let mut bench = Bench::new(disk());
+    bench.run(0..200, |hour| 97.0 + wobble(hour));
+    let (seen, verdict) = bench.push(BEGIN + 200 * HOUR, 97.0);
+    assert!(
+        seen.anomalous && verdict.reason.starts_with("95 is reached"),
+        "{}",
+        verdict.reason
+    );
+    // From wherever it is: then it would have to fall.
+    let mut bench = Bench::new(Settings::new(95.0));
+    assert_eq!(bench.run(0..200, |hour| 97.0 + wobble(hour)), []);
+}
+
+#[test]
+fn noise_seasons_and_a_slope_that_is_not_sure_are_not_told() {
+    for shape in 0..3 {
+        let mut bench = Bench::new(disk());
+        let turns = bench.run(0..1000, |hour| match shape {
+            0 => 80.0 + 10.0 * wobble(hour),
+            1 => 80.0 + 10.0 * (hour * std::f64::consts::TAU / 24.0).sin() + wobble(hour),
+            _ => 80.0 + if (hour / 24.0) as i64 % 7 < 5 { 8.0 } else { 0.0 } + wobble(hour),
+        });
+        assert_eq!(turns, [], "shape {shape}");
+    }
+}
+
+#[test]
+fn rotated_logs_are_no_trend_until_the_rotation_stays_away() {
+    let day = |hour: f64| 60.0 + 20.0 * (hour % 24.0) / 24.0;
+    let mut bench = Bench::new(disk());
+    assert_eq!(bench.run(0..600, |hour| day(hour) + wobble(hour)), []);
+    // 0.83 an hour: the day after the last rotation ends at 80, and 95 is 18 hours away then.
+    let turns = bench.run(600..640, |hour| 60.0 + 20.0 * (hour - 600.0) / 24.0 + wobble(hour));
+    assert_eq!(turns.len(), 1, "{turns:?}");
+    assert!((624.0..631.0).contains(&turns[0].0), "{turns:?}");
+}
+
+#[test]
+fn a_step_is_no_pace() {
+    let mut bench = Bench::new(disk());
+    assert_eq!(
+        bench.run(0..600, |hour| 40.0
+            + if hour > 300.0 { 30.0 } else { 0.0 }
+            + wobble(hour)),
+        []
+    );
+}
+
+#[test]
+fn it_takes_time_to_know_a_series() {
+    let mut bench = Bench::new(disk());
+    bench.run(0..90, |hour| 80.0 + 0.1 * hour);
+    assert!(matches!(
+        bench.engine.standing(&bench.state, &bench.window),
+        Standing::WarmingUp { .. }
+    ));
+    let (seen, verdict) = bench.push(BEGIN + 90 * HOUR, 89.0);
+    assert!(!seen.anomalous && verdict.score == 0.0);
+    assert_eq!(verdict.reason, "too little is known of the series");
+    bench.run(91..98, |hour| 80.0 + 0.1 * hour);
+    assert_eq!(bench.engine.standing(&bench.state, &bench.window), Standing::Analysed);
+}
+
+#[test]
+fn a_short_look_back_finds_what_fills_within_hours() {
+    let settings = Settings {
+        over_s: 2 * HOUR,
+        min_history_s: HOUR,
+        within_s: HOUR,
+        clear_s: 2 * HOUR,
+        ..disk()
+    };
+    let mut bench = Bench::new(settings);
+    let mut opened = None;
+    for second in (0..4 * HOUR).step_by(10) {
+        let minute = second as f64 / 60.0;
+        let value = 20.0 + (minute - 90.0).max(0.0) * 0.5 + wobble(minute / 10.0);
+        let (seen, _) = bench.push(BEGIN + second, value);
+        opened = opened.or(seen.anomalous.then_some(minute));
+    }
+    // 95 at the minute 240.
+    let opened = opened.unwrap();
+    assert!((175.0..215.0).contains(&opened), "{opened}");
+}
+
+#[test]
+fn what_was_learnt_without_being_told_is_the_same() {
+    let value = |hour: f64| 35.0 + 0.2 * hour + wobble(hour);
+    let (mut judged, mut learnt) = (Bench::new(disk()), Bench::new(disk()));
+    judged.run(0..279, value);
+    for timestamp in (BEGIN..BEGIN + 279 * HOUR).step_by(600) {
+        let hour = (timestamp - BEGIN) as f64 / 3600.0;
+        let point = Point {
+            timestamp,
+            value: value(hour),
+        };
+        learnt.window.push(point, &mut learnt.scratch, |_| {}).unwrap();
+        let sample = Context {
+            window: &learnt.window,
+            now: timestamp,
+            said: &[],
+        };
+        learnt.engine.learn(&mut learnt.state, &sample);
+    }
+    assert_eq!(learnt.state.past, judged.state.past);
+    let (seen, verdict) = learnt.push(BEGIN + 279 * HOUR, 91.0);
+    assert!(seen.alert && seen.anomalous);
+    assert_eq!(
+        verdict.score.to_bits(),
+        judged.push(BEGIN + 279 * HOUR, 91.0).1.score.to_bits()
+    );
+}
+
+#[test]
+fn sixty_days_take_less_than_12_kb() {
+    let settings = Settings {
+        over_s: 60 * DAY_S,
+        ..disk()
+    };
+    let mut bench = Bench::new(settings);
+    bench.run(0..70 * 24, f64::sin);
+    let bytes = bench.state.memory_bytes();
+    assert!((5760..6500).contains(&bytes), "{bytes}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+    #[test]
+    fn saved_and_loaded_it_goes_on_to_the_bit(
+        seed in 0_u64..1000,
+        cut in 1_usize..600,
+        step_s in prop_oneof![Just(600_i64), Just(3600), Just(7000), Just(40_000)],
+        size in prop_oneof![Just(1.0), Just(1e300), Just(f64::MAX), Just(1e-300)],
+    ) {
+        let value = |place: usize| {
+            let random = (place as u64 + 1).wrapping_mul(seed * 2 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+            size * ((random as f64 / f64::from(1 << 24) - 0.5) + place as f64 / 1000.0).clamp(-1.0, 1.0)
+        };
+        let timestamp = |place: usize| BEGIN + step_s * place as i64 + if place > 300 { 900_000 } else { 0 };
+        let settings = Settings { min_history_s: HOUR, min_fit: 0.0, ..Settings::new(0.6 * size) };
+        let mut bench = Bench::new(settings.clone());
+        for place in 0..cut {
+            bench.push(timestamp(place), value(place));
+        }
+        let mut bytes = Vec::new();
+        bench.state.save(&mut bytes);
+        let mut from = Saved::new(&bytes);
+        let state = State::load(&mut from).unwrap();
+        from.end().unwrap();
+        let mut again = Bench { engine: Engine::new(settings), state, window: Window::new(DAY_S), scratch: Scratch::default() };
+        for place in cut..700 {
+            let (seen, verdict) = bench.push(timestamp(place), value(place));
+            let (seen_again, verdict_again) = again.push(timestamp(place), value(place));
+            prop_assert_eq!(seen, seen_again);
+            prop_assert_eq!(&verdict, &verdict_again);
+            prop_assert!(verdict.score.is_finite() && verdict.score >= 0.0);
+            let numbers = [verdict.expected, verdict.lower, verdict.upper].into_iter().flatten();
+            prop_assert!(numbers.chain(verdict.votes.iter().flat_map(|vote| vote.details.iter().map(|(_, number)| *number))).all(f64::is_finite));
+        }
+        let (mut one, mut other) = (Vec::new(), Vec::new());
+        bench.state.save(&mut one);
+        again.state.save(&mut other);
+        prop_assert_eq!(one, other);
+    }
+}
