@@ -9,6 +9,7 @@ mod backtest_graphite;
 mod backtest_inputs;
 mod carbon_c_relay_sender;
 mod command_line;
+mod dashboards;
 mod events;
 mod faults;
 mod faults_in_short;

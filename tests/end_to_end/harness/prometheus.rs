@@ -88,3 +88,19 @@ pub(crate) fn promtool_check(metrics_text: &str) -> Result<(), String> {
         Err(format!("{}: {said}", output.status))
     }
 }
+
+/// What promtool says to these arguments; `Err` with it when it finds something wrong.
+#[track_caller]
+pub(crate) fn promtool(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new(find_peer("promtool"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("it is executable");
+    if output.status.success() {
+        return Ok(());
+    }
+    Err([output.stdout, output.stderr]
+        .map(|said| String::from_utf8_lossy(&said).trim().to_owned())
+        .concat())
+}
