@@ -89,17 +89,27 @@ struct Together {
 /// Anomalies that were asked for.
 #[derive(Debug, PartialEq)]
 pub struct Selection {
-    /// The newest first, as many as were asked for.
+    /// As many as were asked for, in the order that was.
     pub anomalies: Vec<Arc<Anomaly>>,
     /// How many there are.
     pub total: usize,
 }
 
-/// The newest of the anomalies it is shown. What it passes over costs neither a copy nor a place.
-struct Newest {
+/// Which come first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The newest.
+    Newest,
+    /// Those with the highest rank, and of these the newest.
+    Rank,
+}
+
+/// The first of the anomalies it is shown. What it passes over costs neither a copy nor a place.
+struct First {
+    order: Order,
     limit: usize,
-    /// By number, `limit` at most.
-    kept: BTreeMap<u64, Arc<Anomaly>>,
+    /// By rank, if that counts, and number; `limit` at most.
+    kept: BTreeMap<(u64, u64), Arc<Anomaly>>,
     /// How many it was shown.
     total: usize,
 }
@@ -296,31 +306,37 @@ impl Board {
 
     /// Anomalies of series that match, the newest first, `limit` at most.
     pub fn select(&self, which: Which, glob: &Glob, limit: usize) -> Selection {
-        let mut newest = Newest::new(limit);
+        self.choose(which, |anomaly| glob.matches(&anomaly.series), Order::Newest, limit)
+    }
+
+    /// Anomalies that `matches` holds for, `limit` at most.
+    pub fn choose(&self, which: Which, matches: impl Fn(&Anomaly) -> bool, order: Order, limit: usize) -> Selection {
+        let mut first = First::new(order, limit);
         if which != Which::Closed {
-            for of_series in self.open.iter().filter(|entry| glob.matches(entry.key())) {
-                of_series.iter().for_each(|anomaly| newest.see(anomaly));
+            for of_series in &self.open {
+                let matching = of_series.iter().filter(|anomaly| matches(anomaly));
+                matching.for_each(|anomaly| first.see(anomaly));
             }
         }
         if which != Which::Open {
             let closed = self.closed.lock().expect("nobody panics with the lock held");
-            let matching = closed.iter().filter(|anomaly| glob.matches(&anomaly.series));
-            matching.for_each(|anomaly| newest.see(anomaly));
+            let matching = closed.iter().filter(|anomaly| matches(anomaly));
+            matching.for_each(|anomaly| first.see(anomaly));
         }
-        newest.into()
+        first.into()
     }
 
     /// Anomalies of one series, open or over, the newest first, `limit` at most.
     pub fn of_series(&self, series: &str, limit: usize) -> Vec<Arc<Anomaly>> {
-        let mut newest = Newest::new(limit);
+        let mut first = First::new(Order::Newest, limit);
         if let Some(of_series) = self.open.get(series) {
-            of_series.iter().for_each(|anomaly| newest.see(anomaly));
+            of_series.iter().for_each(|anomaly| first.see(anomaly));
         }
         let closed = self.closed.lock().expect("nobody panics with the lock held");
         let of_series = closed.iter().filter(|anomaly| &*anomaly.series == series);
-        of_series.for_each(|anomaly| newest.see(anomaly));
+        of_series.for_each(|anomaly| first.see(anomaly));
         drop(closed);
-        Selection::from(newest).anomalies
+        Selection::from(first).anomalies
     }
 
     /// The last that have closed, `limit` at most, in the order in which they have.
@@ -376,9 +392,10 @@ impl Together {
     }
 }
 
-impl Newest {
-    fn new(limit: usize) -> Self {
+impl First {
+    fn new(order: Order, limit: usize) -> Self {
         Self {
+            order,
             limit,
             kept: BTreeMap::new(),
             total: 0,
@@ -387,21 +404,27 @@ impl Newest {
 
     fn see(&mut self, anomaly: &Arc<Anomaly>) {
         self.total += 1;
+        // Numbers that are not negative are in the order of their bits.
+        let rank = match self.order {
+            Order::Newest => 0,
+            Order::Rank => anomaly.rank.max(0.0).to_bits(),
+        };
+        let key = (rank, anomaly.id);
         if self.kept.len() >= self.limit {
             match self.kept.first_entry() {
-                Some(oldest) if *oldest.key() < anomaly.id => drop(oldest.remove()),
+                Some(last) if *last.key() < key => drop(last.remove()),
                 _ => return,
             }
         }
-        self.kept.insert(anomaly.id, Arc::clone(anomaly));
+        self.kept.insert(key, Arc::clone(anomaly));
     }
 }
 
-impl From<Newest> for Selection {
-    fn from(newest: Newest) -> Self {
+impl From<First> for Selection {
+    fn from(first: First) -> Self {
         Self {
-            anomalies: newest.kept.into_values().rev().collect(),
-            total: newest.total,
+            anomalies: first.kept.into_values().rev().collect(),
+            total: first.total,
         }
     }
 }

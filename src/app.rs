@@ -123,6 +123,7 @@ impl App {
             http,
         } = self;
         let mut running = Running::start(config, listeners, http)?;
+        running.tell_file(file.as_deref());
         supervisor::ready(&running.status());
         let mut watchdog = Watchdog::new();
         let mut second = tokio::time::interval(Duration::from_secs(1));

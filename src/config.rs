@@ -32,7 +32,7 @@ use crate::{
     analysis,
     anomaly::{groups, own_series},
     forward,
-    http::GuardSettings,
+    http::{GuardSettings, PageSettings},
     intake::ForwardInvalid,
     listen, notify, shard, snapshot,
 };
@@ -58,6 +58,8 @@ pub struct Config {
     pub http: Option<SocketAddr>,
     /// Whom HTTP lets in.
     pub guard: GuardSettings,
+    /// What the page shows besides.
+    pub page: PageSettings,
     /// What the relay says about itself.
     pub log: Log,
     /// What is kept of anomalies.
@@ -148,6 +150,7 @@ impl Default for Config {
             notify: notify::Settings::default(),
             http: Some(SocketAddr::from(([127, 0, 0, 1], 2080))),
             guard: GuardSettings::default(),
+            page: PageSettings::default(),
             log: Log::default(),
             anomalies: Anomalies::default(),
             groups: groups::Settings::default(),

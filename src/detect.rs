@@ -376,6 +376,19 @@ impl Kind {
         }
     }
 
+    /// What it is called in the configuration.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Adaptive(_) => "adaptive",
+            Self::Skyline(_) => "skyline",
+            Self::Threshold(_) => "threshold",
+            Self::Ensemble(_) => "ensemble",
+            Self::Expression(_) => "expression",
+            Self::Absence(_) => "absence",
+            Self::Trend(_) => "trend",
+        }
+    }
+
     /// The detectors that it goes by, which are asked before it.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
@@ -401,6 +414,14 @@ impl Engine {
             .iter()
             .map(|definition| Self::new(&definition.kind, place, elsewhere))
             .collect()
+    }
+
+    /// What it believes of a series, of kinds that can be asked about any time.
+    pub fn belief(&self, state: &State) -> Option<adaptive::Belief> {
+        match (self, state) {
+            (Self::Adaptive(engine), State::Adaptive(state)) => Some(engine.belief(state)),
+            _ => None,
+        }
     }
 
     fn new(kind: &Kind, place: impl Fn(&Arc<str>) -> usize, elsewhere: &Elsewhere) -> Self {

@@ -11,8 +11,10 @@ mod feed;
 mod graphite;
 mod guard;
 mod page;
+mod relay;
 mod reload;
 mod search;
+mod series;
 
 use std::{
     io,
@@ -32,8 +34,10 @@ use axum::{
 };
 pub use feed::Feed;
 pub use guard::{Guard, GuardSettings, Protect, User};
+pub use page::PageSettings;
+pub use relay::{Counted, InForce};
 pub use reload::{DetectorFate, Differences, ReloadRefused, ReloadReport, ReloadRequest, ReloadRequests};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::{analysis::Analysis, anomaly::Board, intake::Sorter, metrics::Metrics};
@@ -57,6 +61,10 @@ pub struct Sources {
     pub reload: ReloadRequests,
     /// Lets requests in, or does not.
     pub guard: Arc<Guard>,
+    /// The configuration in force.
+    pub in_force: watch::Receiver<InForce>,
+    /// How many series there are in which condition.
+    pub counted: Arc<Counted>,
 }
 
 /// Serves until `stop`; answers that are being given then are given whole.
@@ -71,9 +79,20 @@ pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationTo
     connections::serve(listener, router(sources, door), connections::Bounds::default(), stop).await
 }
 
+impl Sources {
+    /// Brings gauges up to date that nobody keeps so.
+    fn refresh_gauges(&self) {
+        let gauges = &self.metrics.analysis;
+        let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        gauges.series.set(gauge(self.analysis.series_count()));
+        gauges.queued.set(gauge(self.analysis.queued_weight()));
+    }
+}
+
 fn router(sources: Sources, door: guard::Door) -> Router {
     Router::new()
         .route("/", get(page::page))
+        .route("/page/{name}", get(page::asset))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
@@ -87,13 +106,7 @@ fn router(sources: Sources, door: guard::Door) -> Router {
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {
-    let gauges = &sources.metrics.analysis;
-    gauges
-        .series
-        .set(i64::try_from(sources.analysis.series_count()).unwrap_or(i64::MAX));
-    gauges
-        .queued
-        .set(i64::try_from(sources.analysis.queued_weight()).unwrap_or(i64::MAX));
+    sources.refresh_gauges();
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         sources.metrics.encode(),
@@ -112,9 +125,25 @@ async fn ready(State(sources): State<Sources>) -> Response {
 /// Answers are data for this origin: not to be sniffed, framed, or fetched for from elsewhere.
 async fn secure(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    let policy = "default-src 'none'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'";
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (
+            header::HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // The page says otherwise.
+    for (name, value) in [
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     response
 }

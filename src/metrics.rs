@@ -5,10 +5,11 @@
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
 mod http;
+mod reading;
 
-pub use http::HttpMetrics;
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+pub use self::{http::HttpMetrics, reading::Reading};
 use crate::{
     line::Timestamp,
     shard::{Tally, Unanalysed},
@@ -284,6 +285,11 @@ impl Metrics {
         for reason in ["limit", "not_allowed"] {
             self.listen.connections_refused.with_label_values(&[reason]);
         }
+    }
+
+    /// All metrics, as they are now.
+    pub fn read(&self) -> Reading {
+        Reading::new(self.registry.gather())
     }
 
     /// All metrics in Prometheus' text format.

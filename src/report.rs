@@ -110,6 +110,17 @@ impl<'a> VerdictReport<'a> {
     }
 }
 
+impl VerdictReport<'_> {
+    /// Without the votes, which are most of it.
+    #[must_use]
+    pub fn without_votes(self) -> Self {
+        Self {
+            votes: Votes(&[]),
+            ..self
+        }
+    }
+}
+
 impl<'a> From<&'a Event> for VerdictReport<'a> {
     fn from(event: &'a Event) -> Self {
         Self::new(&event.series, &event.detector, &event.verdict)

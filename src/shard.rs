@@ -11,8 +11,10 @@
 mod batch;
 mod census;
 mod change;
+mod close_up;
 mod counter;
 mod event;
+mod list;
 mod plan;
 mod saved;
 mod series;
@@ -33,7 +35,9 @@ pub use batch::{Batch, LineRef};
 pub use census::{Census, subtrees};
 use change::Former;
 pub use change::{Fate, fates};
-pub use event::{Change, Event, JudgeReport, Memory, SeriesReport, SeriesState};
+pub use close_up::{CloseUp, Replay, replay};
+pub use event::{Change, Condition, Event, JudgeReport, Memory, SeriesReport, SeriesState};
+pub use list::{Listing, Page};
 use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Portion};
 use series::{Analysis, Court, Judge, Series, Watched};
@@ -45,7 +49,6 @@ pub use tally::{Tally, Unanalysed};
 
 use crate::{
     detect::{Context, Definition, Engine, Observation, Subject, duration},
-    glob::Glob,
     line::{self, Timestamp},
     window::Point,
 };
@@ -259,30 +262,6 @@ impl Shard {
     /// Series in this shard.
     pub fn series_count(&self) -> usize {
         self.table.len()
-    }
-
-    /// Reports on series whose name matches, `wanted` at most, looking at `budget` slots from `slot` on. Gives the slot to
-    /// go on at, until all have been looked at.
-    pub fn search(
-        &self,
-        glob: &Glob,
-        slot: usize,
-        budget: usize,
-        wanted: usize,
-        found: &mut Vec<SeriesReport>,
-    ) -> Option<usize> {
-        let end = (slot + budget).min(self.table.slot_count());
-        let mut next = slot;
-        let matching = (slot..end)
-            .inspect(|slot| next = slot + 1)
-            .filter_map(|slot| Some((slot, self.table.get(slot)?)))
-            .filter(|(_, series)| glob.matches(&series.name));
-        found.extend(
-            matching
-                .take(wanted)
-                .map(|(slot, series)| self.report(slot, series, false)),
-        );
-        (next < self.table.slot_count()).then_some(next)
     }
 
     /// Shows `each` the names of series that have a window, looking at `budget` slots from `slot` on. Gives the slot to go

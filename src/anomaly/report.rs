@@ -60,6 +60,17 @@ pub struct AnomalyReport<'a> {
     verdict: VerdictReport<'a>,
 }
 
+impl AnomalyReport<'_> {
+    /// Without the votes, which are most of it.
+    #[must_use]
+    pub fn without_votes(self) -> Self {
+        Self {
+            verdict: self.verdict.without_votes(),
+            ..self
+        }
+    }
+}
+
 /// A notice as the log shows it.
 #[derive(Serialize)]
 pub struct NoticeReport<'a> {

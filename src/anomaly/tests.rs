@@ -136,3 +136,21 @@ fn the_log_shows_the_verdict_and_the_event() {
         r#"{"event":"open","id":1,"opened_at":7,"rank":2.0,"series":"a","timestamp":7,"value":1.0,"detector":"default","score":1.0,"anomalous":true,"alert":true,"reason":""}"#
     );
 }
+
+#[test]
+fn what_matters_most_can_come_first() {
+    let board = Board::new(10, groups::Settings::default(), Metrics::new().anomaly);
+    for (number, score) in (0..).zip([2.0, 40.0, 3.0, 40.0, 1.5]) {
+        let mut event = event(&format!("s{number}"), Change::Opened, 1000 + number);
+        event.verdict.score = score;
+        board.record(event);
+    }
+    let ids = |limit| {
+        let selection = board.choose(Which::Open, |anomaly| &*anomaly.series != "s2", Order::Rank, limit);
+        assert_eq!(selection.total, 4);
+        selection.anomalies.iter().map(|anomaly| anomaly.id).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(9), [4, 2, 1, 5]);
+    assert_eq!(ids(2), [4, 2]);
+    assert_eq!(ids(0), [0_u64; 0]);
+}

@@ -43,7 +43,9 @@ impl Running {
                 .map_err(|error| ReloadRefused::System(error.to_string())),
             Err(refused) => Err(refused),
         };
-        self.metrics.config.reloaded(clock::now(), outcome.is_ok());
+        let now = clock::now();
+        self.metrics.config.reloaded(now, outcome.is_ok());
+        self.tell_page(Some((now, outcome.clone().map_err(|refused| refused.to_string()))));
         match &outcome {
             Ok(report) => tell(report),
             Err(error) => warn!("the configuration stays as it was: {error}"),
@@ -85,6 +87,7 @@ impl Running {
             notify: _,
             http: _,
             guard,
+            page: _,
             log,
             anomalies,
             groups,
@@ -192,6 +195,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         notify: _,
         http,
         guard: _,
+        page: _,
         log,
         anomalies: _,
         groups,
@@ -249,6 +253,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         notify,
         http: _,
         guard,
+        page,
         log,
         anomalies,
         groups,
@@ -306,6 +311,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("notify", notify.channels != from.notify.channels),
         ("alert", notify.alerts != from.notify.alerts),
         ("http", *guard != from.guard),
+        ("http.graph_url", *page != from.page),
         ("log.level", *level != from.log.level),
         ("anomalies.history", *anomalies != from.anomalies),
         ("groups", *groups != from.groups),

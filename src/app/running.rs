@@ -5,6 +5,7 @@ mod tests;
 
 use std::{
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,7 +15,7 @@ use std::{
 
 use tokio::{
     net::TcpListener,
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinHandle,
     time::{Instant, timeout},
 };
@@ -32,8 +33,9 @@ use crate::{
     anomaly::Board,
     clock,
     config::Config,
-    http::{self, Feed, Guard, ReloadRequest, Sources},
+    http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
     intake::{Intake, Sorter},
+    line::Timestamp,
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
     notify::Notifier,
@@ -74,6 +76,8 @@ pub(super) struct Running {
     reloads: mpsc::Receiver<ReloadRequest>,
     /// Lets requests over HTTP in, or does not.
     pub(super) guard: Arc<Guard>,
+    /// What the page says of the configuration.
+    in_force: watch::Sender<InForce>,
     /// Has the shards carry series over to new settings.
     pub(super) carrying: Option<JoinHandle<()>>,
 }
@@ -144,6 +148,7 @@ impl Running {
         let ready = Arc::new(AtomicBool::new(true));
         let (reload, reloads) = mpsc::channel(QUEUE_RELOADS);
         let guard = Arc::new(Guard::new(config.guard.clone(), metrics.http.clone()));
+        let in_force = watch::Sender::new(InForce::default());
         let sources = Sources {
             metrics: metrics.clone(),
             board: Arc::clone(&board),
@@ -153,6 +158,8 @@ impl Running {
             ready: Arc::clone(&ready),
             reload,
             guard: Arc::clone(&guard),
+            in_force: in_force.subscribe(),
+            counted: Arc::<Counted>::default(),
         };
         let http = http.and_then(|listener| serve_http(listener, sources, &stop_http));
         let running = Self {
@@ -173,8 +180,10 @@ impl Running {
             http,
             reloads,
             guard,
+            in_force,
             carrying: None,
         };
+        running.tell_page(None);
         running.announce();
         Ok(running)
     }
@@ -187,6 +196,37 @@ impl Running {
             shards = self.analysis.shards(),
             "ready"
         );
+    }
+
+    /// Has the page say by which configuration the relay goes, and what came of the attempt to change it.
+    pub(super) fn tell_page(&self, reload: Option<(Timestamp, Result<ReloadReport, String>)>) {
+        let now = clock::now();
+        let config = &self.config;
+        self.in_force.send_modify(|in_force| {
+            let is_start = reload.is_none();
+            if is_start {
+                in_force.started_at = now;
+            }
+            if is_start || reload.as_ref().is_some_and(|(_, outcome)| outcome.is_ok()) {
+                in_force.read_at = now;
+            }
+            in_force.last_reload = reload;
+            in_force.text = config.to_toml();
+            let upstreams = config.forwards.iter();
+            in_force.upstreams = upstreams.map(|to| (to.name.clone(), to.address.clone())).collect();
+            let detectors = config.shard.detectors.iter();
+            in_force.detectors = detectors.map(|one| (Arc::clone(&one.name), one.kind.name())).collect();
+            in_force.max_series = config.shard.max_series;
+            in_force.span_s = config.shard.span_s;
+            in_force.has_spool = config.spool.is_some();
+            in_force.graph_url.clone_from(&config.page.graph_url);
+        });
+    }
+
+    /// Has the page say where the configuration comes from.
+    pub(super) fn tell_file(&self, file: Option<&Path>) {
+        let shown = file.map(|file| file.display().to_string());
+        self.in_force.send_modify(|in_force| in_force.file = shown);
     }
 
     /// The next request over HTTP for another configuration.

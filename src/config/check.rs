@@ -18,6 +18,7 @@ use crate::{
     analysis,
     anomaly::{groups, own_series},
     forward::{SpoolSettings, Sync},
+    http::PageSettings,
     shard::{self, Limits},
     snapshot, units,
 };
@@ -55,8 +56,9 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     );
     let forward_invalid = top.choice("forward_invalid", default.forward_invalid, &names::FORWARD_INVALID);
     let (listen, mut claims) = top.section("listen", addresses::listen);
-    let (http, guard) = top.section("http", |section| {
-        (addresses::http(section, &mut claims), guard::guard(section))
+    let (http, guard, page) = top.section("http", |section| {
+        let http = addresses::http(section, &mut claims);
+        (http, guard::guard(section), page(section))
     });
     addresses::check_claims(top.report(), &claims);
     let forwards = addresses::forwards(top, &listen);
@@ -85,6 +87,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         notify,
         http,
         guard,
+        page,
         log: top.section("log", log),
         anomalies: top.section("anomalies", anomalies),
         groups: top.section("groups", groups_settings),
@@ -115,6 +118,20 @@ fn limits(section: &mut Section<'_>) -> Limits {
     Limits {
         max_age_s: optional_seconds(section, "max_age", default.max_age_s),
         max_ahead_s: optional_seconds(section, "max_ahead", default.max_ahead_s),
+    }
+}
+
+fn page(section: &mut Section<'_>) -> PageSettings {
+    let expected =
+        "expected an address such as \"http://graphite/render?target={series}&from={from}&until={until}\", or \"off\"";
+    let read = |text: &str| match text {
+        "off" => Ok(None),
+        text => PageSettings::check(text)
+            .map(|()| Some(text.to_owned()))
+            .map_err(|wrong| format!("{wrong}; {expected}")),
+    };
+    PageSettings {
+        graph_url: section.parsed("graph_url", None, expected, read),
     }
 }
 

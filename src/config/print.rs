@@ -113,6 +113,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     header(out, "[http]")?;
     key(out, "listen", or_off(config.http.map(quote)))?;
     guard::write(out, &config.guard)?;
+    key(out, "graph_url", or_off(config.page.graph_url.as_ref().map(quote)))?;
 
     header(out, "[log]")?;
     key(out, "level", quote(names::of(&names::LOG_LEVEL, &config.log.level)))?;

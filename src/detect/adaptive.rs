@@ -81,6 +81,7 @@
 
 mod band;
 mod basis;
+mod belief;
 mod constants;
 mod explanation;
 mod gap;
@@ -100,6 +101,7 @@ mod tuning;
 mod yardstick;
 
 use basis::{Basis, Scores};
+pub use belief::{Belief, Facts, Usual};
 use lasting::{Lasting, Turn};
 use model::{Model, Time};
 use policy::{Alerts, Scored, Silence};
@@ -347,6 +349,11 @@ impl Engine {
             reason: explanation::reason(seen),
             votes: explanation::votes(seen),
         }
+    }
+
+    /// What is believed of the series.
+    pub fn belief(&self, state: &State) -> Belief {
+        Belief::new(&state.model, self.tuning, self.local_time.clone())
     }
 
     /// Why the series is judged or not.

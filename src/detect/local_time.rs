@@ -6,7 +6,7 @@
 use jiff::{Timestamp, tz::TimeZone};
 
 /// The clocks of one time zone.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LocalTime {
     zone: TimeZone,
     /// What they are ahead of UTC (seconds), from one time up to another.

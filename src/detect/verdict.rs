@@ -150,6 +150,18 @@ impl Severity {
     }
 }
 
+impl Standing {
+    /// In a word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Analysed => "analysed",
+            Self::Boring { .. } => "boring",
+            Self::WarmingUp { .. } => "warming_up",
+            Self::TooShort { .. } => "too_short",
+        }
+    }
+}
+
 impl Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

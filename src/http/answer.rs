@@ -10,6 +10,23 @@ use serde::Serialize;
 
 use crate::{analysis::Stopped, glob::Glob, report};
 
+/// The most that an answer of lists holds (bytes), a little below the megabyte that nobody is to wait for.
+pub(super) const ANSWER_BYTES_MAX: usize = 960_000;
+
+/// Cuts a list where its JSON would be longer than [`ANSWER_BYTES_MAX`]. Was it?
+pub(super) fn fit<T: Serialize>(list: &mut Vec<T>) -> bool {
+    let mut text = Vec::new();
+    let fits = list.iter().take_while(|one| {
+        report::write_json(&mut text, one).expect("answers have keys of text, and a Vec takes everything");
+        text.push(b',');
+        text.len() <= ANSWER_BYTES_MAX
+    });
+    let fitting = fits.count();
+    let is_cut = fitting < list.len();
+    list.truncate(fitting);
+    is_cut
+}
+
 /// An answer.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -53,5 +70,23 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let Self(status, error) = self;
         (status, Json(serde_json::json!({ "error": error }))).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_cut_before_its_answer_is_too_long() {
+        let name = "\u{202e}".repeat(300);
+        let mut names = vec![name.clone(); 1000];
+        assert!(fit(&mut names));
+        let mut text = Vec::new();
+        report::write_json(&mut text, &names).unwrap();
+        assert!((900_000..1_000_000).contains(&text.len()), "{}", text.len());
+        let mut few = vec![name; 3];
+        assert!(!fit(&mut few));
+        assert_eq!(few.len(), 3);
     }
 }

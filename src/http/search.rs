@@ -4,34 +4,27 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::Sources;
 use crate::{
-    analysis::Stopped,
-    glob::Glob,
-    shard::{SeriesReport, Shard},
+    analysis::{Analysis, Stopped},
+    shard::{Condition, Listing, Page, Shard},
 };
 
 /// Slots of a shard looked at before it goes on with its samples.
 const SEARCH_SLOTS: usize = 10_000;
 
-/// Reports on series that match, `wanted` at most, in no order.
-pub(super) async fn reports(sources: &Sources, glob: &Glob, wanted: usize) -> Result<Vec<SeriesReport>, Stopped> {
-    let mut found = Vec::new();
-    for shard in 0..sources.analysis.shards() {
-        let mut slot = Some(0);
-        while let Some(from) = slot
-            && found.len() < wanted
-        {
-            let (glob, missing) = (glob.clone(), wanted - found.len());
-            let search = move |shard: &mut Shard| {
-                let mut found = Vec::new();
-                let next = shard.search(&glob, from, SEARCH_SLOTS, missing, &mut found);
-                (found, next)
-            };
-            let (some, next) = sources.analysis.ask(shard, search).await?;
-            found.extend(some);
-            slot = next;
-        }
-    }
-    Ok(found)
+/// A page of the series that are to be listed, and how many there are.
+pub(super) async fn page(sources: &Sources, listing: Listing) -> Result<Page, Stopped> {
+    let listing = Arc::new(listing);
+    let look = move |shard: &Shard, slot, page: &mut Page| shard.list(&listing, slot, SEARCH_SLOTS, page);
+    through_all(&sources.analysis, Page::default(), look).await
+}
+
+/// How many series there are in each condition, in the order of [`Condition::ALL`].
+pub(super) async fn conditions(analysis: &Analysis) -> Result<[usize; Condition::ALL.len()], Stopped> {
+    let none = [0; Condition::ALL.len()];
+    through_all(analysis, none, |shard, slot, counts| {
+        shard.count(slot, SEARCH_SLOTS, counts)
+    })
+    .await
 }
 
 /// What `pick` makes of the names of all series that have a window: all there is, or somewhat more than `max` of it.
@@ -40,21 +33,30 @@ pub(super) async fn names<K: Ord + Send + 'static>(
     pick: impl Fn(&Arc<str>) -> Option<K> + Clone + Send + 'static,
     max: usize,
 ) -> Result<BTreeSet<K>, Stopped> {
-    let mut found = BTreeSet::new();
-    for shard in 0..sources.analysis.shards() {
+    let look = move |shard: &Shard, slot, found: &mut BTreeSet<K>| {
+        if found.len() > max {
+            return None;
+        }
+        shard.names(slot, SEARCH_SLOTS, |name| found.extend(pick(name)))
+    };
+    through_all(&sources.analysis, BTreeSet::new(), look).await
+}
+
+/// Hands `found` through all shards: `look` adds what it sees from a slot on, and gives the slot to go on at.
+async fn through_all<T: Send + 'static>(
+    analysis: &Analysis,
+    mut found: T,
+    look: impl Fn(&Shard, usize, &mut T) -> Option<usize> + Clone + Send + 'static,
+) -> Result<T, Stopped> {
+    for shard in 0..analysis.shards() {
         let mut slot = Some(0);
-        while let Some(from) = slot
-            && found.len() <= max
-        {
-            let pick = pick.clone();
-            let look = move |shard: &mut Shard| {
-                let mut picked = BTreeSet::new();
-                let next = shard.names(from, SEARCH_SLOTS, |name| picked.extend(pick(name)));
-                (picked, next)
+        while let Some(from) = slot {
+            let look = look.clone();
+            let question = move |shard: &mut Shard| {
+                let next = look(shard, from, &mut found);
+                (found, next)
             };
-            let (some, next) = sources.analysis.ask(shard, look).await?;
-            found.extend(some);
-            slot = next;
+            (found, slot) = analysis.ask(shard, question).await?;
         }
     }
     Ok(found)

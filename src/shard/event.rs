@@ -132,6 +132,75 @@ pub enum SeriesState {
     Paused,
 }
 
+/// What is done with a series, in a word: what its detectors that are heard have in common, or the first of them says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// A detector judges its samples.
+    Analysed,
+    /// They are learnt.
+    WarmingUp,
+    /// There are too few yet.
+    TooShort,
+    /// They are all equal.
+    Boring,
+    /// No watch gives it a detector.
+    Unwatched,
+    /// A detector has panicked over it.
+    Paused,
+}
+
+impl Condition {
+    /// All there are.
+    pub const ALL: [Self; 6] = [
+        Self::Analysed,
+        Self::WarmingUp,
+        Self::TooShort,
+        Self::Boring,
+        Self::Unwatched,
+        Self::Paused,
+    ];
+
+    /// In a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Analysed => "analysed",
+            Self::WarmingUp => "warming_up",
+            Self::TooShort => "too_short",
+            Self::Boring => "boring",
+            Self::Unwatched => "unwatched",
+            Self::Paused => "paused",
+        }
+    }
+
+    /// That of a series whose detectors stand like this.
+    pub(super) fn of(standings: impl Iterator<Item = Standing>) -> Self {
+        let mut first = None;
+        for standing in standings {
+            match standing {
+                Standing::Analysed => return Self::Analysed,
+                Standing::WarmingUp { .. } => first = first.or(Some(Self::WarmingUp)),
+                Standing::TooShort { .. } => first = first.or(Some(Self::TooShort)),
+                Standing::Boring { .. } => first = first.or(Some(Self::Boring)),
+            }
+        }
+        first.unwrap_or(Self::Analysed)
+    }
+}
+
+impl SeriesReport {
+    /// What is done with it, in a word.
+    pub fn condition(&self) -> Condition {
+        match &self.state {
+            SeriesState::Unwatched => Condition::Unwatched,
+            SeriesState::Paused => Condition::Paused,
+            SeriesState::Watched { detectors, .. } => {
+                let heard = detectors.iter().filter(|detector| detector.heard);
+                Condition::of(heard.map(|detector| detector.standing))
+            }
+        }
+    }
+}
+
 /// A detector's part in a series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JudgeReport {

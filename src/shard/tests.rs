@@ -12,7 +12,7 @@ mod verdicts;
 use bytes::Bytes;
 
 use super::*;
-use crate::{detect::Definition, line::Scanned};
+use crate::{detect::Definition, glob::Glob, line::Scanned};
 
 /// When lines arrive, unless a test says otherwise.
 const NOW: Timestamp = 1_700_000_000;

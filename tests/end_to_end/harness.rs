@@ -3,6 +3,7 @@
 
 pub(crate) mod carbon_c_relay;
 pub(crate) mod carbon_cache;
+pub(crate) mod chromium;
 pub(crate) mod collectd;
 pub(crate) mod dice;
 pub(crate) mod graphite_web;

@@ -20,6 +20,7 @@ mod hostile;
 mod kinds;
 mod limits;
 mod own_series;
+mod page;
 mod prometheus_scrape;
 mod real_senders;
 mod reload;

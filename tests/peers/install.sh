@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, graphite-web, prometheus with
-# promtool, carbon-c-relay, systemd-socket-activate and node from Debian, statsd from npm.
+# promtool, carbon-c-relay, systemd-socket-activate, chromium and node from Debian, statsd from npm.
 #
 #     tests/peers/install.sh
 #
@@ -41,6 +41,7 @@ missing_packages() {
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd
     command -v ip >/dev/null || echo iproute2
+    command -v chromium >/dev/null || echo chromium
     command -v node >/dev/null || echo nodejs
     statsd_is_there || command -v npm >/dev/null || echo npm
     statsd_is_there || [ -e $certificates ] || echo ca-certificates
@@ -134,4 +135,4 @@ packages=$(missing_packages)
 # shellcheck disable=SC2086 # one word per package
 [ -z "$packages" ] || install_packages $packages
 statsd_is_there || install_statsd
-say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, systemd-socket-activate, node, statsd"
+say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, systemd-socket-activate, chromium, node, statsd"

@@ -17,6 +17,7 @@
 
 use super::{
     basis::{Basis, Scores, Season},
+    belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
         LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, STEP_SAMPLES,
@@ -230,6 +231,44 @@ impl Model {
     /// What the next spike has to reach to be told.
     pub(super) fn next_bar(&self) -> f64 {
         self.policy.next_bar().max(1.0)
+    }
+
+    /// What a sample at `time` would be measured against after usual ones, by what is known now; `None` before the first.
+    pub(super) fn usual_at(&self, time: Time) -> Option<Basis> {
+        if self.count == 0 {
+            return None;
+        }
+        let forecast = self.forecast(time.local, self.overall.mean);
+        let now = Time {
+            timestamp: self.last,
+            local: time.local,
+        };
+        let basis = Basis {
+            in_rhythm: self.in_rhythm.max(1),
+            ..self.basis(now, &forecast, false)
+        };
+        Some(basis.after_usual_samples())
+    }
+
+    /// What a prediction at that time is made from.
+    pub(super) fn season(&self, local: i64) -> Season {
+        self.forecast(local, self.overall.mean).season
+    }
+
+    /// What is known, for people; the season is left to be told.
+    pub(super) fn facts(&self) -> Facts {
+        let error = |proof: Proof| proof.is_tried().then(|| f64::from(proof.error()));
+        Facts {
+            season: "none",
+            mean: self.overall.mean,
+            deviation: self.overall.deviation(),
+            apart: self.residual(),
+            samples: self.count,
+            age_s: self.age_s(),
+            interval_s: Some(self.rhythm.usual_s()).filter(|&usual_s| usual_s > 0.0),
+            errors: [self.mean_proof, self.day_proof, self.week_proof].map(error),
+            spike_bar: self.next_bar(),
+        }
     }
 
     /// Takes what the last residuals say for usual from now on: the series has come to a new level, and stays there.

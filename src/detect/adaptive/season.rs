@@ -212,6 +212,11 @@ impl Proof {
         self.error
     }
 
+    /// Has there been a prediction?
+    pub(super) fn is_tried(self) -> bool {
+        self.samples > 0
+    }
+
     /// Has it done so well that its error is below `bound`?
     pub(super) fn is_below(self, bound: f32) -> bool {
         self.samples > PROOF_SAMPLES && self.error < bound

@@ -211,14 +211,20 @@ fn a_search_in_pieces_finds_every_series_once() {
         expected.sort();
         let glob = Glob::new(pattern).unwrap();
         for budget in [1, 7, 80, 1000] {
-            let (mut found, mut slot, mut steps) = (Vec::new(), Some(0), 0);
+            let listing = Listing {
+                glob: glob.clone(),
+                condition: None,
+                after: None,
+                limit: usize::MAX,
+            };
+            let (mut page, mut slot, mut steps) = (Page::default(), Some(0), 0);
             while let Some(from) = slot {
-                slot = bench.shard.search(&glob, from, budget, usize::MAX, &mut found);
+                slot = bench.shard.list(&listing, from, budget, &mut page);
                 steps += 1;
             }
             assert_eq!(steps, 80usize.div_ceil(budget), "{budget} slots at a time");
-            let mut names: Vec<_> = found.iter().map(|report| report.name.to_string()).collect();
-            names.sort();
+            let names: Vec<_> = page.series.keys().map(ToString::to_string).collect();
+            assert_eq!((page.total, page.next()), (expected.len(), None));
             assert_eq!(names, expected, "{pattern}, {budget} at a time");
         }
     }

@@ -1,0 +1,359 @@
+//! `/api/v1/relay` and `/api/v1/config`: what the relay itself does, and by which configuration.
+//!
+//! The relay is told in numbers that its metrics have as well, put together for people; how many series are in which
+//! condition takes a pass over all of them, which is made every [`COUNTED_FOR`] at most, whoever asks.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::{
+    Sources,
+    answer::{Json, Refusal},
+    reload::ReloadReport,
+    search,
+};
+use crate::{analysis::Analysis, clock, line::Timestamp, metrics::Reading, shard::Condition};
+
+/// How long a count of all series is good for.
+const COUNTED_FOR: Duration = Duration::from_secs(5);
+
+/// The configuration in force, and what has become of attempts to change it.
+#[derive(Clone, Debug, Default)]
+pub struct InForce {
+    /// Where it comes from; `None`: from nowhere, and all is as it is by default.
+    pub file: Option<String>,
+    /// All of it as TOML, without its secrets.
+    pub text: String,
+    /// When it was read.
+    pub read_at: Timestamp,
+    /// When the relay was started.
+    pub started_at: Timestamp,
+    /// Names and addresses of the upstreams.
+    pub upstreams: Vec<(String, String)>,
+    /// Names and kinds of the detectors.
+    pub detectors: Vec<(Arc<str>, &'static str)>,
+    /// Most series that are analysed at a time.
+    pub max_series: usize,
+    /// How far windows reach back (seconds).
+    pub span_s: i64,
+    /// Do lines wait on disk for upstreams?
+    pub has_spool: bool,
+    /// Where another program shows a series; see [`PageSettings`](super::PageSettings).
+    pub graph_url: Option<String>,
+    /// When it was last to be read again, and what came of it.
+    pub last_reload: Option<(Timestamp, Result<ReloadReport, String>)>,
+}
+
+/// How many series there are in each condition, counted now and then.
+#[derive(Debug, Default)]
+pub struct Counted(Mutex<Option<(Instant, [usize; Condition::ALL.len()])>>);
+
+#[derive(Serialize)]
+struct RelayAnswer {
+    version: &'static str,
+    now: Timestamp,
+    started_at: Timestamp,
+    ready: bool,
+    lines: Lines,
+    senders: Senders,
+    series: SeriesCounts,
+    analysis: AnalysisCounts,
+    memory_bytes: f64,
+    cpu_seconds: f64,
+    has_spool: bool,
+    upstreams: Vec<UpstreamAnswer>,
+    anomalies: AnomalyCounts,
+    detectors: Vec<DetectorCounts>,
+    notifications: BTreeMap<String, Told>,
+    snapshot: SnapshotCounts,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    graph_url: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Lines {
+    received: f64,
+    analysed: f64,
+    not_analysed: BTreeMap<String, f64>,
+    quarantined: BTreeMap<String, f64>,
+    filtered: f64,
+    fragments: f64,
+}
+
+#[derive(Serialize)]
+struct Senders {
+    connections: f64,
+    connections_open: f64,
+    connections_refused: BTreeMap<String, f64>,
+    bytes: BTreeMap<String, f64>,
+    datagrams: f64,
+    datagrams_dropped: f64,
+    datagrams_refused: f64,
+}
+
+#[derive(Serialize)]
+struct SeriesCounts {
+    total: usize,
+    max: usize,
+    /// By condition.
+    states: BTreeMap<&'static str, usize>,
+    anomalous: f64,
+    span_s: i64,
+    /// Judged by the configuration before, until it is their turn.
+    waiting: f64,
+}
+
+#[derive(Serialize)]
+struct AnalysisCounts {
+    shards: usize,
+    queued_lines: f64,
+}
+
+#[derive(Serialize)]
+struct UpstreamAnswer {
+    name: String,
+    address: String,
+    connected: bool,
+    forwarded: f64,
+    forwarded_bytes: f64,
+    queued: f64,
+    queued_bytes: f64,
+    spooled: f64,
+    spool_bytes: f64,
+    spool_failures: f64,
+    resent: f64,
+    recovered: f64,
+    dropped: BTreeMap<String, f64>,
+    connects: f64,
+    failures: BTreeMap<String, f64>,
+}
+
+#[derive(Serialize)]
+struct AnomalyCounts {
+    open: f64,
+    groups: f64,
+}
+
+#[derive(Serialize)]
+struct DetectorCounts {
+    name: Arc<str>,
+    kind: &'static str,
+    opened: f64,
+    closed: f64,
+}
+
+#[derive(Serialize)]
+struct Told {
+    told: f64,
+    dropped: f64,
+}
+
+#[derive(Serialize)]
+struct SnapshotCounts {
+    /// 0: there is none yet.
+    last_success: f64,
+    bytes: f64,
+    series: f64,
+    failures: f64,
+    loading: bool,
+}
+
+#[derive(Serialize)]
+struct ConfigAnswer {
+    file: Option<String>,
+    read_at: Timestamp,
+    text: String,
+    last_reload: Option<LastReload>,
+}
+
+#[derive(Serialize)]
+struct LastReload {
+    at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changes: Option<ReloadReport>,
+    /// Why it was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+pub(super) async fn relay(State(sources): State<Sources>) -> Result<Response, Refusal> {
+    let counts = sources.counted.get(&sources.analysis).await?;
+    sources.refresh_gauges();
+    let reading = sources.metrics.read();
+    let in_force = sources.in_force.borrow().clone();
+    let states = Condition::ALL
+        .iter()
+        .map(|condition| (condition.name(), counts[*condition as usize]));
+    let answer = RelayAnswer {
+        version: env!("CARGO_PKG_VERSION"),
+        now: clock::now(),
+        started_at: in_force.started_at,
+        ready: sources.ready.load(std::sync::atomic::Ordering::Relaxed),
+        lines: Lines {
+            received: reading.sum("lines_received_total"),
+            analysed: reading.sum("samples_analysed_total"),
+            not_analysed: counted(reading.by("lines_not_analysed_total", "reason", &[])),
+            quarantined: counted(reading.by("lines_quarantined_total", "reason", &[])),
+            filtered: reading.sum("lines_filtered_total"),
+            fragments: reading.sum("fragments_dropped_total"),
+        },
+        senders: Senders {
+            connections: reading.sum("connections_total"),
+            connections_open: reading.sum("connections_open"),
+            connections_refused: counted(reading.by("connections_refused_total", "reason", &[])),
+            bytes: reading.by("received_bytes_total", "protocol", &[]),
+            datagrams: reading.sum("datagrams_received_total"),
+            datagrams_dropped: reading.sum("datagrams_dropped_total"),
+            datagrams_refused: reading.sum("datagrams_refused_total"),
+        },
+        series: SeriesCounts {
+            total: sources.analysis.series_count(),
+            max: in_force.max_series,
+            states: states.collect(),
+            anomalous: reading.sum("series_anomalous"),
+            span_s: in_force.span_s,
+            waiting: reading.sum("config_series_waiting"),
+        },
+        analysis: AnalysisCounts {
+            shards: sources.analysis.shards(),
+            queued_lines: reading.sum("analysis_queued_lines"),
+        },
+        memory_bytes: reading.sum("process_resident_memory_bytes"),
+        cpu_seconds: reading.sum("process_cpu_seconds_total"),
+        has_spool: in_force.has_spool,
+        upstreams: in_force
+            .upstreams
+            .into_iter()
+            .map(|upstream| UpstreamAnswer::new(upstream, &reading))
+            .collect(),
+        anomalies: AnomalyCounts {
+            open: reading.sum("anomalies_open"),
+            groups: reading.sum("groups_open"),
+        },
+        detectors: detectors(in_force.detectors, &reading),
+        notifications: notifications(&reading),
+        snapshot: SnapshotCounts {
+            last_success: reading.sum("snapshot_last_success_timestamp_seconds"),
+            bytes: reading.sum("snapshot_bytes"),
+            series: reading.sum("snapshot_series"),
+            failures: reading.sum("snapshot_failures_total"),
+            loading: reading.sum("snapshot_loading") > 0.0,
+        },
+        graph_url: in_force.graph_url,
+    };
+    Ok(Json(answer).into_response())
+}
+
+pub(super) async fn config(State(sources): State<Sources>) -> Response {
+    let InForce {
+        file,
+        text,
+        read_at,
+        last_reload,
+        ..
+    } = sources.in_force.borrow().clone();
+    let last_reload = last_reload.map(|(at, outcome)| match outcome {
+        Ok(changes) => LastReload {
+            at,
+            changes: Some(changes),
+            refused: None,
+        },
+        Err(refused) => LastReload {
+            at,
+            changes: None,
+            refused: Some(refused),
+        },
+    });
+    Json(ConfigAnswer {
+        file,
+        read_at,
+        text,
+        last_reload,
+    })
+    .into_response()
+}
+
+/// Without the reasons that nothing was counted for.
+fn counted(by_reason: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
+    by_reason.into_iter().filter(|&(_, count)| count > 0.0).collect()
+}
+
+fn detectors(detectors: Vec<(Arc<str>, &'static str)>, reading: &Reading) -> Vec<DetectorCounts> {
+    let [opened, closed] =
+        ["opened", "closed"].map(|what| reading.by(&format!("anomalies_{what}_total"), "detector", &[]));
+    let of = |counts: &BTreeMap<String, f64>, name: &str| counts.get(name).copied().unwrap_or_default();
+    let counts = detectors.into_iter().map(|(name, kind)| DetectorCounts {
+        opened: of(&opened, &name),
+        closed: of(&closed, &name),
+        name,
+        kind,
+    });
+    counts.collect()
+}
+
+fn notifications(reading: &Reading) -> BTreeMap<String, Told> {
+    let mut by_channel = BTreeMap::<String, Told>::new();
+    let nothing = || Told {
+        told: 0.0,
+        dropped: 0.0,
+    };
+    for (channel, told) in reading.by("notifications_total", "channel", &[]) {
+        by_channel.entry(channel).or_insert_with(nothing).told = told;
+    }
+    for (channel, dropped) in reading.by("notifications_dropped_total", "channel", &[]) {
+        by_channel.entry(channel).or_insert_with(nothing).dropped = dropped;
+    }
+    by_channel
+}
+
+impl UpstreamAnswer {
+    fn new((name, address): (String, String), reading: &Reading) -> Self {
+        let value = |metric: &str| {
+            let by_name = reading.by(metric, "upstream", &[("upstream", &name)]);
+            by_name.get(&name).copied().unwrap_or_default()
+        };
+        let by_reason = |metric: &str| counted(reading.by(metric, "reason", &[("upstream", &name)]));
+        Self {
+            address,
+            connected: value("upstream_connected") > 0.0,
+            forwarded: value("lines_forwarded_total"),
+            forwarded_bytes: value("forwarded_bytes_total"),
+            queued: value("lines_queued"),
+            queued_bytes: value("queued_bytes"),
+            spooled: value("lines_spooled"),
+            spool_bytes: value("spool_bytes"),
+            spool_failures: value("spool_failures_total"),
+            resent: value("lines_resent_total"),
+            recovered: value("lines_recovered_total"),
+            dropped: by_reason("lines_dropped_total"),
+            connects: value("upstream_connects_total"),
+            failures: by_reason("upstream_failures_total"),
+            name,
+        }
+    }
+}
+
+impl Counted {
+    /// How many series there are in each condition. Who asks while they are being counted waits for that count.
+    async fn get(&self, analysis: &Analysis) -> Result<[usize; Condition::ALL.len()], Refusal> {
+        let mut counted = self.0.lock().await;
+        if let Some((at, counts)) = *counted
+            && at.elapsed() < COUNTED_FOR
+        {
+            return Ok(counts);
+        }
+        let counts = search::conditions(analysis).await?;
+        *counted = Some((Instant::now(), counts));
+        Ok(counts)
+    }
+}
