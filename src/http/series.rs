@@ -1,7 +1,7 @@
 //! `/api/v1/series` and `/api/v1/sparklines`: every series, whether it is analysed and why, what it was and what is thought
 //! of it.
 //!
-//! Samples are thinned out, and lists cut, where an answer would be larger than [`ANSWER_BYTES_MAX`].
+//! Samples are thinned out, and lists cut, where an answer would be larger than [`super::answer::ANSWER_BYTES_MAX`].
 
 mod view;
 

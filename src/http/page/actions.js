@@ -119,7 +119,8 @@ export function silence({ patterns = [], detectors = [], lasts = "2h" } = {}) {
   look();
 }
 
-export function acknowledge(anomaly) {
+// Acknowledges an anomaly, and others of the same series.
+export function acknowledge(anomaly, others = []) {
   form(
     "Acknowledge",
     "Acknowledge",
@@ -129,15 +130,17 @@ export function acknowledge(anomaly) {
       field("Your name", author()),
     ],
     async ({ author, reason }) => {
-      await change("POST", `anomalies/${anomaly.id}/acknowledge`, { author, reason });
+      for (const { id } of [anomaly, ...others]) await change("POST", `anomalies/${id}/acknowledge`, { author, reason });
       return "Acknowledged";
     },
   );
 }
 
-export async function unacknowledge(anomaly) {
+export async function unacknowledge(anomaly, others = []) {
   try {
-    await change("DELETE", `anomalies/${anomaly.id}/acknowledge`);
+    for (const { id, acknowledged } of [anomaly, ...others]) {
+      if (acknowledged) await change("DELETE", `anomalies/${id}/acknowledge`);
+    }
     toast("Taken back");
     changed();
   } catch (error) {

@@ -39,8 +39,7 @@ function extent(data, from, until) {
   if (low > high) [low, high] = [0, 1];
   const reach = Math.max(high - low, Math.abs(high) * 0.02, 1e-12) * 0.75;
   const [least, most] = [low - reach, high + reach];
-  const { band } = data;
-  if (band) {
+  for (const band of [data.band, data.ahead].filter(Boolean)) {
     band.times.forEach((at, place) => {
       if (!within(at)) return;
       for (const end of [band.expected[place], band.lower[place], band.upper[place]]) {
@@ -85,7 +84,7 @@ export class Chart {
     this.observer.disconnect();
   }
 
-  // `{points, band, anomalies, from, until, label}`
+  // `{points, band, ahead, anomalies, from, until, newest, label}`: what is to come, if anything is known of it, is `ahead`.
   show(data) {
     this.data = data;
     this.draw();
@@ -127,14 +126,14 @@ export class Chart {
     }
 
     const inside = svg("g", { "clip-path": "url(#inside)" });
-    this.expected = null;
-    if (data.band) this.drawBand(inside, data.band, x, held, box, inner);
+    const bands = [data.band, data.ahead].filter(Boolean);
+    const expected = bands.map((band) => this.drawBand(inside, band, x, held, box, inner));
     for (const anomaly of data.anomalies) this.drawSpan(inside, anomaly, x, box, inner);
     inside.append(svg("path", { class: "samples", d: this.path(data.points, x, y) }));
     if (data.points.length < 120) {
       for (const [at, value] of data.points) inside.append(svg("circle", { class: "sample", cx: x(at).toFixed(1), cy: y(value).toFixed(1), r: 1.8 }));
     }
-    if (this.expected) inside.append(this.expected);
+    inside.append(...expected.filter(Boolean));
     for (const anomaly of data.anomalies) this.drawMark(inside, anomaly, x, held);
     this.cross = svg("g", { class: "cross" });
     this.selection = svg("rect", { class: "selection", y: box.top, height: inner.height, width: 0 });
@@ -154,6 +153,7 @@ export class Chart {
     return text;
   }
 
+  // Draws what is usual, and gives the line of what is expected, which goes on top.
   drawBand(parent, band, x, held, box, inner) {
     const runs = [];
     let run = null;
@@ -179,12 +179,12 @@ export class Chart {
       if (value !== null) text += `${joins ? "L" : "M"}${x(at).toFixed(1)} ${held(value).toFixed(1)}`;
       joins = value !== null;
     });
-    this.expected = text ? svg("path", { class: "expected", d: text }) : null;
+    return text ? svg("path", { class: "expected", d: text }) : null;
   }
 
   drawSpan(parent, anomaly, x, box, inner) {
     const begin = x(anomaly.opened_at);
-    const end = x(anomaly.closed_at === undefined ? this.data.until : anomaly.closed_at);
+    const end = x(anomaly.closed_at === undefined ? this.data.newest : anomaly.closed_at);
     parent.append(svg("rect", { class: `span ${anomaly.state}`, x: begin.toFixed(1), y: box.top, width: Math.max(1.5, end - begin).toFixed(1), height: inner.height }));
   }
 

@@ -2,7 +2,7 @@
 
 import { ask } from "./api.js";
 import { h, reconcile, replace } from "./dom.js";
-import { ago, count, number, pattern } from "./format.js";
+import { ago, count, literal, number, pattern } from "./format.js";
 import { seriesLink } from "./now.js";
 import { clockOf, stateOf } from "./series.js";
 
@@ -36,20 +36,20 @@ function updateRow(row, one) {
 function branch(one, most) {
   const share = h("span", { class: "share" });
   share.style.width = `${most > 0 ? Math.max(one.opened_day > 0 ? 3 : 0, (70 * one.opened_day) / most) : 0}px`;
-  const depth = (one.subtree.match(/[.;]/g) || []).length;
-  const isPattern = one.subtree !== "other";
-  const link = isPattern ? h("a", { class: "name", href: "#/series?match=" + encodeURIComponent(one.subtree) }, one.subtree) : h("span", {}, "all further ones together");
+  const node = one.subtree.slice(0, -3);
+  const below = literal(node) + one.subtree.slice(-3);
+  const isLast = one.subtree.endsWith(";**") || node.includes(".");
   return h(
     "tr",
     {},
-    h("td", {}, link),
+    h("td", {}, h("a", { class: "name", href: "#/series?match=" + encodeURIComponent(below) }, one.subtree)),
     h("td", { class: "num" }, count(one.series)),
     h("td", { class: `num${one.anomalous > 0 ? " bad" : ""}` }, count(one.anomalous)),
     h("td", { class: "num wide-only" }, count(one.opened_hour)),
     h("td", { class: "num" }, count(one.opened_day)),
     h("td", { class: "wide-only" }, share),
     h("td", { class: "num wide-only" }, one.per_series_and_day === undefined ? "–" : number(one.per_series_and_day)),
-    h("td", { class: "wide-only" }, isPattern && depth === 1 && h("a", { href: "#/series?below=" + encodeURIComponent(one.subtree.replace(/\.\*\*$/, "")) }, "below")),
+    h("td", {}, !isLast && h("a", { href: "#/series?" + new URLSearchParams({ match: below, below: node }), "aria-label": `below ${node}` }, "open")),
   );
 }
 
@@ -131,13 +131,11 @@ export function show(main, place) {
 
   async function loadTree() {
     try {
-      const wanted = below ? `${below}.*.**` : "*.**";
-      const found = await ask("subtrees", { match: wanted, limit: 1000 });
+      // Subtrees are called as the pattern of all that is in them: these are one node long, and end in stars.
+      const wanted = (below ? literal(below) + "." : "") + "*{.,;}[*][*]";
+      const found = await ask("subtrees", { match: wanted, limit: BRANCHES });
       if (left) return;
-      // A pattern for all below a node is a name with one more level than it.
-      const depth = below ? below.split(".").length + 1 : 1;
-      const at = found.subtrees.filter((one) => one.subtree.replace(/\.\*\*$|\*\*$/, "").split(".").length === depth);
-      const shown = at.slice(0, BRANCHES);
+      const shown = found.subtrees;
       const most = Math.max(0, ...shown.map((one) => one.opened_day));
       replace(treeHead, below ? [h("a", { href: "#/series" }, "Tree"), ` below ${below}`] : "Tree of names");
       replace(
@@ -147,9 +145,9 @@ export function show(main, place) {
           : h(
               "div",
               { class: "scroll card" },
-              h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Below"), h("th", { class: "num" }, "Series"), h("th", { class: "num" }, "Anomalous"), h("th", { class: "num wide-only" }, "Opened in an hour"), h("th", { class: "num" }, "In a day"), h("th", { class: "wide-only" }, ""), h("th", { class: "num wide-only" }, "Per series and day"), h("th", { class: "wide-only" }, ""))), h("tbody", {}, shown.map((one) => branch(one, most)))),
+              h("table", {}, h("thead", {}, h("tr", {}, h("th", {}, "Below"), h("th", { class: "num" }, "Series"), h("th", { class: "num" }, "Anomalous"), h("th", { class: "num wide-only" }, "Opened in an hour"), h("th", { class: "num" }, "In a day"), h("th", { class: "wide-only" }, ""), h("th", { class: "num wide-only" }, "Per series and day"), h("th", {}, ""))), h("tbody", {}, shown.map((one) => branch(one, most)))),
             ),
-        at.length > shown.length && h("p", { class: "note" }, `The ${count(shown.length)} with the most anomalies of ${count(at.length)}.`),
+        found.total > shown.length && h("p", { class: "note" }, `The ${count(shown.length)} with the most anomalies of ${count(found.total)}.`),
       );
     } catch (error) {
       replace(tree, h("p", { class: "note bad" }, error.message));

@@ -44,6 +44,17 @@ function badges(anomaly) {
 
 export const isQuiet = (anomaly) => (anomaly.silenced || []).length > 0 || Boolean(anomaly.acknowledged);
 
+// One for each series: what several detectors have told of is shown with the one that matters most.
+function bySeries(anomalies) {
+  const first = new Map();
+  for (const anomaly of anomalies) {
+    const before = first.get(anomaly.series);
+    if (before) before.others.push(anomaly);
+    else first.set(anomaly.series, { ...anomaly, others: [] });
+  }
+  return [...first.values()];
+}
+
 // A row for one anomaly, to be kept up to date by `update`.
 export function makeRow(anomaly) {
   const parts = {
@@ -64,7 +75,7 @@ export function makeRow(anomaly) {
     h("div", { class: "row-actions" }, parts.acknowledge, parts.silence),
   );
   row.parts = parts;
-  parts.acknowledge.addEventListener("click", () => (row.anomaly.acknowledged ? unacknowledge : acknowledge)(row.anomaly));
+  parts.acknowledge.addEventListener("click", () => (row.anomaly.acknowledged ? unacknowledge : acknowledge)(row.anomaly, row.anomaly.others));
   parts.silence.addEventListener("click", () => silence({ patterns: [literal(row.anomaly.series)] }));
   row.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && event.target === row) parts.name.click();
@@ -81,7 +92,7 @@ export function updateRow(row, anomaly) {
     row.anomaly = anomaly;
     row.className = `row sev-${severity(anomaly)}${isQuiet(anomaly) ? " is-quiet" : ""}${anomaly.state === "closed" ? " is-over" : ""}`;
     parts.name.href = "#/series/" + encodeURIComponent(anomaly.series);
-    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), badges(anomaly));
+    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), (anomaly.others || []).map((other) => h("span", { class: "pill", title: other.reason }, other.detector)), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), badges(anomaly));
     parts.what.title = anomaly.reason;
     parts.rank.textContent = anomaly.rank.toFixed(1);
     parts.since.title = `since ${time(anomaly.opened_at)}`;
@@ -153,7 +164,7 @@ async function loadMembers(box) {
     const { anomalies, total } = await ask("anomalies", { group: box.group.id, order: "rank", limit: 30, brief: true });
     if (!box.details.open) return;
     for (const note of list.querySelectorAll(".note")) note.remove();
-    reconcile(list, anomalies, (anomaly) => anomaly.id, makeRow, updateRow);
+    reconcile(list, bySeries(anomalies), (anomaly) => anomaly.id, makeRow, updateRow);
     if (total > anomalies.length) {
       list.append(h("p", { class: "note" }, h("a", { href: "#/now?match=" + encodeURIComponent(box.group.place) }, `All ${count(total)} anomalies at this place`)));
     }
@@ -287,7 +298,7 @@ export function show(main, place) {
 
   function draw(found, of) {
     replace(facts, strip(relay));
-    const shown = withQuiet ? found.anomalies : found.anomalies.filter((anomaly) => !isQuiet(anomaly));
+    const shown = bySeries(found.anomalies.filter((anomaly) => withQuiet || !isQuiet(anomaly)));
     // What somebody has seen to already comes last.
     shown.sort((one, other) => Number(isQuiet(one)) - Number(isQuiet(other)));
     groups.hidden = of.groups.length === 0;

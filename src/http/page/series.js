@@ -4,7 +4,7 @@ import { acknowledge, floorText, lowerFloor, notAnAnomaly, silence, unacknowledg
 import { ask, Refused, seriesPath } from "./api.js";
 import { Chart } from "./chart.js";
 import { h, replace } from "./dom.js";
-import { ago, apart, bytes, clock, count, duration, literal, number, time } from "./format.js";
+import { ago, apart, bytes, clock, count, duration, literal, number, percent, time } from "./format.js";
 import { follow } from "./live.js";
 import { votes } from "./votes.js";
 
@@ -79,6 +79,14 @@ function usualThen({ lower = null, upper = null }) {
   return lower === null && upper === null ? "" : `usual would have been ${range(lower, upper)}, `;
 }
 
+// What a detector expects of the time ahead, as a band.
+function aheadOf(detectors) {
+  const one = detectors.find(({ outlook }) => outlook && outlook.ahead);
+  if (!one) return null;
+  const column = (place) => one.outlook.ahead.map((row) => row[place]);
+  return { times: column(0), expected: column(1), lower: column(2), upper: column(3) };
+}
+
 const SEASONS = { none: "its long-run mean", day: "the time of the day", week: "the time of the week" };
 
 function belief(one) {
@@ -110,7 +118,7 @@ function detector(one, answer) {
     h("p", { class: "note" }, one.reason, one.heard ? "" : "; tells only other detectors"),
     floor && h("p", { class: "note" }, `"Not an anomaly": ${floorText(floor.floor || floor)} `, h("button", { class: "small", type: "button", onclick: () => lowerFloor(answer.series, one.detector) }, "Take back")),
     believed && [h("h4", {}, "What it believes"), belief(believed)],
-    one.outlook && h("p", {}, one.outlook.text, h("span", { class: "note" }, ` (confidence ${one.outlook.confidence})`)),
+    one.outlook && h("p", {}, one.outlook.text, h("span", { class: "note" }, ` (at ${percent(one.outlook.confidence)} confidence)`)),
     now && h("p", { class: "note" }, `Of the newest sample a fresh copy that was shown this window alone says: ${now.reason || "nothing"}`),
     cast,
   );
@@ -283,12 +291,17 @@ export function show(main, place) {
         h("span", {}, "drag to zoom, double click for all"),
       );
     }
+    // What is to come has a sixth of the whole at most.
+    const ahead = until === null ? aheadOf(answer.detectors) : null;
+    const end = ahead ? Math.min(ahead.times[ahead.times.length - 1], last + (last - first) / 5) : last;
     chart.show({
       points,
       band,
       anomalies: answer.anomalies.filter((anomaly) => (anomaly.closed_at === undefined || anomaly.closed_at >= first) && anomaly.opened_at <= last),
+      ahead,
       from: first === undefined ? 0 : first,
-      until: last === undefined ? 1 : last,
+      until: last === undefined ? 1 : end,
+      newest: last,
       label: `${name}: ${count(window.samples)} samples, ${answer.anomalies.length} anomalies`,
     });
   }
