@@ -185,6 +185,7 @@ mod names {
         forward::WhenFull,
         http::Protect,
         intake::ForwardInvalid,
+        notify::icinga2::State,
         shard::Reading,
     };
 
@@ -209,6 +210,12 @@ mod names {
         ("info", Severity::Info),
         ("warning", Severity::Warning),
         ("critical", Severity::Critical),
+    ];
+    pub(super) const STATE: [(&str, State); 4] = [
+        ("ok", State::Ok),
+        ("warning", State::Warning),
+        ("critical", State::Critical),
+        ("unknown", State::Unknown),
     ];
     pub(super) const WHEN_BEHIND: [(&str, WhenBehind); 2] = [("shed", WhenBehind::Shed), ("wait", WhenBehind::Wait)];
     pub(super) const PROTECT: [(&str, Protect); 2] =

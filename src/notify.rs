@@ -3,12 +3,19 @@
 //! Each channel has a thread and a bounded queue of its own: one that is slow holds neither the others up nor the relay,
 //! and what it cannot take is counted.
 
+pub mod alertmanager;
 mod channel;
 pub mod exec;
+pub mod graphite_events;
 pub mod http_client;
+pub mod icinga2;
 pub mod json_lines;
 mod message;
+pub mod peer;
 mod settings;
+pub mod template;
+pub mod webhook;
+mod words;
 
 use std::{
     sync::{

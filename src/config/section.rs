@@ -8,7 +8,7 @@ mod values;
 
 use std::{collections::HashMap, hash::Hash};
 
-pub(super) use self::secrets::{SecretKeys, secret_keys};
+pub(super) use self::secrets::{NAMED_SECRET, SecretKeys, secret_keys};
 pub(super) use self::values::Bounds;
 use super::{
     report::{At, Place, Report, quoted},

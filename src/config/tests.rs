@@ -20,7 +20,7 @@ use crate::{
     },
     glob::Glob,
     notify::{ChannelKind, exec, json_lines},
-    secret::MASK,
+    secret::{MASK, Secret},
 };
 
 /// The file that shows every key.
@@ -186,6 +186,27 @@ fn shows_channels(config: &Config) {
     };
     let tcp = ChannelKind::JsonLines(json_lines::Settings::Tcp(tcp));
     assert!(kinds.contains(&&tcp), "{kinds:?}");
+}
+
+#[test]
+fn channels_of_each_kind_are_shown() {
+    let config = good(&uncommented());
+    let channel = |name: &str| {
+        let mut channels = config.notify.channels.iter();
+        &channels.find(|channel| channel.name == name).expect(name).kind
+    };
+    assert!(matches!(channel("icinga"), ChannelKind::Icinga2(_)));
+    assert!(matches!(channel("graphs"), ChannelKind::GraphiteEvents(_)));
+    let ChannelKind::Alertmanager(alertmanager) = channel("prometheus") else {
+        panic!("it is of kind alertmanager");
+    };
+    let labels: Vec<&str> = alertmanager.labels.iter().map(|(name, _)| &**name).collect();
+    assert_eq!(labels, ["alertname", "series", "detector", "severity", "team", "host"]);
+    let ChannelKind::Webhook(pager) = channel("pager") else {
+        panic!("it is of kind webhook");
+    };
+    let url = "https://events.pagerduty.com/v2/enqueue";
+    assert_eq!(pager.url, Secret::Text(url.to_owned()));
 }
 
 /// The model that the example shows.
@@ -377,6 +398,16 @@ fn what_is_printed_reads_back() {
     for text in ["", EXAMPLE, &uncommented(), EVERYTHING, "watch = []\nalert = []"] {
         let config = good(text);
         assert_eq!(good(&printed(&config)), config, "{}", config.to_toml());
+        // What stands for a secret is refused rather than taken for it.
+        let masked = config.to_toml();
+        let refused = Config::parse(Path::new("test.toml"), &masked)
+            .err()
+            .map(|error| error.to_string());
+        let said = refused
+            .unwrap_or_default()
+            .matches("is what stands for a secret")
+            .count();
+        assert_eq!(said, masked.matches(MASK).count(), "{masked}");
     }
     let printed = Config::default().to_toml();
     assert!(printed.contains("\nmax_line = \"16 KiB\"\n"), "{printed}");

@@ -71,23 +71,28 @@ impl Channel for JsonLines {
 
 /// A message with what every verdict says.
 #[derive(Serialize)]
-struct Line<'a> {
+pub(super) struct Line<'a> {
     #[serde(flatten)]
     message: &'a Message,
     anomalous: bool,
     alert: bool,
 }
 
+impl<'a> Line<'a> {
+    pub(super) fn new(message: &'a Message) -> Self {
+        Self {
+            message,
+            anomalous: message.is_open(),
+            alert: message.is_open(),
+        }
+    }
+}
+
 /// Each message as JSON, with a newline.
 pub(super) fn lines(messages: &[Arc<Message>]) -> Vec<u8> {
     let mut lines = Vec::new();
     for message in messages {
-        let line = Line {
-            message,
-            anomalous: message.is_open(),
-            alert: message.is_open(),
-        };
-        report::write_json(&mut lines, &line).expect("a message is JSON, and a Vec takes it");
+        report::write_json(&mut lines, &Line::new(message)).expect("a message is JSON, and a Vec takes it");
         lines.push(b'\n');
     }
     lines

@@ -1,6 +1,6 @@
 //! Settings of what people are told, and where.
 
-use super::{Channel, Surroundings, exec, json_lines};
+use super::{Channel, Surroundings, alertmanager, exec, graphite_events, icinga2, json_lines, webhook};
 use crate::glob::Glob;
 
 /// Channels, and which anomaly goes to which.
@@ -28,6 +28,14 @@ pub enum ChannelKind {
     Exec(exec::Settings),
     /// A JSON object a line.
     JsonLines(json_lines::Settings),
+    /// An HTTP request, its body made by a template.
+    Webhook(webhook::Settings),
+    /// Alerts at Alertmanager.
+    Alertmanager(alertmanager::Settings),
+    /// Passive check results at Icinga.
+    Icinga2(icinga2::Settings),
+    /// Events at graphite-web.
+    GraphiteEvents(graphite_events::Settings),
 }
 
 impl ChannelKind {
@@ -38,6 +46,10 @@ impl ChannelKind {
         match self {
             Self::Exec(settings) => Box::new(exec::Exec::new(settings.clone())),
             Self::JsonLines(settings) => Box::new(json_lines::JsonLines::new(settings.clone())),
+            Self::Webhook(settings) => Box::new(webhook::Webhook::new(settings.clone())),
+            Self::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::new(settings.clone())),
+            Self::Icinga2(settings) => Box::new(icinga2::Icinga2::new(settings.clone())),
+            Self::GraphiteEvents(settings) => Box::new(graphite_events::GraphiteEvents::new(settings.clone())),
         }
     }
 }

@@ -1,16 +1,20 @@
 //! What the tests stand on: the program and its peers as processes, a sink and a tee as threads, and waiting with a
 //! deadline in place of sleeping. Everything listens on a free loopback port and ends with the test.
 
+pub(crate) mod alertmanager;
 pub(crate) mod carbon_c_relay;
 pub(crate) mod carbon_cache;
+pub(crate) mod certificates;
 pub(crate) mod chromium;
 pub(crate) mod collectd;
 pub(crate) mod dice;
 pub(crate) mod graphite_web;
+pub(crate) mod icinga2;
 pub(crate) mod metrics;
 pub(crate) mod net;
 pub(crate) mod process;
 pub(crate) mod prometheus;
+pub(crate) mod receiver;
 pub(crate) mod sink;
 pub(crate) mod skyrelay;
 pub(crate) mod statsd;

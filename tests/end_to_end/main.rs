@@ -1,5 +1,5 @@
 //! The real program, over real sockets and its command line, and between real peers: collectd, statsd and
-//! carbon-c-relay in front of it, carbon-cache and graphite-web behind it, Prometheus beside it.
+//! carbon-c-relay in front of it, carbon-cache and graphite-web behind it, Prometheus, Alertmanager and Icinga beside it.
 //!
 //! `tests/peers/install.sh` installs the peers. A test whose peer is missing fails and says so.
 
@@ -19,6 +19,7 @@ mod harness;
 mod hostile;
 mod kinds;
 mod limits;
+mod notify_over_http;
 mod own_series;
 mod page;
 mod prometheus_scrape;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, graphite-web, prometheus with
-# promtool, carbon-c-relay, systemd-socket-activate, chromium and node from Debian, statsd from npm.
+# promtool, Alertmanager, Icinga 2, carbon-c-relay, systemd-socket-activate, openssl, chromium and node from Debian, statsd from
+# npm.
 #
 #     tests/peers/install.sh
 #
@@ -38,6 +39,10 @@ missing_packages() {
     /usr/bin/python3 -c 'import whisper' 2>/dev/null || echo python3-whisper
     /usr/bin/python3 -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("graphite"))' || echo graphite-web
     { command -v prometheus && command -v promtool; } >/dev/null || echo prometheus
+    command -v prometheus-alertmanager >/dev/null || echo prometheus-alertmanager
+    [ -e /usr/share/icinga2/include/itl ] || echo icinga2-common
+    command -v icinga2 >/dev/null || echo icinga2-bin
+    command -v openssl >/dev/null || echo openssl
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd
     command -v ip >/dev/null || echo iproute2
@@ -90,7 +95,8 @@ disable_service_of() {
     case $1 in
     collectd-core) service=collectd ;;
     graphite-carbon) service=carbon-cache ;;
-    prometheus | carbon-c-relay) service=$1 ;;
+    icinga2-bin) service=icinga2 ;;
+    prometheus | prometheus-alertmanager | carbon-c-relay) service=$1 ;;
     *) return 0 ;;
     esac
     command -v systemctl >/dev/null || return 0
@@ -135,4 +141,4 @@ packages=$(missing_packages)
 # shellcheck disable=SC2086 # one word per package
 [ -z "$packages" ] || install_packages $packages
 statsd_is_there || install_statsd
-say "all there: collectd, carbon-cache, whisper, prometheus, promtool, carbon-c-relay, systemd-socket-activate, chromium, node, statsd"
+say "all there: collectd, carbon-cache, whisper, prometheus, promtool, Alertmanager, Icinga 2, carbon-c-relay, systemd-socket-activate, openssl, chromium, node, statsd"

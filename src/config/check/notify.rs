@@ -1,9 +1,13 @@
 //! Channels, by name: `[notify.NAME]`. How each kind is read lies in a file of its own.
 
+mod alertmanager;
 mod exec;
-#[expect(dead_code, reason = "the first channel that speaks HTTP takes this away")]
+mod graphite_events;
 mod http;
+mod icinga2;
 mod json_lines;
+mod templates;
+mod webhook;
 
 use super::kind;
 use crate::{
@@ -15,10 +19,17 @@ use crate::{
 type Reader = fn(&mut Section<'_>, &mut Claims) -> ChannelKind;
 
 /// Kinds that there are.
-const KINDS: [(&str, Reader); 2] = [("exec", exec::read), ("json-lines", json_lines::read)];
+const KINDS: [(&str, Reader); 6] = [
+    ("exec", exec::read),
+    ("json-lines", json_lines::read),
+    ("webhook", webhook::read),
+    ("alertmanager", alertmanager::read),
+    ("icinga2", icinga2::read),
+    ("graphite-events", graphite_events::read),
+];
 
 /// Kinds of channels that later versions have.
-const PLANNED_KINDS: [&str; 2] = ["smtp", "webhook"];
+const PLANNED_KINDS: [&str; 1] = ["smtp"];
 
 /// What no two channels can have.
 #[derive(Debug, Default)]

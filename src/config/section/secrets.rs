@@ -19,6 +19,13 @@ pub(in crate::config) struct SecretKeys {
     pub(in crate::config) environment: &'static str,
 }
 
+/// The keys of a secret that has a table of its own.
+pub(in crate::config) const NAMED_SECRET: SecretKeys = SecretKeys {
+    text: "text",
+    file: "file",
+    environment: "env",
+};
+
 /// The three keys of the secret called so.
 macro_rules! secret_keys {
     ($name:literal) => {

@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use super::{Section, found};
+use super::{ELEMENTS_MAX, Section, found};
 use crate::{
     config::{
         report::{At, any_of},
@@ -315,6 +315,46 @@ impl<'a> Section<'a> {
             }
         }
         Some(out)
+    }
+
+    /// Names and texts of the table `key`, in the order of the files.
+    pub(in crate::config) fn texts(&mut self, key: &'static str, expected: &str) -> Vec<(At<&'a str>, At<&'a str>)> {
+        let Some(node) = self.get(key) else {
+            return Vec::new();
+        };
+        let Value::Table(table) = &node.value else {
+            self.wrong(key, node, expected);
+            return Vec::new();
+        };
+        if table.len() > ELEMENTS_MAX {
+            let message = format!(
+                "{} has too many entries, expected at most {ELEMENTS_MAX}",
+                self.path(key)
+            );
+            self.report.say(node.place, message);
+            return Vec::new();
+        }
+        let mut entries: Vec<_> = table.iter().collect();
+        entries.sort_by_key(|(_, entry)| entry.key);
+        let mut texts = Vec::new();
+        for (name, entry) in entries {
+            self.check_name(name, entry.key, "an entry");
+            if let Value::String(text) = &entry.node.value {
+                let name = At {
+                    value: name.as_str(),
+                    place: entry.key,
+                };
+                let text = At {
+                    value: text.as_str(),
+                    place: entry.node.place,
+                };
+                texts.push((name, text));
+            } else {
+                let message = format!("{} holds {}, {expected}", self.path(key), found(&entry.node));
+                self.report.say(entry.node.place, message);
+            }
+        }
+        texts
     }
 }
 

@@ -130,7 +130,74 @@ fn what_later_versions_have() {
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
         "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
-         expected kind to be `exec` or `json-lines`",
+         expected kind to be `exec`, `json-lines`, `webhook`, `alertmanager`, `icinga2` or `graphite-events`",
+    );
+}
+
+#[test]
+fn channels_over_http_that_cannot_be() {
+    let channel = |rest: &str| format!("[notify.x]\nkind = {rest}");
+    says(
+        &channel("\"webhook\""),
+        "f.toml:1:1: notify.x has no url, expected url, url_file or url_env, as the whole of it may be a secret",
+    );
+    // What may be a secret is not repeated.
+    says(
+        &channel("\"webhook\"\nurl = \"example.com/s3cret\""),
+        "f.toml:3:7: notify.x.url is no URL, expected one such as \"https://example.com/hook\"",
+    );
+    says(
+        &channel(
+            "\"webhook\"\nurl = \"http://a\"\nbody = '@@\n{\"a\":\n {{ serise }}}'@@"
+                .replace('@', "'")
+                .as_str(),
+        ),
+        "f.toml:6:5: notify.x.body: there is no `serise`\n 6 |  {{ serise }}}'@@\n   |     ^^^^^^"
+            .replace('@', "'")
+            .as_str(),
+    );
+    says(
+        &channel("\"webhook\"\nurl = \"http://a\"\nbody = '{\"a\": {{ series }}}'"),
+        "f.toml:4:18: notify.x.body: this text is outside of quotes, expected it within, or `| tojson` behind it\n \
+         4 | body = '{\"a\": {{ series }}}'\n   |                  ^^^^^^",
+    );
+    says(
+        &channel("\"webhook\"\nurl = \"http://a\"\npreset = \"pagerduty\""),
+        "f.toml:4:10: notify.x has no secrets.routing_key, which its preset needs",
+    );
+    says(
+        &channel("\"webhook\"\nurl = \"http://a\"\npreset = \"slak\""),
+        "f.toml:4:10: notify.x.preset is `slak`, expected `slack`, `pagerduty` or `ntfy`; did you mean `slack`?",
+    );
+    says(
+        &channel("\"webhook\"\nurl = \"http://a\"\nheaders = { Host = \"b\" }"),
+        "f.toml:4:13: notify.x.headers has `Host`, which is made from what is sent, expected it to be left out",
+    );
+    says(
+        &channel("\"alertmanager\"\nurls = [\"http://u:p@a\"]"),
+        "f.toml:3:9: notify.x.urls has one that holds a user, expected `user` and `password_file` for that",
+    );
+    says(
+        &channel("\"alertmanager\"\nurls = [\"http://a\"]\nlabels = { a-b = \"c\" }"),
+        "f.toml:4:12: notify.x.labels has `a-b`, which is no name, expected letters, digits and underscores",
+    );
+    let icinga = "\"icinga2\"\nurl = \"https://a:5665\"\nuser = \"u\"\npassword_env = \"P\"\n";
+    says(
+        &channel(&format!("{icinga}service = \"x\"")),
+        "f.toml:1:1: notify.x has no host, expected `host` and `service`, or a `filter`",
+    );
+    says(
+        &channel(&format!("{icinga}filter = 'host.name == \"{{{{ series }}}}\"'")),
+        "f.toml:6:10: notify.x.filter is no template, as a name in it could be any expression, expected variables, from \
+         filter_vars",
+    );
+    says(
+        &channel("\"icinga2\"\nurl = \"https://a:5665\"\nhost = \"x\""),
+        "f.toml:1:1: notify.x has no user, which Icinga asks for",
+    );
+    says(
+        &channel("\"graphite-events\"\nurl = \"http://a?b=c\""),
+        "f.toml:3:7: notify.x.url has a query, expected the URL of the server alone",
     );
 }
 

@@ -6,6 +6,7 @@ use super::{
     process::{Process, peer},
     wait_for,
 };
+use serde_json::Value;
 use std::path::Path;
 
 /// A graphite-web that answers.
@@ -37,5 +38,11 @@ impl GraphiteWeb {
             _process: process,
             port,
         }
+    }
+
+    /// The events from `from` on.
+    pub(crate) fn events(&self, from: u64) -> Result<Vec<Value>, String> {
+        let (status, text) = http_get(self.port, &format!("/events/get_data?from={from}"))?;
+        serde_json::from_str(&text).map_err(|error| format!("{status}, {error}: {text}"))
     }
 }

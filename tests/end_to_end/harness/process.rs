@@ -188,6 +188,14 @@ pub(crate) fn peer(program: &str) -> Command {
     bound_to_this_process(&find_peer(program))
 }
 
+/// The same for one that has processes of its own to end, and does so when it is asked to stop.
+#[track_caller]
+pub(crate) fn peer_that_is_asked_to_stop(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(find_peer(program));
+    command
+}
+
 /// Where a peer is installed. `/usr/sbin`, where collectd lives, need not be in a user's PATH.
 #[track_caller]
 pub(crate) fn find_peer(program: &str) -> PathBuf {
