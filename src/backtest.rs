@@ -6,14 +6,16 @@
 //! did live.
 
 mod compare;
+mod gallery;
 mod graphite;
+mod page;
 mod tape;
 mod whisper;
 
 use std::{
     collections::BTreeMap,
     fs::File,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     path::{Path, PathBuf},
     sync::Arc,
     time::Instant,
@@ -22,6 +24,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 pub use compare::Comparison;
 use flate2::read::MultiGzDecoder;
+use gallery::{Found, Gallery};
 pub use graphite::Graphite;
 pub use tape::Wanted;
 use tape::{Tape, is_for_tape};
@@ -75,6 +78,14 @@ pub enum BacktestError {
     /// The verdicts cannot be written.
     #[error("verdicts cannot be written: {0}")]
     Write(#[from] io::Error),
+    /// The report cannot be written.
+    #[error("{path} cannot be written: {error}")]
+    Report {
+        /// Where to.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
 }
 
 /// What a backtest has seen.
@@ -96,6 +107,26 @@ pub struct Summary {
     pub fetched: Option<(usize, usize)>,
     /// Time taken so far (seconds).
     pub elapsed_s: f64,
+}
+
+/// Where a report goes, and what it says of whom.
+#[derive(Debug)]
+pub struct ReportFile {
+    path: PathBuf,
+    file: File,
+}
+
+/// Where lines come from, when they are read for the first time or again.
+enum Source<'a> {
+    Input(&'a Input),
+    /// What an input gave that gives it only once.
+    Copy(File),
+}
+
+/// Writes down what is read.
+struct Tee<R> {
+    reader: R,
+    copy: Option<BufWriter<File>>,
 }
 
 /// A backtest at work.
@@ -124,6 +155,67 @@ impl Options {
             max_line_bytes,
             wanted: Wanted::default(),
         }
+    }
+}
+
+impl ReportFile {
+    /// Creates the file, so that it is known before the work begins that it can be.
+    ///
+    /// # Errors
+    /// When it cannot be.
+    pub fn create(path: &Path) -> Result<Self, BacktestError> {
+        let unwritable = |error| BacktestError::Report {
+            path: path.display().to_string(),
+            error,
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            file: File::create(path).map_err(unwritable)?,
+        })
+    }
+
+    fn write(
+        &mut self,
+        names: &[String],
+        summaries: &[Summary],
+        anomalous: usize,
+        gallery: &Gallery,
+    ) -> Result<(), BacktestError> {
+        let report = page::Report {
+            names,
+            summaries,
+            anomalous,
+            gallery,
+        };
+        let written = self.file.write_all(report.html().as_bytes());
+        written.map_err(|error| BacktestError::Report {
+            path: self.path.display().to_string(),
+            error,
+        })
+    }
+}
+
+impl<R: Read> Tee<R> {
+    fn new(reader: R, copy: Option<File>) -> Self {
+        Self {
+            reader,
+            copy: copy.map(BufWriter::new),
+        }
+    }
+
+    /// What was read.
+    fn end(self) -> io::Result<Option<File>> {
+        self.copy.map(|copy| Ok(copy.into_inner()?)).transpose()
+    }
+}
+
+impl<R: Read> Read for Tee<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        if let Some(copy) = &mut self.copy {
+            copy.write_all(&buffer[..read])?;
+        }
+        Ok(read)
     }
 }
 
@@ -172,6 +264,7 @@ pub fn run(
     options: Options,
     inputs: &[Input],
     verdicts: impl Write,
+    report: Option<(ReportFile, String)>,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Summary, BacktestError> {
     let mut verdicts = BufWriter::new(verdicts);
@@ -179,7 +272,9 @@ pub fn run(
         report::write_json(&mut verdicts, &VerdictReport::from(event)).map_err(io::Error::from)?;
         verdicts.write_all(b"\n")
     };
-    let mut summaries = feed_all(vec![settings], options, inputs, &mut hear, progress)?;
+    let (report, name) = report.unzip();
+    let names = name.as_slice();
+    let mut summaries = reported(names, &[settings], options, inputs, &mut hear, report, progress)?;
     verdicts.flush()?;
     Ok(summaries.swap_remove(0))
 }
@@ -189,39 +284,114 @@ pub fn run(
 /// # Errors
 /// When an input cannot be read.
 pub fn compare(
-    names: [String; 2],
-    settings: [shard::Settings; 2],
+    names: &[String; 2],
+    settings: &[shard::Settings; 2],
     options: Options,
     inputs: &[Input],
+    report: Option<ReportFile>,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Comparison, BacktestError> {
-    let mut comparison = Comparison::new(names, settings.clone().map(Arc::new));
+    let mut comparison = Comparison::new(names.clone(), settings.clone().map(Arc::new));
     let mut hear = |side: usize, event: &Event| {
         comparison.hear(side, event);
         Ok(())
     };
-    feed_all(settings.into(), options, inputs, &mut hear, progress)?;
+    reported(names, settings, options, inputs, &mut hear, report, progress)?;
     Ok(comparison)
 }
 
-fn feed_all(
-    sides: Vec<shard::Settings>,
+/// Feeds the samples of `inputs` through a shard for each of `settings`; with a report, those of the series that it shows
+/// once more. Gives what each has seen.
+fn reported(
+    names: &[String],
+    settings: &[shard::Settings],
     options: Options,
     inputs: &[Input],
     hear: &mut dyn FnMut(usize, &Event) -> io::Result<()>,
+    report: Option<ReportFile>,
     progress: &mut dyn FnMut(&Summary),
 ) -> Result<Vec<Summary>, BacktestError> {
+    let mut sources: Vec<Source<'_>> = inputs.iter().map(Source::Input).collect();
+    let sides = |settings: &[shard::Settings]| -> Vec<Side> {
+        settings
+            .iter()
+            .map(|settings| Side::new(settings.clone(), options))
+            .collect()
+    };
+    let Some(mut report) = report else {
+        let ended = feed_all(sides(settings), options, &mut sources, false, hear, progress)?;
+        return Ok(ended.into_iter().map(|side| side.summary).collect());
+    };
+    let mut found = Found::default();
+    let mut first = |side: usize, event: &Event| {
+        found.hear(side, event);
+        hear(side, event)
+    };
+    let ended = feed_all(sides(settings), options, &mut sources, true, &mut first, progress)?;
+    let anomalous = found.anomalous();
+    let mut gallery = found.choose(names.len(), series_of(&ended[0].shard));
+    let summaries: Vec<_> = ended.into_iter().map(|side| side.summary).collect();
+
+    let mut again = sides(settings);
+    for side in &mut again {
+        side.shard.tell_whole(gallery.names());
+    }
+    let mut look = |side: usize, event: &Event| {
+        gallery.hear(side, event);
+        Ok(())
+    };
+    feed_all(again, options, &mut sources, false, &mut look, progress)?;
+    report.write(names, &summaries, anomalous, &gallery)?;
+    Ok(summaries)
+}
+
+/// Names of all series that were judged.
+fn series_of(shard: &Shard) -> Vec<Arc<str>> {
+    let mut names = Vec::new();
+    shard.names(0, usize::MAX, |name| names.push(Arc::clone(name)));
+    names
+}
+
+/// Feeds the samples of all sources through the sides. What can be read only once is copied and can be read again, if that
+/// is wanted.
+fn feed_all(
+    sides: Vec<Side>,
+    options: Options,
+    sources: &mut [Source<'_>],
+    copied: bool,
+    hear: &mut dyn FnMut(usize, &Event) -> io::Result<()>,
+    progress: &mut dyn FnMut(&Summary),
+) -> Result<Vec<Side>, BacktestError> {
     let mut backtest = Backtest {
-        sides: sides.into_iter().map(|settings| Side::new(settings, options)).collect(),
+        sides,
         options,
         events: Vec::new(),
         hear,
         started: Instant::now(),
         progress,
     };
-    for input in inputs {
+    for source in sources {
+        let copy = || copied.then(tempfile::tempfile).transpose();
+        let uncopied = |error| BacktestError::Read {
+            input: "a copy of the input".to_owned(),
+            error,
+        };
+        let input = match source {
+            Source::Input(input) => *input,
+            Source::Copy(file) => {
+                file.rewind().map_err(uncopied)?;
+                backtest.feed(file, "a copy of the input")?;
+                continue;
+            }
+        };
         match input {
-            Input::Stdin => backtest.feed(io::stdin().lock(), "standard input")?,
+            Input::Stdin => {
+                let mut tee = Tee::new(io::stdin().lock(), copy().map_err(uncopied)?);
+                backtest.feed(&mut tee, "standard input")?;
+                if let Some(file) = tee.end().map_err(uncopied)? {
+                    *source = Source::Copy(file);
+                }
+            }
             Input::File(path) => {
                 let name = path.display().to_string();
                 let unread = |error| BacktestError::Read {
@@ -230,7 +400,8 @@ fn feed_all(
                 };
                 if is_for_tape(path) {
                     let tape = Tape::record(path, options.wanted).map_err(unread)?;
-                    backtest.play(tape, &name)?;
+                    let lines = backtest.take_in(tape);
+                    backtest.feed(lines, &name)?;
                 } else {
                     backtest.feed(open(path).map_err(unread)?, &name)?;
                 }
@@ -242,7 +413,11 @@ fn feed_all(
                     input: name.clone(),
                     error,
                 };
-                backtest.play(tape.map_err(unread)?, &name)?;
+                let mut tee = Tee::new(backtest.take_in(tape.map_err(unread)?), copy().map_err(uncopied)?);
+                backtest.feed(&mut tee, &name)?;
+                if let Some(file) = tee.end().map_err(uncopied)? {
+                    *source = Source::Copy(file);
+                }
             }
         }
     }
@@ -250,7 +425,7 @@ fn feed_all(
         backtest.sides[place].shard.end(&mut backtest.events);
         backtest.tell(place)?;
     }
-    Ok(backtest.sides.into_iter().map(|side| side.summary).collect())
+    Ok(backtest.sides)
 }
 
 fn open(path: &Path) -> io::Result<Box<dyn Read>> {
@@ -300,11 +475,12 @@ impl Side {
 }
 
 impl Backtest<'_> {
-    fn play(&mut self, tape: Tape, input: &str) -> Result<(), BacktestError> {
+    /// Says what is not on a tape, and gives its lines.
+    fn take_in(&mut self, tape: Tape) -> impl Read + use<> {
         for (path, why) in &tape.skipped {
             self.skip(&format!("{}: {why}", path.display()));
         }
-        self.feed(tape.play(), input)
+        tape.play()
     }
 
     /// Graphite has given the points of so many of all series.
@@ -397,7 +573,7 @@ mod tests {
         let inputs = [Input::File(directory.clone())];
         let settings = shard::Settings::default();
         let options = Options::new(verbosity, 16_384);
-        let summary = run(settings, options, &inputs, &mut out, &mut |_| {}).unwrap();
+        let summary = run(settings, options, &inputs, &mut out, None, &mut |_| {}).unwrap();
         std::fs::remove_file(directory).unwrap();
         let parse = |line| serde_json::from_str(line).unwrap();
         (String::from_utf8(out).unwrap().lines().map(parse).collect(), summary)

@@ -14,7 +14,7 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
 
 use crate::{
     app::{self, App, Origin, SetLogLevel},
-    backtest::{self, BacktestError, Input, Summary, Wanted},
+    backtest::{self, BacktestError, Input, ReportFile, Summary, Wanted},
     clock,
     config::{Config, Log, LogFormat, LogLevel},
     demo,
@@ -81,6 +81,9 @@ struct BacktestArgs {
     /// Compare with another configuration: what would have been told with each of the two
     #[arg(long, value_name = "FILE", conflicts_with = "every_sample")]
     against: Option<PathBuf>,
+    /// Write a page (HTML, in one file) with a plot of each series, its band and its anomalies, those with anomalies first
+    #[arg(long, value_name = "FILE", conflicts_with = "every_sample")]
+    report: Option<PathBuf>,
     /// Judge series as the Graphite at this URL has them; a user in the URL or the Authorization that
     /// `SKYRELAY_GRAPHITE_AUTHORIZATION` holds is given to it
     #[arg(long, value_name = "URL", requires = "target", conflicts_with_all = ["inputs", "step"])]
@@ -198,6 +201,13 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
         Ok(inputs) => inputs,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    let report = match args.report.as_deref().map(ReportFile::create).transpose() {
+        Ok(report) => report,
+        Err(error) => return fail(EXIT_FAILED, &error),
+    };
+    let name =
+        |path: Option<&PathBuf>| path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
+    let own_name = name(args.configured.config.as_ref());
     let mut shown = Instant::now();
     let terminal = io::stderr().is_terminal();
     let mut progress = |summary: &Summary| {
@@ -210,8 +220,11 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
         }
     };
     let outcome = match &args.against {
-        None => backtest::run(settings, options, &inputs, io::stdout().lock(), &mut progress)
-            .map(|summary| eprint!("{}{}", if terminal { "\r" } else { "" }, summarise(&summary))),
+        None => {
+            let report = report.map(|report| (report, own_name));
+            backtest::run(settings, options, &inputs, io::stdout().lock(), report, &mut progress)
+                .map(|summary| eprint!("{}{}", if terminal { "\r" } else { "" }, summarise(&summary)))
+        }
         Some(other) => {
             let against = Config::load(other).map_err(|error| error.to_string());
             let against = against.and_then(|against| with_detector(against.shard, args.detector.as_deref()));
@@ -219,11 +232,8 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
                 Ok(against) => against,
                 Err(error) => return fail(EXIT_CONFIGURATION, &error),
             };
-            let name = |path: Option<&PathBuf>| {
-                path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string())
-            };
-            let names = [name(args.configured.config.as_ref()), name(Some(other))];
-            backtest::compare(names, [settings, against], options, &inputs, &mut progress)
+            let names = [own_name, name(Some(other))];
+            backtest::compare(&names, &[settings, against], options, &inputs, report, &mut progress)
                 .and_then(|comparison| Ok(write!(io::stdout().lock(), "{comparison}")?))
         }
     };

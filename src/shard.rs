@@ -27,6 +27,7 @@ mod tally;
 mod tests;
 
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -76,6 +77,8 @@ pub enum Verbosity {
 pub struct Shard {
     settings: Arc<Settings>,
     verbosity: Verbosity,
+    /// Series of which every sample is told, whatever the verbosity.
+    told_whole: HashSet<Arc<str>>,
     /// Of each watch.
     plans: Vec<Plan>,
     court: Court,
@@ -105,12 +108,18 @@ impl Shard {
             court: Court::new(engines),
             settings,
             verbosity,
+            told_whole: HashSet::new(),
             former: Vec::new(),
             table: Table::default(),
             shared,
             sweep_slot: 0,
             census: Census::default(),
         }
+    }
+
+    /// Tells of every sample of the series called so.
+    pub fn tell_whole(&mut self, names: HashSet<Arc<str>>) {
+        self.told_whole = names;
     }
 
     /// Has scripted detectors judge in place of those that the settings name.
@@ -331,7 +340,8 @@ impl Shard {
             }
             Analysis::Paused => return Err(Unanalysed::Paused),
         };
-        let every_sample = self.verbosity == Verbosity::EverySample;
+        let every_sample = self.verbosity == Verbosity::EverySample
+            || (!self.told_whole.is_empty() && self.told_whole.contains(&series.name));
         let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
         let name = &series.name;
         let now = self.ears.arrival(batch.received, timestamp);

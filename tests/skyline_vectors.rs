@@ -188,7 +188,7 @@ fn verdicts(file: &Path, rows: &[HashMap<&str, &str>], published_votes: bool) ->
     let mut out = Vec::new();
     let inputs = [Input::File(input.clone())];
     let options = Options::new(Verbosity::EverySample, 16_384);
-    backtest::run(settings, options, &inputs, &mut out, &mut |_| {}).unwrap();
+    backtest::run(settings, options, &inputs, &mut out, None, &mut |_| {}).unwrap();
     fs::remove_file(input).unwrap();
     String::from_utf8(out)
         .unwrap()

@@ -74,7 +74,7 @@ fn replay(series: &Series, kind: &Kind) -> Vec<Alert> {
     let inputs = [Input::File(file.path().to_owned())];
     let mut verdicts = Vec::new();
     let options = Options::new(Verbosity::Changes, MAX_LINE_BYTES);
-    let summary = backtest::run(settings, options, &inputs, &mut verdicts, &mut |_| {})
+    let summary = backtest::run(settings, options, &inputs, &mut verdicts, None, &mut |_| {})
         .expect("a backtest of a readable file runs");
     assert_eq!(summary.lines, series.points.len() as u64, "{}: lines", series.name);
     let paused = summary.tally.unanalysed(Unanalysed::Paused);

@@ -7,6 +7,7 @@ mod anomaly_lifecycle;
 mod api;
 mod backtest_graphite;
 mod backtest_inputs;
+mod backtest_report;
 mod carbon_c_relay_sender;
 mod command_line;
 mod dashboards;

@@ -65,7 +65,7 @@ fn told(config: Config, name: &str, lines: &str) -> Vec<String> {
     let mut verdicts = Vec::new();
     let inputs = [Input::File(file.clone())];
     let options = Options::new(Verbosity::Changes, config.listen.max_line_bytes);
-    backtest::run(config.shard, options, &inputs, &mut verdicts, &mut |_| {}).unwrap();
+    backtest::run(config.shard, options, &inputs, &mut verdicts, None, &mut |_| {}).unwrap();
     fs::remove_file(file).unwrap();
     let mut open = BTreeSet::new();
     let verdicts = String::from_utf8(verdicts).unwrap();
