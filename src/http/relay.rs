@@ -1,7 +1,8 @@
 //! `/api/v1/relay` and `/api/v1/config`: what the relay itself does, and by which configuration.
 //!
 //! The relay is told in numbers that its metrics have as well, put together for people; how many series are in which
-//! condition takes a pass over all of them, which is made every [`COUNTED_FOR`] at most, whoever asks.
+//! condition takes a pass over all of them, which is made every [`COUNTED_FOR`] at most, whoever asks. A relay that is behind
+//! answers without: that is when people want to know what it does.
 
 use std::{
     collections::BTreeMap,
@@ -14,18 +15,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
-use super::{
-    Sources,
-    answer::{Json, Refusal},
-    reload::ReloadReport,
-    search,
-};
+use super::{Sources, answer::Json, reload::ReloadReport, search};
 use crate::{analysis::Analysis, clock, line::Timestamp, metrics::Reading, shard::Condition};
 
 /// How long a count of all series is good for.
 const COUNTED_FOR: Duration = Duration::from_secs(5);
+
+/// How long to wait for shards that have much to do before they count.
+const COUNTING_MAX: Duration = Duration::from_secs(1);
 
 /// The configuration in force, and what has become of attempts to change it.
 #[derive(Clone, Debug, Default)]
@@ -105,8 +104,8 @@ struct Senders {
 struct SeriesCounts {
     total: usize,
     max: usize,
-    /// By condition.
-    states: BTreeMap<&'static str, usize>,
+    /// By condition; `null`: the shards are behind and have not counted yet.
+    states: Option<BTreeMap<&'static str, usize>>,
     anomalous: f64,
     span_s: i64,
     /// Judged by the configuration before, until it is their turn.
@@ -186,14 +185,17 @@ struct LastReload {
     refused: Option<String>,
 }
 
-pub(super) async fn relay(State(sources): State<Sources>) -> Result<Response, Refusal> {
-    let counts = sources.counted.get(&sources.analysis).await?;
+pub(super) async fn relay(State(sources): State<Sources>) -> Response {
+    let counts = sources.counted.get(&sources.analysis).await;
     sources.refresh_gauges();
     let reading = sources.metrics.read();
     let in_force = sources.in_force.borrow().clone();
-    let states = Condition::ALL
-        .iter()
-        .map(|condition| (condition.name(), counts[*condition as usize]));
+    let of = |counts: [usize; Condition::ALL.len()]| {
+        let named = Condition::ALL
+            .iter()
+            .map(|&condition| (condition.name(), counts[condition as usize]));
+        named.collect()
+    };
     let answer = RelayAnswer {
         version: env!("CARGO_PKG_VERSION"),
         now: clock::now(),
@@ -219,7 +221,7 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Result<Response, Re
         series: SeriesCounts {
             total: sources.analysis.series_count(),
             max: in_force.max_series,
-            states: states.collect(),
+            states: counts.map(of),
             anomalous: reading.sum("series_anomalous"),
             span_s: in_force.span_s,
             waiting: reading.sum("config_series_waiting"),
@@ -251,7 +253,7 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Result<Response, Re
         },
         graph_url: in_force.graph_url,
     };
-    Ok(Json(answer).into_response())
+    Json(answer).into_response()
 }
 
 pub(super) async fn config(State(sources): State<Sources>) -> Response {
@@ -344,16 +346,21 @@ impl UpstreamAnswer {
 }
 
 impl Counted {
-    /// How many series there are in each condition. Who asks while they are being counted waits for that count.
-    async fn get(&self, analysis: &Analysis) -> Result<[usize; Condition::ALL.len()], Refusal> {
+    /// How many series there are in each condition, as far as that is known. Who asks while they are being counted waits
+    /// for that count.
+    async fn get(&self, analysis: &Analysis) -> Option<[usize; Condition::ALL.len()]> {
         let mut counted = self.0.lock().await;
         if let Some((at, counts)) = *counted
             && at.elapsed() < COUNTED_FOR
         {
-            return Ok(counts);
+            return Some(counts);
         }
-        let counts = search::conditions(analysis).await?;
-        *counted = Some((Instant::now(), counts));
-        Ok(counts)
+        if let Ok(Ok(counts)) = timeout(COUNTING_MAX, search::conditions(analysis)).await {
+            *counted = Some((Instant::now(), counts));
+        } else if let Some((at, _)) = &mut *counted {
+            // What was counted last will do for a while.
+            *at = Instant::now();
+        }
+        counted.map(|(_, counts)| counts)
     }
 }

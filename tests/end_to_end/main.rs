@@ -1,5 +1,6 @@
 //! The real program, over real sockets and its command line, and between real peers: collectd, statsd and
-//! carbon-c-relay in front of it, carbon-cache and graphite-web behind it, Prometheus, Alertmanager and Icinga beside it.
+//! carbon-c-relay in front of it, carbon-cache and graphite-web behind it, Prometheus, Alertmanager and Icinga beside it, and
+//! Chromium before its page.
 //!
 //! `tests/peers/install.sh` installs the peers. A test whose peer is missing fails and says so.
 

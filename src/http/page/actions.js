@@ -36,7 +36,7 @@ function field(label, input, hint) {
   return h("label", { class: "field" }, h("span", {}, label), input, hint && h("small", {}, hint));
 }
 
-const author = () => h("input", { name: "author", required: true, value: kept("author"), autocomplete: "name", maxlength: "200" });
+const author = () => h("input", { name: "author", value: kept("author"), autocomplete: "name", maxlength: "200" });
 const until = (chosen) => h("select", { name: "for" }, TIMES.map(([value, text]) => h("option", { value, selected: value === chosen }, text)));
 
 // A dialog with a form; `submit(data)` does it, and what it throws is shown.
@@ -107,7 +107,7 @@ export function silence({ patterns = [], detectors = [], lasts = "2h" } = {}) {
     try {
       const { series, anomalies, examples } = await change("POST", "silences/preview", data);
       if (mine !== asked) return;
-      replace(preview, h("p", {}, h("b", {}, `${count(series)} series`), ", of which ", h("b", {}, `${count(anomalies)} ${anomalies === 1 ? "anomaly is" : "anomalies are"} open`), series === 0 ? ": nothing matches now" : "", "."), h("ul", {}, (examples || []).slice(0, 5).map((name) => h("li", { class: "name" }, name))));
+      replace(preview, h("p", {}, series === 0 ? "No series matches now." : ["It holds for ", h("b", {}, `${count(series)} series`), " with ", h("b", {}, `${count(anomalies)} open ${anomalies === 1 ? "anomaly" : "anomalies"}`), "."]), h("ul", {}, (examples || []).slice(0, 5).map((name) => h("li", { class: "name" }, name))));
     } catch (error) {
       if (mine === asked) replace(preview, h("p", { class: "note" }, isMissing(error) ? "What it would hit cannot be shown by this relay." : error.message));
     }

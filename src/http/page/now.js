@@ -177,7 +177,8 @@ async function loadMembers(box) {
 function whyEmpty(relay, filter) {
   if (filter) return { head: "Nothing that matches is anomalous", lines: [] };
   const { lines, series } = relay;
-  const states = series.states;
+  const { states } = series;
+  if (!states) return { head: "The analysis is behind", lines: [`${count(relay.analysis.queued_lines)} lines wait for it, and nothing is known of the series yet.`] };
   const judged = states.analysed + states.boring;
   const learning = states.warming_up + states.too_short;
   const text = [];
@@ -200,7 +201,7 @@ function whyEmpty(relay, filter) {
 
 function strip(relay) {
   const { series, lines } = relay;
-  const { states } = series;
+  const states = series.states || { warming_up: 0, too_short: 0 };
   const item = (value, text, href) => h(href ? "a" : "span", { class: "fact", href }, h("b", {}, value), " ", text);
   const lost = lines.not_analysed.shed || 0;
   return [
