@@ -13,6 +13,7 @@ import { markSince, sparkline } from "./sparkline.js";
 export const title = () => "Now";
 export const keys = [];
 
+const REASON = 140; // Characters of a reason in a row; all of it is told by the pointer, and in the view of the series.
 const FIRST = 60;
 const MOST = 480;
 const PAUSE_MS = 1000;
@@ -31,7 +32,7 @@ function valueLine(anomaly) {
   const words = apart(anomaly.value, anomaly.expected);
   const parts = [h("b", {}, number(anomaly.value))];
   if (anomaly.expected !== undefined) parts.push(", ", words, ` (${number(anomaly.expected)})`);
-  else parts.push(", ", h("span", { class: "reason" }, anomaly.reason));
+  else parts.push(": ", anomaly.reason.length > REASON ? anomaly.reason.slice(0, REASON) + " …" : anomaly.reason);
   return parts;
 }
 
