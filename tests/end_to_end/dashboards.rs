@@ -48,10 +48,8 @@ fn relay_with_all_metrics(upstream: &Sink, spool: &Path) -> Skyrelay {
         spool.display()
     );
     let relay = Skyrelay::start(&[("sink", upstream.port)], &settings);
-    relay
-        .connect()
-        .write_all(format!("shop.sales 12 {}\n", unix_now()).as_bytes())
-        .unwrap();
+    let line = format!("shop.sales 12 {}\n", unix_now());
+    relay.connect().write_all(line.as_bytes()).expect("the relay reads");
     relay.wait_until_through(1, &["sink"]);
     relay
 }
@@ -93,11 +91,12 @@ fn rules_and_dashboard_ask_for_metrics_that_there_are() {
 fn prometheus_understands_each_expression_of_the_dashboard() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let expressions = dashboard_expressions();
-    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
-    for (number, expression) in expressions.iter().enumerate() {
+    let rule = |(number, expression): (usize, &String)| {
         let expression = serde_json::to_string(expression).expect("it is text");
-        rules += &format!("  - record: panel:expression:{number}\n    expr: {expression}\n");
-    }
+        format!("  - record: panel:expression:{number}\n    expr: {expression}\n")
+    };
+    let rules: Vec<_> = expressions.iter().enumerate().map(rule).collect();
+    let rules = format!("groups:\n- name: dashboard\n  rules:\n{}", rules.concat());
     let file = directory.path().join("dashboard.yml");
     fs::write(&file, rules).expect("the directory is ours");
     promtool(&["check", "rules", file.to_str().expect("it is UTF-8")]).unwrap();
