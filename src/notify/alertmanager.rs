@@ -68,7 +68,12 @@ pub(super) struct Alertmanager {
     settings: Settings,
     members: Vec<Member>,
     posted: Posted,
+    /// Has it heard what was open before it was there?
+    has_beaten: bool,
 }
+
+/// Time after which a channel that is new posts what is open.
+const FIRST_BEAT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct Member {
@@ -108,6 +113,7 @@ impl Alertmanager {
             members: settings.urls.iter().map(member).collect(),
             settings,
             posted: Posted::default(),
+            has_beaten: false,
         }
     }
 
@@ -250,10 +256,15 @@ impl Channel for Alertmanager {
     }
 
     fn beat_every(&self) -> Option<Duration> {
-        Some(self.settings.resend)
+        Some(if self.has_beaten {
+            self.settings.resend
+        } else {
+            FIRST_BEAT.min(self.settings.resend)
+        })
     }
 
     fn beat(&mut self, open: &[Arc<Message>]) -> Result<(), Failure> {
+        self.has_beaten = true;
         let now = clock::now();
         open.chunks(BATCH_MAX).try_for_each(|open| self.tell(open, now))
     }

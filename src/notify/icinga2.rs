@@ -111,12 +111,23 @@ pub(super) struct Icinga2 {
     url: String,
     settings: Settings,
     peer: Peer,
-    /// What is open, by what it is about.
-    open: HashMap<String, OfTarget>,
+    /// What anomalies are open about, as Icinga is asked for it.
+    subjects: HashMap<String, Subject>,
+    /// Has it heard what was open before it was there?
+    has_beaten: bool,
 }
 
-/// What is open, by fingerprint.
-type OfTarget = BTreeMap<String, Arc<Message>>;
+/// A host or service, or what a filter matches.
+#[derive(Clone, Debug)]
+struct Subject {
+    /// How Icinga is asked for it.
+    about: Map<String, Json>,
+    /// What is open, by fingerprint.
+    open: BTreeMap<String, Arc<Message>>,
+}
+
+/// Time after which a channel that is new says what is open.
+const FIRST_BEAT: Duration = Duration::from_secs(1);
 
 impl Icinga2 {
     pub(super) fn new(settings: Settings) -> Self {
@@ -124,53 +135,65 @@ impl Icinga2 {
             url: format!("{}/v1/actions/process-check-result", settings.url.trim_end_matches('/')),
             peer: Peer::new(&settings.http, Some(&settings.login)),
             settings,
-            open: HashMap::new(),
+            subjects: HashMap::new(),
+            has_beaten: false,
         }
     }
 
     /// Says how what `message` is about is, once the message is taken in.
     fn tell(&mut self, message: &Arc<Message>) -> Result<(), Failure> {
-        let about = self.about(message).map_err(|mistake| unsaid(&mistake))?;
-        let key = Json::Object(about.clone()).to_string();
-        let mut of_target = self.open.get(&key).cloned().unwrap_or_default();
+        let (key, mut subject) = self.subject(message)?;
         match message.status {
             Status::Firing | Status::Again => {
-                of_target.insert(message.fingerprint.clone(), Arc::clone(message));
+                subject.open.insert(message.fingerprint.clone(), Arc::clone(message));
             }
             Status::Resolved => {
-                of_target.remove(&message.fingerprint);
+                subject.open.remove(&message.fingerprint);
             }
             // It is about no object.
             Status::Summary => return Ok(()),
         }
-        let worst = Arc::clone(self.worst(&of_target).unwrap_or(message));
-        self.post(about, &worst, of_target.len())?;
-        if of_target.is_empty() {
-            self.open.remove(&key);
+        self.post(&subject, message)?;
+        if subject.open.is_empty() {
+            self.subjects.remove(&key);
         } else {
-            self.open.insert(key, of_target);
+            self.subjects.insert(key, subject);
         }
         Ok(())
     }
 
-    /// Says that what `about` names is as the worst of the `count` that are open says.
-    fn post(&mut self, about: Map<String, Json>, worst: &Arc<Message>, count: usize) -> Result<(), Failure> {
+    /// What `message` is about, with what is open of it.
+    fn subject(&self, message: &Arc<Message>) -> Result<(String, Subject), Failure> {
+        let about = self.about(message).map_err(|mistake| unsaid(&mistake))?;
+        let key = Json::Object(about.clone()).to_string();
+        let known = self.subjects.get(&key).cloned();
+        let subject = known.unwrap_or_else(|| Subject {
+            about,
+            open: BTreeMap::new(),
+        });
+        Ok((key, subject))
+    }
+
+    /// Says how `subject` is: as the worst of what is open of it, or else as `last` says.
+    fn post(&mut self, subject: &Subject, last: &Arc<Message>) -> Result<(), Failure> {
+        let worst = subject.open.values().max_by_key(|message| self.state(message));
+        let worst = worst.unwrap_or(last);
         let mut output = self
             .settings
             .output
             .render(std::slice::from_ref(worst), &Revealed::default())
             .map_err(|mistake| unsaid(&mistake))?;
-        if count > 1 {
-            output = format!("{output}, and {} more", count - 1);
+        if let Some(more) = subject.open.len().checked_sub(1).filter(|more| *more > 0) {
+            output = format!("{output}, and {more} more");
         }
-        let is_host = about.get("type") == Some(&"Host".into());
+        let mut body = subject.about.clone();
+        let is_host = body.get("type") == Some(&"Host".into());
         let status = match (self.state(worst), is_host) {
             (State::Ok, _) => 0,
             (State::Warning, _) | (_, true) => 1,
             (State::Critical, false) => 2,
             (State::Unknown, false) => 3,
         };
-        let mut body = about;
         body.insert("exit_status".to_owned(), status.into());
         body.insert(
             "plugin_output".to_owned(),
@@ -207,10 +230,6 @@ impl Icinga2 {
             Json::Object(about) => Ok(about),
             _ => unreachable!("they are objects"),
         }
-    }
-
-    fn worst<'a>(&self, of_target: &'a OfTarget) -> Option<&'a Arc<Message>> {
-        of_target.values().max_by_key(|message| self.state(message))
     }
 
     fn state(&self, message: &Message) -> State {
@@ -288,24 +307,49 @@ impl Channel for Icinga2 {
     }
 
     fn beat_every(&self) -> Option<Duration> {
-        self.settings.refresh
+        if self.has_beaten {
+            self.settings.refresh
+        } else {
+            Some(FIRST_BEAT)
+        }
     }
 
     fn beat(&mut self, open: &[Arc<Message>]) -> Result<(), Failure> {
-        let mut by_target: HashMap<String, (Map<String, Json>, OfTarget)> = HashMap::new();
+        self.has_beaten = true;
+        let before = std::mem::take(&mut self.subjects);
         for message in open {
-            let about = self.about(message).map_err(|mistake| unsaid(&mistake))?;
-            let key = Json::Object(about.clone()).to_string();
-            let (_, of_target) = by_target.entry(key).or_insert_with(|| (about, OfTarget::new()));
-            of_target.insert(message.fingerprint.clone(), Arc::clone(message));
+            let (key, mut subject) = self.subject(message)?;
+            subject.open.insert(message.fingerprint.clone(), Arc::clone(message));
+            self.subjects.insert(key, subject);
         }
-        self.open.clear();
+        let mut said = Vec::new();
+        // What is not open any more, though nobody could be told so, is over.
+        for (key, subject) in before {
+            let last = subject.open.into_values().next_back();
+            if let Some(last) = last.filter(|_| !self.subjects.contains_key(&key)) {
+                let over = Message {
+                    status: Status::Resolved,
+                    ..Message::clone(&last)
+                };
+                let about = Subject {
+                    about: subject.about,
+                    open: BTreeMap::new(),
+                };
+                said.push((about, Arc::new(over)));
+            }
+        }
+        for subject in self.subjects.values() {
+            said.extend(
+                subject
+                    .open
+                    .values()
+                    .next()
+                    .map(|last| (subject.clone(), Arc::clone(last))),
+            );
+        }
         let mut refused = None;
-        for (key, (about, of_target)) in by_target {
-            let worst = self.worst(&of_target).cloned();
-            let count = of_target.len();
-            self.open.insert(key, of_target);
-            match worst.map_or(Ok(()), |worst| self.post(about, &worst, count)) {
+        for (subject, last) in said {
+            match self.post(&subject, &last) {
                 Ok(()) => {}
                 // It is about this one alone.
                 Err(failure) if failure.retry == Retry::Never => refused = Some(failure),
@@ -313,5 +357,71 @@ impl Channel for Icinga2 {
             }
         }
         refused.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn judged(status: u16, body: &str) -> Result<(), Failure> {
+        judge(&Answer {
+            status,
+            body: body.to_owned(),
+            retry_after: None,
+        })
+    }
+
+    #[test]
+    fn what_icinga_answers_is_understood() {
+        // As 2.13 answers.
+        let fine =
+            r#"{"results":[{"code":200,"status":"Successfully processed check result for object 'web1!load'."}]}"#;
+        assert_eq!(judged(200, fine), Ok(()));
+        let is_refused = |status: u16, body: &str, why: &str| {
+            let failure = judged(status, body).unwrap_err();
+            assert_eq!(
+                (failure.cause, failure.retry),
+                (Cause::Refused, Retry::Never),
+                "{failure}"
+            );
+            assert!(failure.detail.contains(why), "{failure}");
+        };
+        is_refused(500, r#"{"results":[]}"#, "matches the filter");
+        is_refused(
+            404,
+            r#"{"error":404,"status":"No objects found."}"#,
+            "no such host or service",
+        );
+        is_refused(
+            400,
+            r#"{"results":[{"code":400,"status":"Parameter 'exit_status' is required."}]}"#,
+            "answered 400: Parameter 'exit_status' is required.",
+        );
+        is_refused(
+            401,
+            r#"{"error":401,"status":"Unauthorized. Please check your user credentials."}"#,
+            "Unauthorized",
+        );
+        // Some were told, and some not.
+        is_refused(
+            202,
+            r#"{"results":[{"code":200,"status":"a"},{"code":409.0,"status":"b"}]}"#,
+            "answered 409: b",
+        );
+        for (status, body) in [
+            (503, r#"{"results":[{"code":503,"status":"Icinga is reloading."}]}"#),
+            (503, r#"{"error":503,"status":"Icinga is reloading"}"#),
+            (502, "<html>Bad gateway</html>"),
+            (500, "out of order"),
+        ] {
+            let failure = judged(status, body).unwrap_err();
+            assert_eq!(
+                (failure.cause, failure.retry),
+                (Cause::Trouble, Retry::Soon),
+                "{failure}"
+            );
+        }
     }
 }
