@@ -26,6 +26,7 @@ mod own_series;
 mod page;
 mod prometheus_scrape;
 mod real_senders;
+mod relay_state;
 mod reload;
 mod restart;
 mod shutdown;
