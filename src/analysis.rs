@@ -108,6 +108,8 @@ pub trait Sink: Send + 'static {
     fn tally(&mut self, tally: &Tally);
     /// Which series have begun and ended, told ahead of their events.
     fn census(&mut self, census: Census);
+    /// What was there before a restart is there again, as far as it will be; told ahead of all that shards find after it.
+    fn resumed(&mut self) {}
 }
 
 /// The analysis has stopped.

@@ -295,6 +295,11 @@ impl Board {
         self.together().groups.report(open, over, limit, members)
     }
 
+    /// The group with this number, if it is still known.
+    pub fn group(&self, id: u64) -> Option<GroupSummary> {
+        self.together().groups.summary(id)
+    }
+
     /// Subtrees whose globs match, those with the most anomalies of late first, `limit` at most; and how many match.
     pub fn subtrees(&self, matches: impl Fn(&str) -> bool, limit: usize) -> (Vec<SubtreeReport>, usize) {
         self.together().subtrees.report(matches, limit)

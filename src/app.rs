@@ -36,6 +36,9 @@ pub enum AppError {
     /// A directory for lines that wait on disk.
     #[error("{0}: set another under [spool]")]
     Spool(#[from] SpoolError),
+    /// A directory for what waits to be told, or a thread to tell it.
+    #[error("{0}: set another directory under [notify]")]
+    Notify(io::Error),
     /// The operating system.
     #[error("{0}: {1}")]
     System(&'static str, io::Error),

@@ -1,5 +1,7 @@
 //! The command line: what to do, with which configuration, and the exit code.
 
+mod test_alert;
+
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
@@ -57,6 +59,8 @@ enum Command {
     Backtest(Box<BacktestArgs>),
     /// Run the relay with live synthetic traffic that has incidents in it
     Demo(Configured),
+    /// Tell people of an anomaly that there is not, and that it is over, to see that it arrives
+    TestAlert(test_alert::TestAlertArgs),
     /// Print the effective configuration
     PrintConfig(Configured),
 }
@@ -122,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Demo(configured) => with_config(&configured, |config| run(config, &configured, true)),
         Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
+        Command::TestAlert(args) => with_config(&args.configured, |config| test_alert::run(&config, &args)),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
     }
 }

@@ -5,11 +5,16 @@
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
 mod http;
+mod notify;
 mod reading;
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
-pub use self::{http::HttpMetrics, reading::Reading};
+pub use self::{
+    http::HttpMetrics,
+    notify::{ChannelMetrics, NotifyMetrics},
+    reading::Reading,
+};
 use crate::{
     line::Timestamp,
     shard::{Tally, Unanalysed},
@@ -30,8 +35,10 @@ pub struct Metrics {
     pub analysis: AnalysisMetrics,
     /// By upstream.
     pub forward: ForwardMetrics,
-    /// What was found, and told.
+    /// What was found.
     pub anomaly: AnomalyMetrics,
+    /// What people are told.
+    pub notify: NotifyMetrics,
     /// What would survive a restart.
     pub snapshot: SnapshotMetrics,
     /// By which configuration the relay goes.
@@ -126,7 +133,7 @@ pub struct ForwardMetrics {
     pub failures: IntCounterVec,
 }
 
-/// What was found, and told.
+/// What was found.
 #[derive(Clone, Debug)]
 pub struct AnomalyMetrics {
     /// Anomalies open now.
@@ -139,10 +146,6 @@ pub struct AnomalyMetrics {
     pub opened: IntCounterVec,
     /// Anomalies closed, by detector.
     pub closed: IntCounterVec,
-    /// Notifications given to a channel.
-    pub notified: IntCounterVec,
-    /// Notifications lost because a channel could not take them.
-    pub notifications_dropped: IntCounterVec,
 }
 
 /// Anomalies that belong together.
@@ -263,6 +266,7 @@ impl Metrics {
             analysis: AnalysisMetrics::declare(&declare),
             forward: ForwardMetrics::declare(&declare),
             anomaly: AnomalyMetrics::declare(&declare),
+            notify: NotifyMetrics::declare(&declare),
             snapshot: SnapshotMetrics::declare(&declare),
             config: ConfigMetrics::declare(&declare),
             http: HttpMetrics::declare(&declare),
@@ -460,12 +464,6 @@ impl AnomalyMetrics {
                 "anomalies_closed_total",
                 "Anomalies that closed, by detector.",
                 &["detector"],
-            ),
-            notified: declare.counters("notifications_total", "Notifications given to a channel.", &["channel"]),
-            notifications_dropped: declare.counters(
-                "notifications_dropped_total",
-                "Notifications lost because a channel could not take them.",
-                &["channel"],
             ),
         }
     }

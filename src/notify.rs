@@ -1,7 +1,18 @@
 //! Telling people: which anomaly goes to which channel, and the channels.
 //!
-//! Each channel has a thread and a bounded queue of its own: one that is slow holds neither the others up nor the relay,
-//! and what it cannot take is counted.
+//! ```text
+//!  board ─notices─▶ inbox ─▶ router ──▶ mailbox ─▶ thread ─▶ channel      one for each channel
+//!                            thread       │  ▲
+//!                                         ▼  │ after a restart
+//!                                       journal
+//! ```
+//!
+//! * The board never waits: what the inbox does not hold is counted, and made up for from the board afterwards.
+//! * Each channel has a thread and a bounded mailbox of its own: one that is slow or down holds nobody else up.
+//! * What people were told survives a restart in the journals, if there is a directory for them: what was told is not told
+//!   again, and its end is told although the relay was not there when it came.
+//!
+//! How to add a kind of channel is said in `channel.rs`.
 
 pub mod alertmanager;
 mod channel;
@@ -9,349 +20,544 @@ pub mod exec;
 pub mod graphite_events;
 pub mod http_client;
 pub mod icinga2;
+mod journal;
 pub mod json_lines;
+mod mailbox;
 mod message;
 pub mod peer;
+mod quiet;
+mod router;
 mod settings;
 pub mod template;
+#[cfg(test)]
+mod tests;
+pub mod trial;
 pub mod webhook;
 mod words;
+mod worker;
 
 use std::{
+    collections::HashMap,
+    fs::{self, File, TryLockError},
+    io,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
-        mpsc::{Receiver, SyncSender, sync_channel},
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 pub use channel::{Cause, Channel, Failure, Retry, Surroundings, Window};
+use mailbox::{Bounds, Loss, Mailbox, Outgoing};
 pub use message::{Links, Message, MessageGroup, MessageVote, Status, Summary, Votes, fingerprint};
-use prometheus::IntCounter;
+pub use quiet::{Quiet, Span};
+use router::{Delivery, Known, Router, Routes, View};
 pub use settings::*;
 use tracing::warn;
+use worker::{Post, Worker};
 
-use crate::{anomaly::Notice, metrics::AnomalyMetrics};
+use crate::{
+    anomaly::{Anomaly, Board, Notice, Which, groups::GroupSummary},
+    clock,
+    glob::Glob,
+    line::Timestamp,
+    metrics::Metrics,
+    shard::Change,
+};
 
-/// Notices that wait for one channel. One more is dropped, and counted.
-const QUEUE_NOTICES: usize = 10_000;
+/// Notices that wait for the router. Further ones are not waited for, and made up for from the board.
+const QUEUE_NOTICES: usize = 100_000;
 
-/// Notices taken from the queue at a time.
-const BURST_NOTICES: usize = 256;
+/// Notices that are taken in before what is to be told is handed on, in one go for each channel.
+const BURST_NOTICES: usize = 4096;
 
-/// Gives notices to the channels that are to have them.
-#[derive(Debug)]
+/// How often the router looks at the time.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Says whether people are to be told of an anomaly. Asked before each telling, from the router's thread.
+pub type AskHush = Arc<dyn Fn(&Anomaly) -> Option<Hush> + Send + Sync>;
+
+/// What the notifier works with.
+#[derive(Clone)]
+pub struct Sources {
+    /// What is open.
+    pub board: Arc<Board>,
+    /// Says whether people are to be told.
+    pub hush: AskHush,
+    /// What channels may ask.
+    pub surroundings: Surroundings,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Tells people, by the settings in force.
 pub struct Notifier {
-    routes: Mutex<Routes>,
-    metrics: AnomalyMetrics,
+    sources: Sources,
+    commands: SyncSender<Command>,
+    router: Mutex<Option<JoinHandle<()>>>,
+    ways: Mutex<Ways>,
+    place: Option<Place>,
+    /// Notices were lost since the router has last looked at the board.
+    missed: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
-struct Routes {
-    alerts: Vec<Alert>,
-    channels: Vec<Way>,
-    /// Threads of channels that are not there any more, until they have told what was left to them.
-    leaving: Vec<JoinHandle<()>>,
+struct Ways {
+    /// In the order of the settings.
+    channels: Vec<Arc<Way>>,
+    /// Of channels that are not there any more, until they have told what was left to them.
+    leaving: Vec<Arc<Way>>,
 }
 
-/// Channels that are about to be added.
+/// What the router's thread is to do.
+enum Command {
+    /// Something has happened to an anomaly.
+    Take(Arc<Notice>),
+    /// The board has begun, with this, which was open before.
+    Resume(Vec<Notice>),
+    /// Other routes, and channels.
+    Change(Routes, Vec<Arc<Way>>),
+    /// Tell what can be told, and end.
+    Stop,
+}
+
+/// Channels that are about to be told.
 #[derive(Debug)]
 pub struct Prepared {
     settings: Settings,
-    /// For each channel, unless it is there already.
-    ways: Vec<Option<Way>>,
+    /// For each channel; those that were there already are the same.
+    ways: Vec<Arc<Way>>,
 }
 
 /// The way to one channel.
 #[derive(Debug)]
 struct Way {
-    channel: ChannelSettings,
-    notices: SyncSender<Arc<Notice>>,
-    thread: JoinHandle<()>,
-    dropped: IntCounter,
+    name: String,
+    settings: Mutex<ChannelSettings>,
+    post: Arc<Post>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// The directory for journals, ours alone.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    _lock: File,
 }
 
 impl Notifier {
-    /// Starts the channels.
+    /// Starts the channels, and what decides who is told what.
     ///
     /// # Errors
-    /// When a thread cannot be started.
-    pub fn start(settings: &Settings, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
+    /// When a thread cannot be started, or the directory not be used.
+    pub fn start(settings: &Settings, sources: Sources) -> io::Result<Self> {
+        let place = settings.directory.as_deref().map(Place::claim).transpose()?;
+        if let Some(place) = &place {
+            place.warn_of_leftovers(&settings.channels);
+        }
+        let (commands, inbox) = sync_channel(QUEUE_NOTICES);
+        let missed = Arc::new(AtomicBool::new(false));
         let notifier = Self {
-            routes: Mutex::default(),
-            metrics: metrics.clone(),
+            sources: sources.clone(),
+            commands,
+            router: Mutex::new(None),
+            ways: Mutex::default(),
+            place,
+            missed: Arc::clone(&missed),
         };
-        notifier.change(notifier.prepare(settings)?);
+        let Prepared { settings, ways } = notifier.prepare(settings)?;
+        let driver = Driver {
+            router: Router::new(settings.alerts, settings.links, ways.len()),
+            ways: ways.clone(),
+            sources,
+            missed,
+            has_resumed: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("notify".to_owned())
+            .spawn(move || driver.run(&inbox))?;
+        lock(&notifier.ways).channels = ways;
+        *lock(&notifier.router) = Some(thread);
         Ok(notifier)
     }
 
-    /// Starts the channels that `settings` add, which nobody is given yet.
+    /// Starts the channels that `settings` add, which nobody is given yet. The directory stays the one it was.
     ///
     /// # Errors
-    /// When a thread cannot be started.
-    pub fn prepare(&self, settings: &Settings) -> std::io::Result<Prepared> {
-        let routes = self.routes();
-        let is_there = |channel: &ChannelSettings| routes.channels.iter().any(|way| way.channel == *channel);
-        let ways = settings.channels.iter().map(|channel| {
-            if is_there(channel) {
-                Ok(None)
-            } else {
-                Way::start(channel, &self.metrics).map(Some)
-            }
-        });
+    /// When a thread cannot be started, or a journal not be used.
+    pub fn prepare(&self, settings: &Settings) -> io::Result<Prepared> {
+        let there = lock(&self.ways);
+        let ways =
+            settings.channels.iter().map(
+                |channel| match there.channels.iter().find(|way| way.name == channel.name) {
+                    Some(way) => Ok(Arc::clone(way)),
+                    None => self.begin(channel, settings),
+                },
+            );
+        let ways = ways.collect::<io::Result<_>>()?;
         Ok(Prepared {
-            ways: ways.collect::<std::io::Result<_>>()?,
             settings: settings.clone(),
+            ways,
         })
     }
 
-    /// Goes by other settings from now on. Channels that stay are not touched, and those that go tell what they have.
-    pub fn change(&self, prepared: Prepared) {
-        let mut routes = self.routes();
-        let mut before = std::mem::take(&mut routes.channels);
-        for (channel, way) in prepared.settings.channels.iter().zip(prepared.ways) {
-            let kept = || {
-                let place = before.iter().position(|way| way.channel == *channel);
-                before.swap_remove(place.expect("it was there when this was prepared"))
-            };
-            routes.channels.push(way.unwrap_or_else(kept));
-        }
-        routes.alerts = prepared.settings.alerts;
-        routes.leaving.retain(|thread| !thread.is_finished());
-        routes.leaving.extend(before.into_iter().map(|way| way.thread));
-    }
-
-    /// Gives `notice` to the channels of the first alert that matches it.
-    pub fn tell(&self, notice: &Arc<Notice>) {
-        let routes = self.routes();
-        let Some(alert) = routes.alerts.iter().find(|alert| alert.matches(notice)) else {
-            return;
-        };
-        for &channel in &alert.to {
-            let way = &routes.channels[channel];
-            if way.notices.try_send(Arc::clone(notice)).is_err() {
-                way.dropped.inc();
+    fn begin(&self, channel: &ChannelSettings, settings: &Settings) -> io::Result<Arc<Way>> {
+        let metrics = self
+            .sources
+            .metrics
+            .notify
+            .of(&channel.name, &Loss::NAMES, &Cause::NAMES);
+        let bounds = bounds(channel, settings);
+        let mailbox = match &self.place {
+            Some(place) => {
+                let path = place.journal(&channel.name);
+                Mailbox::open(&path, bounds, metrics.clone())
+                    .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?
             }
+            None => Mailbox::in_memory(bounds, metrics.clone()),
+        };
+        let post = Post::new(mailbox);
+        let open = channel.kind.open(&self.sources.surroundings);
+        let worker = Worker::new(channel.name.clone(), Arc::clone(&post), open, metrics);
+        let thread = std::thread::Builder::new()
+            .name(format!("notify-{}", channel.name))
+            .spawn(move || worker.run())?;
+        Ok(Arc::new(Way {
+            name: channel.name.clone(),
+            settings: Mutex::new(channel.clone()),
+            post,
+            thread: Mutex::new(Some(thread)),
+        }))
+    }
+
+    /// Goes by other settings from now on. Channels that stay are not touched; those that are different keep what waits for
+    /// them; those that go tell what they can.
+    pub fn change(&self, prepared: Prepared) {
+        let Prepared { settings, ways } = prepared;
+        for (way, channel) in ways.iter().zip(&settings.channels) {
+            way.post
+                .with_mailbox(|mailbox| mailbox.set_bounds(bounds(channel, &settings)));
+            let mut before = lock(&way.settings);
+            if before.kind != channel.kind {
+                way.post.replace(channel.kind.open(&self.sources.surroundings));
+            }
+            before.clone_from(channel);
+        }
+        let mut all = lock(&self.ways);
+        let before = std::mem::replace(&mut all.channels, ways.clone());
+        let routes = Routes {
+            alerts: settings.alerts,
+            links: settings.links,
+            channels: ways.len(),
+        };
+        let kept = |way: &Arc<Way>| ways.iter().any(|other| Arc::ptr_eq(way, other));
+        all.leaving.retain(|way| way.is_at_work());
+        for way in before.into_iter().filter(|way| !kept(way)) {
+            way.post.end_for_good();
+            all.leaving.push(way);
+        }
+        let ways = all.channels.clone();
+        drop(all);
+        // It ends only when the relay does.
+        let _ = self.commands.send(Command::Change(routes, ways));
+    }
+
+    /// Tells of a notice whoever is to be told.
+    pub fn tell(&self, notice: &Arc<Notice>) {
+        if self.commands.try_send(Command::Take(Arc::clone(notice))).is_err() {
+            self.sources.metrics.notify.notices_missed.inc();
+            self.missed.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Waits up to `deadline` for the channels to take what waits for them. False when some have not. What is told later
-    /// goes nowhere.
+    /// To be called once, when what was open before a restart is on the board, and before anything else is told.
+    pub fn resume(&self) {
+        let _ = self.commands.send(Command::Resume(open_on(&self.sources.board)));
+    }
+
+    /// Waits up to `deadline` for the channels to take what waits for them. False when some have not and nothing keeps it.
+    /// What is told later goes nowhere.
     pub fn stop(&self, deadline: Duration) -> bool {
         let end = Instant::now() + deadline;
-        let Routes { channels, leaving, .. } = std::mem::take(&mut *self.routes());
-        // Without its sender, a channel ends once its queue is empty.
-        let threads: Vec<_> = channels.into_iter().map(|way| way.thread).chain(leaving).collect();
-        while threads.iter().any(|thread| !thread.is_finished()) {
-            if Instant::now() >= end {
-                return false;
+        let _ = self.commands.send(Command::Stop);
+        let is_over =
+            |thread: &Mutex<Option<JoinHandle<()>>>| lock(thread).as_ref().is_none_or(JoinHandle::is_finished);
+        let wait = |is_over: &dyn Fn() -> bool| {
+            while !is_over() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(1));
             }
-            std::thread::sleep(Duration::from_millis(1));
+        };
+        wait(&|| is_over(&self.router));
+        let Ways { channels, leaving } = std::mem::take(&mut *lock(&self.ways));
+        let ways: Vec<_> = channels.into_iter().chain(leaving).collect();
+        for way in &ways {
+            way.post.end_soon();
+        }
+        wait(&|| !ways.iter().any(|way| way.is_at_work()));
+        let lost = |way: &Arc<Way>| {
+            way.post.with_mailbox(|mailbox| {
+                let lost = mailbox.holds() > 0 && !mailbox.is_stored();
+                if lost {
+                    warn!(
+                        channel = way.name,
+                        messages = mailbox.holds(),
+                        "what waits for the channel is lost: there is no notify.directory"
+                    );
+                    mailbox.give_up_all();
+                }
+                lost
+            })
+        };
+        let lost = ways.iter().filter(|way| lost(way)).count();
+        lost == 0 && is_over(&self.router)
+    }
+}
+
+/// Drives the router, on a thread of its own.
+struct Driver {
+    router: Router,
+    ways: Vec<Arc<Way>>,
+    sources: Sources,
+    missed: Arc<AtomicBool>,
+    /// It has taken in what was open before a restart.
+    has_resumed: bool,
+}
+
+impl Driver {
+    fn run(mut self, inbox: &Receiver<Command>) {
+        let mut next_tick = Instant::now() + TICK;
+        let mut out = Vec::new();
+        loop {
+            let mut goes_on = true;
+            match inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
+                Ok(first) => {
+                    for command in std::iter::once(first).chain(inbox.try_iter().take(BURST_NOTICES)) {
+                        goes_on = goes_on && self.obey(command, &mut out);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => goes_on = false,
+            }
+            let now = clock::now();
+            if self.missed.swap(false, Ordering::Relaxed) {
+                let open = open_on(&self.sources.board);
+                self.reconcile(&open, now, &mut out);
+            }
+            if goes_on {
+                self.router.tick(now, &self.sources, &mut out);
+            } else {
+                self.router.hurry(now, &self.sources, &mut out);
+            }
+            self.hand_on(&mut out, now);
+            if Instant::now() >= next_tick {
+                next_tick = Instant::now() + TICK;
+                self.ways.iter().for_each(|way| way.post.tick(now));
+                let held = i64::try_from(self.router.held()).unwrap_or(i64::MAX);
+                self.sources.metrics.notify.held.set(held);
+            }
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    /// False when it is to end.
+    fn obey(&mut self, command: Command, out: &mut Vec<Delivery>) -> bool {
+        let now = clock::now();
+        match command {
+            Command::Take(notice) => self.router.take(&notice, now, &self.sources, out),
+            Command::Resume(open) => {
+                self.reconcile(&open, now, out);
+                self.has_resumed = true;
+                self.begin();
+            }
+            Command::Change(routes, ways) => {
+                // What is still to be told goes where it was meant to go.
+                self.hand_on(out, now);
+                self.ways = ways;
+                self.router.change(routes, now);
+                if self.has_resumed {
+                    self.begin();
+                }
+            }
+            Command::Stop => return false,
         }
         true
     }
 
-    fn routes(&self) -> MutexGuard<'_, Routes> {
-        self.routes.lock().expect("nobody panics with the lock held")
+    /// What is told from now on is known to the mailboxes.
+    fn begin(&self) {
+        self.ways.iter().for_each(|way| way.post.with_mailbox(Mailbox::begin));
+    }
+
+    fn reconcile(&mut self, open: &[Notice], now: Timestamp, out: &mut Vec<Delivery>) {
+        let mut told = HashMap::new();
+        for way in &self.ways {
+            way.post.with_mailbox(|mailbox| {
+                for message in mailbox.told() {
+                    told.entry(message.fingerprint.clone())
+                        .or_insert_with(|| Arc::clone(message));
+                }
+            });
+        }
+        let told: Vec<Arc<Message>> = told.into_values().collect();
+        let ways = &self.ways;
+        let known = |channel: usize, fingerprint: &str| {
+            ways[channel]
+                .post
+                .with_mailbox(|mailbox| match mailbox.told_at(fingerprint) {
+                    Some(at) => Known::Told(at),
+                    None if mailbox.knows_no_past() => Known::Unsure,
+                    None => Known::Untold,
+                })
+        };
+        let assumed = self.router.reconcile(open, &known, &told, now, &self.sources, out);
+        for (way, messages) in self.ways.iter().zip(by_channel(assumed, self.ways.len())) {
+            way.post.with_mailbox(|mailbox| mailbox.assume(messages, now));
+        }
+    }
+
+    fn hand_on(&self, out: &mut Vec<Delivery>, now: Timestamp) {
+        if out.is_empty() {
+            return;
+        }
+        let all = by_channel(std::mem::take(out), self.ways.len());
+        for (way, messages) in self.ways.iter().zip(all).filter(|(_, messages)| !messages.is_empty()) {
+            way.post.push(messages, now);
+        }
+    }
+}
+
+/// All that is open, the oldest first.
+fn open_on(board: &Board) -> Vec<Notice> {
+    let open = board.select(Which::Open, &Glob::everything(), usize::MAX).anomalies;
+    let notice = |anomaly: Arc<Anomaly>| Notice {
+        change: Change::Opened,
+        group: anomaly.group.group().and_then(|id| board.group(id)),
+        anomaly,
+    };
+    open.into_iter().rev().map(notice).collect()
+}
+
+/// What goes to each channel, in its order.
+fn by_channel(deliveries: Vec<Delivery>, channels: usize) -> Vec<Vec<Outgoing>> {
+    let mut all = vec![Vec::new(); channels];
+    for (channel, outgoing) in deliveries {
+        all[channel].push(outgoing);
+    }
+    all
+}
+
+fn bounds(channel: &ChannelSettings, settings: &Settings) -> Bounds {
+    Bounds {
+        bytes_max: settings.bytes_max,
+        keep_s: settings.keep_s,
+        rate_limit: channel.rate_limit,
+    }
+}
+
+impl View for Sources {
+    fn hush(&self, anomaly: &Anomaly) -> Option<Hush> {
+        (self.hush)(anomaly)
+    }
+
+    fn group(&self, id: u64) -> Option<GroupSummary> {
+        self.board.group(id)
     }
 }
 
 impl Way {
-    fn start(channel: &ChannelSettings, metrics: &AnomalyMetrics) -> std::io::Result<Self> {
-        let (notices, inbox) = sync_channel(QUEUE_NOTICES);
-        let labels = [channel.name.as_str()];
-        let notified = metrics.notified.with_label_values(&labels);
-        let dropped = metrics.notifications_dropped.with_label_values(&labels);
-        let thread = std::thread::Builder::new()
-            .name(format!("notify-{}", channel.name))
-            .spawn({
-                let (channel, dropped) = (channel.clone(), dropped.clone());
-                move || serve(&channel, &inbox, &notified, &dropped)
-            })?;
-        Ok(Self {
-            channel: channel.clone(),
-            notices,
-            thread,
-            dropped,
-        })
+    fn is_at_work(&self) -> bool {
+        lock(&self.thread).as_ref().is_some_and(|thread| !thread.is_finished())
     }
 }
 
-impl Alert {
-    fn matches(&self, notice: &Notice) -> bool {
-        let anomaly = &notice.anomaly;
-        let detected = self.detectors.is_empty() || self.detectors.iter().any(|name| **name == *anomaly.detector);
-        detected && self.globs.iter().any(|glob| glob.matches(&anomaly.series))
+impl Drop for Way {
+    fn drop(&mut self) {
+        // What was prepared in vain, or has no router any more.
+        self.post.end_now();
     }
 }
 
-/// Feeds one channel until nobody can send to it any more.
-fn serve(channel: &ChannelSettings, inbox: &Receiver<Arc<Notice>>, notified: &IntCounter, dropped: &IntCounter) {
-    let mut burst = Vec::new();
-    let route = "".into();
-    let mut open = channel.kind.open(&Surroundings::default());
-    while let Ok(notice) = inbox.recv() {
-        burst.push(notice);
-        burst.extend(inbox.try_iter().take(BURST_NOTICES - 1));
-        let count = burst.len() as u64;
-        let messages: Vec<_> = burst
-            .iter()
-            .map(|notice| Arc::new(Message::new(notice, &route)))
-            .collect();
-        match open.deliver(&messages) {
-            Ok(()) => notified.inc_by(count),
-            Err(error) => {
-                dropped.inc_by(count);
-                warn!(channel = channel.name, %error, lost = count, "cannot notify");
+impl Place {
+    fn claim(directory: &Path) -> io::Result<Self> {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
+        let lock = || {
+            fs::create_dir_all(directory)?;
+            File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(directory.join("lock"))
+        };
+        let lock = lock().map_err(named)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                directory: directory.to_owned(),
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => Err(named(io::Error::new(
+                io::ErrorKind::ResourceBusy,
+                "another process uses it for what it tells",
+            ))),
+            Err(TryLockError::Error(error)) => Err(named(error)),
+        }
+    }
+
+    /// Where the journal of a channel is.
+    fn journal(&self, channel: &str) -> PathBuf {
+        self.directory.join(file_name(channel))
+    }
+
+    /// Says what nobody will be told.
+    fn warn_of_leftovers(&self, channels: &[ChannelSettings]) {
+        let known: Vec<String> = channels.iter().map(|channel| file_name(&channel.name)).collect();
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_empty = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
+            if name.ends_with(ENDING) && !known.contains(&name) && !is_empty {
+                warn!(journal = %entry.path().display(), "it is of a channel that is not configured, and told to nobody");
             }
         }
-        burst.clear();
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        anomaly::Board,
-        detect::Verdict,
-        glob::Glob,
-        metrics::Metrics,
-        shard::{Change, Event},
-    };
+const ENDING: &str = ".journal";
 
-    fn notice(series: &str, detector: &str) -> Arc<Notice> {
-        let event = Event {
-            series: series.into(),
-            detector: detector.into(),
-            change: Some(Change::Opened),
-            verdict: Verdict {
-                timestamp: 1,
-                value: 2.0,
-                score: 3.0,
-                anomalous: true,
-                alert: true,
-                reason: String::new(),
-                ..Verdict::default()
-            },
-        };
-        let groups = crate::anomaly::groups::Settings::default();
-        Arc::new(Board::new(1, groups, Metrics::new().anomaly).record(event).unwrap())
+/// Characters of a channel's name that its file's name begins with.
+const NAME_CHARS: usize = 60;
+
+/// A name for a file, of its own for each channel.
+fn file_name(channel: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    if channel.len() <= NAME_CHARS && channel.chars().all(plain) {
+        return format!("{channel}{ENDING}");
     }
+    let start = channel
+        .chars()
+        .map(|character| if plain(character) { character } else { '_' });
+    let start: String = start.take(NAME_CHARS).collect();
+    // A point is in no name that is plain.
+    format!("{start}.{}{ENDING}", fingerprint(channel, "", 0))
+}
 
-    fn file(path: std::path::PathBuf) -> ChannelKind {
-        ChannelKind::JsonLines(json_lines::Settings::File(path))
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("nobody panics with the lock held")
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
     }
+}
 
-    #[test]
-    fn the_first_alert_that_matches_decides() {
-        let directory = std::env::temp_dir().join(format!("skyrelay-notify-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        let channel = |name: &str| ChannelSettings {
-            name: name.to_owned(),
-            kind: file(directory.join(name)),
-        };
-        let alert = |pattern: &str, detectors: &[&str], to: usize| Alert {
-            globs: vec![Glob::new(pattern).unwrap()],
-            detectors: detectors.iter().map(|&name| name.to_owned()).collect(),
-            to: vec![to],
-        };
-        let settings = Settings {
-            channels: vec![channel("disks"), channel("rest")],
-            alerts: vec![alert("**.disk", &["full"], 0), alert("web.**", &[], 1)],
-        };
-        let metrics = Metrics::new();
-        let notifier = Notifier::start(&settings, &metrics.anomaly).unwrap();
-        for (series, detector) in [
-            ("web.disk", "full"),
-            ("web.disk", "other"),
-            ("db.disk", "full"),
-            ("db.load", "full"),
-        ] {
-            notifier.tell(&notice(series, detector));
-        }
-        assert!(notifier.stop(Duration::from_secs(5)));
-        let told = |name: &str| -> Vec<String> {
-            let text = std::fs::read_to_string(directory.join(name)).unwrap();
-            let series = |line: &str| {
-                let line: serde_json::Value = serde_json::from_str(line).unwrap();
-                format!(
-                    "{} {}",
-                    line["series"].as_str().unwrap(),
-                    line["detector"].as_str().unwrap()
-                )
-            };
-            text.lines().map(series).collect()
-        };
-        assert_eq!(told("disks"), ["web.disk full", "db.disk full"]);
-        assert_eq!(told("rest"), ["web.disk other"]);
-        assert_eq!(metrics.anomaly.notified.with_label_values(&["disks"]).get(), 2);
-        std::fs::remove_dir_all(directory).unwrap();
-    }
-
-    #[test]
-    fn a_channel_that_cannot_be_written_is_counted() {
-        let settings = Settings {
-            channels: vec![ChannelSettings {
-                name: "nowhere".to_owned(),
-                kind: file("/nonexistent/anomalies".into()),
-            }],
-            ..Settings::default()
-        };
-        let metrics = Metrics::new();
-        let notifier = Notifier::start(&settings, &metrics.anomaly).unwrap();
-        notifier.tell(&notice("a", "b"));
-        assert!(notifier.stop(Duration::from_secs(5)));
-        assert_eq!(
-            metrics
-                .anomaly
-                .notifications_dropped
-                .with_label_values(&["nowhere"])
-                .get(),
-            1
-        );
-    }
-
-    #[test]
-    fn channels_come_and_go_while_people_are_told() {
-        let directory = tempfile::tempdir().unwrap();
-        let channel = |name: &str, path: &str| ChannelSettings {
-            name: name.to_owned(),
-            kind: file(directory.path().join(path)),
-        };
-        let everything_to = |channels: Vec<ChannelSettings>, to: usize| Settings {
-            channels,
-            alerts: vec![Alert {
-                globs: vec![Glob::everything()],
-                detectors: Vec::new(),
-                to: vec![to],
-            }],
-        };
-        let notifier = Notifier::start(
-            &everything_to(vec![channel("a", "a"), channel("b", "b")], 0),
-            &Metrics::new().anomaly,
-        );
-        let notifier = notifier.unwrap();
-        notifier.tell(&notice("first", "default"));
-        // One stays at another place, one is another by the same name, and one is new.
-        let changed = everything_to(vec![channel("c", "c"), channel("a", "moved"), channel("b", "b")], 2);
-        notifier.change(notifier.prepare(&changed).unwrap());
-        notifier.tell(&notice("second", "default"));
-        // What was prepared in vain leaves everything as it is.
-        drop(notifier.prepare(&everything_to(vec![channel("d", "d")], 0)).unwrap());
-        let moved = everything_to(changed.channels, 1);
-        notifier.change(notifier.prepare(&moved).unwrap());
-        notifier.tell(&notice("third", "default"));
-        assert!(notifier.stop(Duration::from_secs(5)));
-        let told = |file: &str| std::fs::read_to_string(directory.path().join(file)).unwrap_or_default();
-        for (file, series) in [("a", "first"), ("b", "second"), ("moved", "third")] {
-            assert!(
-                told(file).contains(series) && told(file).lines().count() == 1,
-                "{file}: {}",
-                told(file)
-            );
-        }
-        assert_eq!((told("c"), told("d")), (String::new(), String::new()));
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier")
+            .field("ways", &self.ways)
+            .finish_non_exhaustive()
     }
 }

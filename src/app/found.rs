@@ -21,6 +21,8 @@ const LAST_NOTICES: Duration = Duration::from_secs(5);
 pub(super) enum Found {
     Event(Event),
     Census(Census),
+    /// The board holds what was open before a restart.
+    Resumed,
 }
 
 /// The sink of one shard.
@@ -41,6 +43,10 @@ impl Sink for ToBoard {
         let _ = self.found.blocking_send(Found::Census(census));
     }
 
+    fn resumed(&mut self) {
+        let _ = self.found.blocking_send(Found::Resumed);
+    }
+
     fn tally(&mut self, tally: &Tally) {
         self.metrics.add(tally);
     }
@@ -56,6 +62,7 @@ pub(super) async fn keep(
     while let Some(found) = found.recv().await {
         match found {
             Found::Census(census) => board.count(&census),
+            Found::Resumed => notifier.resume(),
             Found::Event(event) => {
                 if let Some(notice) = board.record(event) {
                     let notice = Arc::new(notice);

@@ -20,6 +20,7 @@ use crate::{
     config::{Config, Log, LogLevel},
     http::{DetectorFate, Differences, ReloadRefused, ReloadReport},
     listen::Moved,
+    notify,
     shard::{self, Fate},
 };
 
@@ -60,9 +61,7 @@ impl Running {
             ..ReloadReport::default()
         };
         let notifier = Arc::clone(&self.notifier);
-        let prepared = notifier
-            .prepare(&to.notify)
-            .map_err(|error| AppError::System("a thread for notifications", error))?;
+        let prepared = notifier.prepare(&to.notify).map_err(AppError::Notify)?;
         let upstreams = self.upstreams.prepare(&to.forwards)?;
         let Moved { added, removed } = match self.listening.change(&to.listen).await {
             Ok(moved) => moved,
@@ -192,7 +191,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         forward_invalid: _,
         analysis,
         shard: _,
-        notify: _,
+        notify,
         http,
         guard: _,
         page: _,
@@ -234,6 +233,12 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         &mut kept,
     );
     keep("spool", spool, &from.spool, &mut kept);
+    keep(
+        "notify.directory",
+        &mut notify.directory,
+        &from.notify.directory,
+        &mut kept,
+    );
     keep("http.listen", http, &from.http, &mut kept);
     keep("log.format", &mut log.format, &from.log.format, &mut kept);
     keep("groups.window", &mut groups.window_s, &from.groups.window_s, &mut kept);
@@ -262,6 +267,14 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         shutdown_deadline,
     } = to;
     let Log { level, format: _ } = log;
+    let notify::Settings {
+        channels,
+        alerts,
+        directory: _,
+        bytes_max,
+        keep_s,
+        links,
+    } = notify;
     let shard::Settings {
         span_s,
         max_series,
@@ -308,8 +321,12 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("limits", *limits != from.shard.limits),
         ("detector", *detectors != from.shard.detectors),
         ("watch", !same_watches),
-        ("notify", notify.channels != from.notify.channels),
-        ("alert", notify.alerts != from.notify.alerts),
+        (
+            "notify",
+            (channels, bytes_max, keep_s) != (&from.notify.channels, &from.notify.bytes_max, &from.notify.keep_s),
+        ),
+        ("http.url", *links != from.notify.links),
+        ("alert", *alerts != from.notify.alerts),
         ("http", *guard != from.guard),
         ("http.graph_url", *page != from.page),
         ("log.level", *level != from.log.level),

@@ -38,7 +38,7 @@ use crate::{
     line::Timestamp,
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
-    notify::Notifier,
+    notify::{self, Notifier, Surroundings, Window},
     snapshot::{self, Snapshots},
 };
 
@@ -104,14 +104,13 @@ impl Running {
         let (analysis, head_start) = Analysis::start_behind(config.analysis, &shard, sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);
-        let notifier = Notifier::start(&config.notify, &metrics.anomaly)
-            .map_err(|error| AppError::System("a thread for notifications", error))?;
-        let notifier = Arc::new(notifier);
         let board = Arc::new(Board::new(
             config.anomalies.history,
             config.groups,
             metrics.anomaly.clone(),
         ));
+        let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
+        let notifier = start_notifier(&config, &board, &analysis, &sorter, &metrics)?;
         let feed = Arc::new(Feed::new(
             (clock::now().unsigned_abs() << 32) | u64::from(std::process::id()),
         ));
@@ -122,7 +121,6 @@ impl Running {
             Arc::clone(&feed),
         ));
 
-        let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
         let sources = snapshot::Sources {
             analysis: Arc::clone(&analysis),
             board: Arc::clone(&board),
@@ -340,6 +338,44 @@ fn serve_http(
         }
     });
     Some((address, task))
+}
+
+/// Begins to tell people.
+fn start_notifier(
+    config: &Config,
+    board: &Arc<Board>,
+    analysis: &Arc<Analysis>,
+    sorter: &Sorter,
+    metrics: &Metrics,
+) -> Result<Arc<Notifier>, AppError> {
+    let sources = notify::Sources {
+        board: Arc::clone(board),
+        hush: Arc::new(|_| None),
+        surroundings: Surroundings {
+            window: Some(window_of(analysis, sorter)),
+        },
+        metrics: metrics.clone(),
+    };
+    let notifier = Notifier::start(&config.notify, sources).map_err(AppError::Notify)?;
+    if config.snapshot.file.is_none() {
+        notifier.resume();
+    }
+    Ok(Arc::new(notifier))
+}
+
+/// Gives the samples of a series to a channel that plots them.
+fn window_of(analysis: &Arc<Analysis>, sorter: &Sorter) -> Window {
+    // Channels outlive nothing: what they hold on to would keep the shards from ending.
+    let (analysis, sorter) = (Arc::downgrade(analysis), sorter.clone());
+    Arc::new(move |name| {
+        let Some(analysis) = analysis.upgrade() else {
+            return Vec::new();
+        };
+        let (hash, shard) = sorter.place(name.as_bytes());
+        let name = name.to_owned();
+        let found = analysis.ask_and_wait(shard, move |shard| shard.look_up(hash, &name));
+        found.ok().flatten().map_or_else(Vec::new, |(_, points)| points)
+    })
 }
 
 /// The sorter of what arrives, by this configuration.

@@ -19,6 +19,7 @@ use crate::{
     anomaly::{groups, own_series},
     forward::{SpoolSettings, Sync},
     http::PageSettings,
+    notify::{self as telling, LinkSettings},
     shard::{self, Limits},
     snapshot, units,
 };
@@ -56,9 +57,9 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     );
     let forward_invalid = top.choice("forward_invalid", default.forward_invalid, &names::FORWARD_INVALID);
     let (listen, mut claims) = top.section("listen", addresses::listen);
-    let (http, guard, page) = top.section("http", |section| {
+    let (http, guard, page, url) = top.section("http", |section| {
         let http = addresses::http(section, &mut claims);
-        (http, guard::guard(section), page(section))
+        (http, guard::guard(section), page(section), page_url(section))
     });
     addresses::check_claims(top.report(), &claims);
     let forwards = addresses::forwards(top, &listen);
@@ -74,7 +75,13 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     let mut patterns = routes::Patterns::new();
     let detectors = detector::read(top, &shard, &mut patterns);
     shard.watches = routes::watches(top, &detectors, &mut patterns);
-    let notify = routes::notify(top, &detectors, &mut patterns);
+    let notify = telling::Settings {
+        links: LinkSettings {
+            page: url,
+            graph: page.graph_url.clone(),
+        },
+        ..routes::notify(top, &detectors, &mut patterns)
+    };
     shard.detectors = detectors.into_definitions();
 
     Config {
@@ -133,6 +140,22 @@ fn page(section: &mut Section<'_>) -> PageSettings {
     PageSettings {
         graph_url: section.parsed("graph_url", None, expected, read),
     }
+}
+
+/// Where people reach the page.
+fn page_url(section: &mut Section<'_>) -> Option<String> {
+    let expected =
+        "expected the address at which people reach the page, such as \"https://relay.example.com\", or \"off\"";
+    section.parsed("url", None, expected, |text| {
+        let is_url = ["http://", "https://"]
+            .iter()
+            .any(|scheme| text.len() > scheme.len() && text.starts_with(scheme));
+        match text {
+            "off" => Ok(None),
+            text if is_url && !text.contains(char::is_whitespace) => Ok(Some(text.trim_end_matches('/').to_owned())),
+            _ => Err(expected.to_owned()),
+        }
+    })
 }
 
 fn log(section: &mut Section<'_>) -> Log {

@@ -14,6 +14,7 @@ use crate::{
     },
     forward::{self, Sync},
     glob::Glob,
+    notify::{Alert, ChannelSettings},
     secret::{MASK, Secret},
     units,
 };
@@ -96,22 +97,22 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
         key(out, "detectors", array(detectors))?;
         key(out, "as", quote(names::of(&names::READING, &watch.reading)))?;
     }
+    header(out, "[notify]")?;
+    if let Some(directory) = &notify.directory {
+        key(out, "directory", quote(directory.display()))?;
+    }
+    key(out, "max_bytes", quote(units::show_size(notify.bytes_max)))?;
+    key(out, "keep", seconds(notify.keep_s))?;
     for channel in &notify.channels {
         channels::write(out, channel)?;
     }
     for alert in &notify.alerts {
-        header(out, "[[alert]]")?;
-        key(out, "match", array(alert.globs.iter().map(Glob::as_str)))?;
-        key(out, "detectors", array(&alert.detectors))?;
-        key(
-            out,
-            "to",
-            array(alert.to.iter().map(|place| &notify.channels[*place].name)),
-        )?;
+        write_alert(out, alert, &notify.channels)?;
     }
 
     header(out, "[http]")?;
     key(out, "listen", or_off(config.http.map(quote)))?;
+    key(out, "url", or_off(notify.links.page.as_ref().map(quote)))?;
     guard::write(out, &config.guard)?;
     key(out, "graph_url", or_off(config.page.graph_url.as_ref().map(quote)))?;
 
@@ -173,6 +174,22 @@ fn write_spool(out: &mut String, spool: &forward::SpoolSettings) -> fmt::Result 
         Some(lines) => key(out, "drain_lines_per_second", lines),
         None => key(out, "drain_lines_per_second", quote("off")),
     }
+}
+
+fn write_alert(out: &mut String, alert: &Alert, channels: &[ChannelSettings]) -> fmt::Result {
+    header(out, "[[alert]]")?;
+    key(out, "name", quote(&alert.name))?;
+    key(out, "match", array(alert.globs.iter().map(Glob::as_str)))?;
+    key(out, "detectors", array(&alert.detectors))?;
+    key(out, "severity", quote(names::of(&names::SEVERITY, &alert.severity)))?;
+    key(out, "min_members", alert.members)?;
+    key(out, "to", array(alert.to.iter().map(|place| &channels[*place].name)))?;
+    key(out, "continue", alert.goes_on)?;
+    key(out, "resolved", alert.resolved)?;
+    key(out, "repeat", or_off(alert.repeat_s.map(seconds)))?;
+    key(out, "group_wait", seconds(alert.group_wait_s))?;
+    key(out, "quiet_hours", array(&alert.quiet.spans))?;
+    key(out, "timezone", quote(alert.quiet.zone.iana_name().unwrap_or("UTC")))
 }
 
 fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {

@@ -34,6 +34,8 @@ pub(super) struct Section<'a> {
     table: Option<&'a Table>,
     asked: Vec<&'static str>,
     ignores_rest: bool,
+    /// Tables in it that nobody asked for by name were read.
+    has_others: bool,
 }
 
 impl<'a> Section<'a> {
@@ -48,6 +50,7 @@ impl<'a> Section<'a> {
             table: Some(table),
             asked: Vec::new(),
             ignores_rest: false,
+            has_others: false,
         };
         let out = read(&mut section);
         section.leave();
@@ -121,6 +124,31 @@ impl<'a> Section<'a> {
         out
     }
 
+    /// Reads each table in this one that no key asked for so far is of, in the order of the files: `[THIS.NAME]`.
+    pub(super) fn others<T>(&mut self, mut read: impl FnMut(At<&'a str>, &mut Self) -> T) -> Vec<T> {
+        self.has_others = true;
+        let Some(table) = self.table else { return Vec::new() };
+        let others = table
+            .iter()
+            .filter(|(name, _)| !self.asked.iter().any(|asked| asked == name));
+        let mut others: Vec<_> = others.collect();
+        others.sort_by_key(|(_, entry)| entry.key);
+        let mut out = Vec::new();
+        for (name, entry) in others {
+            if let Value::Table(table) = &entry.node.value {
+                self.check_name(name, entry.key, &self.name());
+                let mut inner = self.inner(name, "NAME", entry.node.place, Some(table));
+                let name = At {
+                    value: name.as_str(),
+                    place: entry.key,
+                };
+                out.push(read(name, &mut inner));
+                inner.leave();
+            }
+        }
+        out
+    }
+
     fn inner(&self, path: &str, kind: &str, place: Place, table: Option<&'a Table>) -> Self {
         let join = |before: &str, after: &str| match before {
             "" => after.to_owned(),
@@ -134,6 +162,7 @@ impl<'a> Section<'a> {
             table,
             asked: Vec::new(),
             ignores_rest: false,
+            has_others: false,
         }
     }
 
@@ -148,7 +177,8 @@ impl<'a> Section<'a> {
             return;
         }
         for (key, entry) in table {
-            if !self.asked.iter().any(|asked| asked == key) {
+            let is_other = self.has_others && matches!(entry.node.value, Value::Table(_));
+            if !is_other && !self.asked.iter().any(|asked| asked == key) {
                 self.report.unknown_key(entry.key, &self.kind, key, &self.asked);
             }
         }
@@ -242,12 +272,16 @@ impl<'a> Section<'a> {
 
     /// Notes the values of a list that occur twice.
     pub(super) fn check_distinct<T: Eq + Hash>(&self, key: &str, list: &[At<T>], show: impl Fn(&T) -> String) {
+        self.check_distinct_in(&self.path(key), list, show);
+    }
+
+    /// The same, for a list that messages call `what`.
+    pub(super) fn check_distinct_in<T: Eq + Hash>(&self, what: &str, list: &[At<T>], show: impl Fn(&T) -> String) {
         let mut seen = HashMap::new();
         for At { value, place } in list {
             if let Some(first) = seen.insert(value, *place) {
                 let message = format!(
-                    "{} has {} twice, first at {}",
-                    self.path(key),
+                    "{what} has {} twice, first at {}",
                     quoted(&show(value)),
                     self.report.show(first)
                 );

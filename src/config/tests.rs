@@ -19,7 +19,7 @@ use crate::{
         trend,
     },
     glob::Glob,
-    notify::{ChannelKind, exec, json_lines},
+    notify::{ChannelKind, RateLimit, exec, json_lines},
     secret::{MASK, Secret},
 };
 
@@ -142,11 +142,13 @@ fn what_the_example_leaves_out_is_good_as_well() {
     shows_channels(&config);
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
     assert_eq!(config.spool, Some(spool));
+    assert_eq!(config.notify.directory, Some("/var/lib/skyrelay/notify".into()));
     let rest = Config {
         forwards: Vec::new(),
         guard: Config::default().guard,
         notify: notify::Settings {
             channels: config.notify.channels[..1].to_vec(),
+            directory: None,
             ..config.notify
         },
         spool: None,
@@ -296,6 +298,28 @@ fn everything_may_be_different() {
         at_once: 2,
     };
     assert_eq!(config.notify.channels[3].kind, ChannelKind::Exec(program));
+    assert_eq!(&*config.notify.alerts[1].name, "alert-2");
+    assert_eq!((config.notify.bytes_max, config.notify.keep_s), (1 << 20, 7200));
+    let limit = RateLimit {
+        messages: 30,
+        per_s: 300,
+    };
+    assert_eq!(config.notify.channels[0].rate_limit, Some(limit));
+    let first = &config.notify.alerts[0];
+    assert_eq!(
+        (&*first.name, first.severity, first.members),
+        ("the \"first\"", Severity::Warning, 5)
+    );
+    assert_eq!((first.goes_on, first.resolved), (true, false));
+    assert_eq!((first.repeat_s, first.group_wait_s), (Some(14_400), 30));
+    assert_eq!(
+        (first.quiet.spans.len(), first.quiet.zone.iana_name()),
+        (2, Some("Asia/Tokyo"))
+    );
+    assert_eq!(
+        config.notify.links.page.as_deref(),
+        Some("https://relay.example.com/sky")
+    );
     assert_eq!(config.http, None);
     assert_eq!(config.log.level, LogLevel::Debug);
     assert_eq!(config.anomalies.history, 0);
@@ -594,9 +618,14 @@ as = "rate"
 [[watch]]
 match = ["**"]
 detectors = []
+[notify]
+directory = "/var/lib/sky relay/notify"
+max_bytes = "1 MiB"
+keep = "2h"
 [notify.file]
 kind = "json-lines"
 path = '/var/log/a "b" \c.json'
+rate_limit = "30/5m"
 [notify.out]
 kind = "json-lines"
 path = "stdout"
@@ -613,10 +642,20 @@ at_once = 2
 match = ["servers.**"]
 detectors = ["short", "default"]
 to = ["out"]
+name = 'the "first"'
+severity = "warning"
+min_members = 5
+continue = true
+resolved = false
+repeat = "4h"
+group_wait = "30s"
+quiet_hours = ["mon-fri 18:00-08:00", "sat-sun"]
+timezone = "Asia/Tokyo"
 [[alert]]
 match = ["**"]
 [http]
 listen = "off"
+url = "https://relay.example.com/sky/"
 [log]
 level = "debug"
 format = "json"

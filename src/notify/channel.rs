@@ -167,18 +167,18 @@ impl From<std::io::Error> for Failure {
 }
 
 impl Cause {
-    /// All there are.
-    pub const ALL: [Self; 6] = [
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Tls,
-        Self::Refused,
-        Self::Trouble,
-        Self::Local,
+    /// All there are, as in metrics.
+    pub(super) const NAMES: [&str; 6] = [
+        Self::Unreachable.name(),
+        Self::Timeout.name(),
+        Self::Tls.name(),
+        Self::Refused.name(),
+        Self::Trouble.name(),
+        Self::Local.name(),
     ];
 
     /// As in metrics.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Unreachable => "unreachable",
             Self::Timeout => "timeout",

@@ -166,7 +166,7 @@ impl Message {
     }
 
     /// That `anomaly` is at this by `verdict`.
-    fn of(
+    pub(super) fn of(
         status: Status,
         anomaly: &Anomaly,
         verdict: &Verdict,

@@ -80,10 +80,12 @@ pub(super) fn load(
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             info!(file = %file.display(), "there is no snapshot yet: beginning without a past");
+            sink.resumed();
             return true;
         }
         Err(error) => {
             warn!(file = %file.display(), %error, "the snapshot cannot be read: beginning without a past");
+            sink.resumed();
             return true;
         }
     };
@@ -102,6 +104,7 @@ pub(super) fn load(
         sources.board.recall(anomaly.into());
     }
     let resumed = resume(sources, &loaded, open, end, &mut sink);
+    sink.resumed();
     drop(head_start);
     sources.metrics.loading.set(0);
     sources.metrics.loaded.set(i64::try_from(series).unwrap_or(i64::MAX));

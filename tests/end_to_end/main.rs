@@ -33,6 +33,7 @@ mod shutdown;
 mod sick_upstream;
 mod spool;
 mod supervised;
+mod telling;
 mod upstream_away;
 mod vanished_upstream;
 mod who_may;

@@ -1,7 +1,7 @@
 //! Detectors, by name: `[detector.NAME]`. How each kind is read lies in a file of its own.
 
 mod absence;
-mod adaptive;
+pub(super) mod adaptive;
 mod ensemble;
 mod expression;
 mod skyline;

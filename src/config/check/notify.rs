@@ -9,11 +9,17 @@ mod json_lines;
 mod templates;
 mod webhook;
 
-use super::kind;
+use std::time::Duration;
+
+use super::{MINUTE, SECOND, kind, seconds, to_seconds};
 use crate::{
     config::{report::At, section::Section},
-    notify::{ChannelKind, ChannelSettings, Settings},
+    notify::{ChannelKind, ChannelSettings, RateLimit, Settings},
+    units,
 };
+
+/// Longest time that a limit may be for.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// How a kind is read.
 type Reader = fn(&mut Section<'_>, &mut Claims) -> ChannelKind;
@@ -38,11 +44,24 @@ pub(super) struct Claims {
     paths: Vec<At<String>>,
 }
 
-/// Reads each `[notify.NAME]`; when there is none, it is the one there is by default.
-pub(super) fn channels(top: &mut Section<'_>) -> Vec<ChannelSettings> {
+/// Reads `[notify]` and each `[notify.NAME]`, as the settings of which alerts and links are missing; when there is no
+/// channel, it is the one there is by default.
+pub(super) fn read(section: &mut Section<'_>) -> Settings {
+    let default = Settings::default();
+    let bytes_max = usize::try_from(default.bytes_max).unwrap_or(usize::MAX);
+    Settings {
+        directory: section.path_of_file("directory"),
+        bytes_max: section.size("max_bytes", bytes_max, 64 << 10..=1 << 40) as u64,
+        keep_s: seconds(section, "keep", default.keep_s, MINUTE),
+        channels: channels(section).unwrap_or(default.channels),
+        ..Settings::default()
+    }
+}
+
+fn channels(section: &mut Section<'_>) -> Option<Vec<ChannelSettings>> {
     let mut claims = Claims::default();
     let there_are = KINDS.map(|(name, _)| name);
-    let channels = top.named("notify", |name, section| {
+    let channels = section.others(|name, section| {
         let read = kind(section, &there_are, &PLANNED_KINDS)
             .and_then(|kind| KINDS.iter().find(|(name, _)| *name == kind))
             .map(|(_, read)| read(section, &mut claims));
@@ -50,11 +69,34 @@ pub(super) fn channels(top: &mut Section<'_>) -> Vec<ChannelSettings> {
             name: name.value.to_owned(),
             // One that cannot be read is there under its name, so that an alert may name it.
             kind: read.unwrap_or(ChannelKind::JsonLines(crate::notify::json_lines::Settings::Stdout)),
+            rate_limit: rate_limit(section),
         }
     });
-    top.check_distinct("notify", &claims.paths, |path| format!("path = {path:?}"));
-    if channels.is_empty() {
-        return Settings::default().channels;
-    }
-    channels
+    section.check_distinct_in("notify", &claims.paths, |path| format!("path = {path:?}"));
+    (!channels.is_empty()).then_some(channels)
+}
+
+fn rate_limit(section: &mut Section<'_>) -> Option<RateLimit> {
+    const EXPECTED: &str = "expected messages and a time, such as \"30/5m\", or \"off\"";
+    section.parsed("rate_limit", None, EXPECTED, |text| {
+        if text == "off" {
+            return Ok(None);
+        }
+        let (messages, per) = text.split_once('/').ok_or(EXPECTED)?;
+        let messages = messages
+            .trim()
+            .parse()
+            .ok()
+            .filter(|messages| (1..=1_000_000).contains(messages));
+        let per = units::duration(per)
+            .ok()
+            .filter(|per| (SECOND..=DAY).contains(per) && per.subsec_nanos() == 0);
+        let limit = messages.zip(per).map(|(messages, per)| RateLimit {
+            messages,
+            per_s: to_seconds(per),
+        });
+        limit
+            .map(Some)
+            .ok_or_else(|| format!("{EXPECTED}, with 1 to 1000000 messages and whole seconds from 1s to 24h"))
+    })
 }

@@ -1,8 +1,14 @@
 //! Which series goes to which detectors, and which anomaly to which channel.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{detector::Detectors, notify::channels};
+use jiff::tz::TimeZone;
+
+use super::{
+    LONGEST, MINUTE, WAIT, check_whole,
+    detector::{Detectors, adaptive::timezone},
+    from_seconds, notify, to_seconds,
+};
 use crate::{
     config::{
         names,
@@ -10,7 +16,7 @@ use crate::{
         section::Section,
     },
     glob::Glob,
-    notify::{Alert, Settings},
+    notify::{Alert, Quiet, Settings, Span},
     shard::{Reading, Watch},
 };
 
@@ -99,7 +105,8 @@ fn implied(detectors: &Detectors, report: &Report, advice: &str, place: Option<P
 
 /// Reads each `[notify.NAME]` and `[[alert]]`.
 pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mut Patterns) -> Settings {
-    let channels = channels(top);
+    let settings = top.section("notify", notify::read);
+    let channels = &settings.channels;
     let all: Vec<usize> = (0..channels.len()).collect();
     let by_name: HashMap<&str, usize> = channels
         .iter()
@@ -107,13 +114,21 @@ pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mu
         .map(|(index, channel)| (channel.name.as_str(), index))
         .collect();
 
+    let default = Alert::everything("everything", Vec::new());
     let mut catch_all = None;
+    let mut number = 0;
+    let mut given = Vec::new();
     let alerts = top.tables("alert", |section| {
+        let name = alert_name(section, &mut number, &mut given);
         let globs = globs(section, "alert", patterns);
         check_reachable(section, "anomaly", catch_all);
         let names = detector_names(section, "alert", detectors).unwrap_or_default();
         let any_detector = !section.has("detectors") || section.is_empty("detectors");
-        if any_detector && globs.iter().any(is_everything) {
+        let goes_on = section.flag("continue", default.goes_on);
+        let severity = section.choice("severity", default.severity, &names::SEVERITY);
+        let members = section.count("min_members", default.members, 1..=1000);
+        let any = any_detector && severity == default.severity && members == default.members;
+        if any && !goes_on && globs.iter().any(is_everything) {
             catch_all = catch_all.or(Some(section.start()));
         }
         let to = section.list("to", CHANNEL_NAMES, CHANNEL_NAME, Ok).map(|names| {
@@ -134,19 +149,62 @@ pub(super) fn notify(top: &mut Section<'_>, detectors: &Detectors, patterns: &mu
             found.collect()
         });
         Alert {
+            name,
             globs,
             detectors: names.into_iter().map(|name| name.value.to_owned()).collect(),
+            severity,
+            members,
             to: to.unwrap_or_else(|| all.clone()),
+            goes_on,
+            resolved: section.flag("resolved", default.resolved),
+            repeat_s: repeat(section),
+            group_wait_s: group_wait(section, default.group_wait_s),
+            quiet: quiet(section),
         }
     });
-    let alerts = alerts.unwrap_or_else(|| {
-        vec![Alert {
-            globs: vec![Glob::everything()],
-            detectors: Vec::new(),
-            to: all.clone(),
-        }]
+    top.check_distinct("alert", &given, |name| format!("name = {name:?}"));
+    let alerts = alerts.unwrap_or_else(|| vec![Alert::everything(&default.name, all)]);
+    Settings { alerts, ..settings }
+}
+
+/// The name that an alert is given, or one by its number.
+fn alert_name(section: &mut Section<'_>, number: &mut usize, given: &mut Vec<At<String>>) -> Arc<str> {
+    *number += 1;
+    let Some(name) = section.text("name", "expected a name") else {
+        return format!("alert-{number}").into();
+    };
+    section.check_name(name.value, name.place, "an alert");
+    given.push(At {
+        value: name.value.to_owned(),
+        place: name.place,
     });
-    Settings { channels, alerts }
+    name.value.into()
+}
+
+fn repeat(section: &mut Section<'_>) -> Option<i64> {
+    let repeat = section.optional_duration("repeat", None, MINUTE..=LONGEST)?;
+    check_whole(section, "repeat", repeat);
+    Some(to_seconds(repeat))
+}
+
+fn group_wait(section: &mut Section<'_>, default: i64) -> i64 {
+    let wait = section.duration("group_wait", from_seconds(default), Duration::ZERO..=*WAIT.end());
+    check_whole(section, "group_wait", wait);
+    to_seconds(wait)
+}
+
+fn quiet(section: &mut Section<'_>) -> Quiet {
+    let array = "expected an array of times, such as [\"mon-fri 18:00-08:00\", \"sat-sun\"]";
+    let spans = section.list(
+        "quiet_hours",
+        array,
+        "expected a time such as \"22:00-07:00\"",
+        Span::parse,
+    );
+    Quiet {
+        spans: spans.unwrap_or_default().into_iter().map(|span| span.value).collect(),
+        zone: timezone(section, TimeZone::UTC),
+    }
 }
 
 const CHANNEL_NAMES: &str = "expected an array of channels, such as [\"stdout\"]";

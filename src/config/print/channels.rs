@@ -1,6 +1,6 @@
 //! Channels as TOML; what is secret is masked.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{array, duration, header, key, key_part, names, or_off, quote, secret};
 use crate::{
@@ -15,11 +15,17 @@ use crate::{
         webhook,
     },
     secret::{MASK, Secret},
+    units,
 };
 
 pub(super) fn write(out: &mut String, channel: &ChannelSettings) -> fmt::Result {
     let name = key_part(&channel.name);
     header(out, &format!("[notify.{name}]"))?;
+    let limit = channel.rate_limit.map(|limit| {
+        let per = units::show_duration(Duration::from_secs(limit.per_s.unsigned_abs()));
+        quote(format!("{}/{per}", limit.messages))
+    });
+    key(out, "rate_limit", or_off(limit))?;
     match &channel.kind {
         ChannelKind::Exec(settings) => {
             key(out, "kind", quote("exec"))?;

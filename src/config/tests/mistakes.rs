@@ -118,14 +118,9 @@ fn a_spool_without_a_directory_or_with_a_strange_policy() {
 
 #[test]
 fn what_later_versions_have() {
-    let planned = "is planned, but this version does not have it";
     says(
         "[[watch]]\nmatch = [\"**\"]\nas = \"rates\"",
         "f.toml:3:6: watch.as is `rates`, expected `value` or `rate`; did you mean `rate`?",
-    );
-    says(
-        "[[alert]]\nmatch = [\"**\"]\nrepeat = \"4h\"",
-        &format!("f.toml:3:1: `repeat` {planned}"),
     );
     says(
         "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
@@ -515,6 +510,69 @@ fn routes_that_lead_nowhere() {
         "[notify.a]\nkind = \"exec\"\ncommand = []",
         &format!("f.toml:3:11: notify.a.command names no program, {command}"),
     );
+}
+
+#[test]
+fn telling_people_wrongly() {
+    says(
+        "[notify]\ndirectry = \"x\"",
+        "f.toml:2:1: unknown key `directry` in [notify]; did you mean `directory`?",
+    );
+    say_all(
+        "[notify]\nmax_bytes = \"1 KiB\"\nkeep = \"1s\"",
+        &[
+            "f.toml:2:13: notify.max_bytes is `1 KiB`, expected 64 KiB to 1 TiB",
+            "f.toml:3:8: notify.keep is `1s`, expected 1m to 3650d",
+        ],
+    );
+    says(
+        "[notify.a]\nkind = \"json-lines\"\npath = \"stdout\"\nrate_limit = \"30\"",
+        "f.toml:4:14: notify.a.rate_limit is `30`, expected messages and a time, such as \"30/5m\", or \"off\"",
+    );
+    let limits = ", with 1 to 1000000 messages and whole seconds from 1s to 24h";
+    for limit in ["0/5m", "many/5m", "1/5", "1/500ms", "1/2d", "1/1s/1s"] {
+        says(
+            &format!("[notify.a]\nkind = \"json-lines\"\npath = \"stdout\"\nrate_limit = \"{limit}\""),
+            &format!(
+                "f.toml:4:14: notify.a.rate_limit is `{limit}`, expected messages and a time, such as \"30/5m\", or \"off\"{limits}"
+            ),
+        );
+    }
+    let alert = "[[alert]]\nmatch = [\"**\"]\n";
+    say_all(
+        &format!(
+            "{alert}severity = \"high\"\nmin_members = 0\nrepeat = \"1s\"\ngroup_wait = \"1500ms\"\nresolved = \"no\"\nquiet_hours = [\"at night\"]\ntimezone = \"Berlin\""
+        ),
+        &[
+            "f.toml:3:12: alert.severity is `high`, expected `info`, `warning` or `critical`",
+            "f.toml:4:15: alert.min_members is 0, expected a whole number from 1 to 1000",
+            "f.toml:5:10: alert.repeat is `1s`, expected 1m to 3650d, or \"off\"",
+            "f.toml:6:14: alert.group_wait is not a number of whole seconds",
+            "f.toml:7:12: alert.resolved is `no`, expected true or false, without quotes",
+            "f.toml:8:16: alert.quiet_hours has `at night`, expected days, a time, or both, such as \"sat-sun\", \
+             \"22:00-07:00\" or \"mon-fri 18:00-08:00\"",
+            "f.toml:9:12: alert.timezone is `Berlin`, expected a time zone by its IANA name, such as \
+             \"Europe/Berlin\"",
+        ],
+    );
+    says(
+        &format!("{alert}name = \"a\"\ncontinue = true\n{alert}name = \"a\""),
+        "f.toml:7:8: alert has `name = \"a\"` twice, first at f.toml:3:8",
+    );
+    // What is behind one that takes all and leads on is reached; behind one that leads nowhere it is not.
+    says(
+        &format!("{alert}severity = \"critical\"\n{alert}min_members = 2\n{alert}continue = true\n{alert}{alert}"),
+        "f.toml:12:1: no anomaly gets here: the first match wins, and the one at f.toml:10:1 matches everything",
+    );
+    for url in ["relay.example.com", "https://", "https://a b"] {
+        says(
+            &format!("[http]\nurl = \"{url}\""),
+            &format!(
+                "f.toml:2:7: http.url is `{url}`, expected the address at which people reach the page, such as \
+                      \"https://relay.example.com\", or \"off\""
+            ),
+        );
+    }
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub(super) fn read(section: &mut Section<'_>) -> Settings {
 }
 
 /// Whose clocks are meant.
-pub(super) fn timezone(section: &mut Section<'_>, default: TimeZone) -> TimeZone {
+pub(in crate::config::check) fn timezone(section: &mut Section<'_>, default: TimeZone) -> TimeZone {
     section.parsed("timezone", default, TIMEZONE, |name| {
         TimeZone::get(name).map_err(|_| TIMEZONE.to_owned())
     })

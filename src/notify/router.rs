@@ -1,0 +1,658 @@
+//! Who is to be told what, and when: routes, waiting for what opens together, quiet hours, silences, and telling again.
+//!
+//! Pure: handed notices and the time, it knows no clock, thread or channel, and gives what each channel is to be told.
+//!
+//! An open anomaly is, on each route that it takes, in one of three states, and at most one thing is to happen to it there:
+//!
+//! ```text
+//!             group_wait over                          it is told again ┌──────┐
+//!  opens ─▶ Waiting ─────────▶ silenced or quiet? ── no ──▶ Told ──repeat───────┘
+//!              │                   │ yes   ▲ over           │
+//!              ▼ closes            ▼       │                ▼ closes
+//!            nobody is told      Held ─────┘              its end is told, at once or when it is quiet no more
+//! ```
+//!
+//! * What opens and closes again while it waits is not told, unless it does so again and again.
+//! * An end is told wherever the beginning was; each mailbox knows whether it was. That is how ends arrive after a restart
+//!   or a reload, whatever routes there are by then.
+//! * What was told before a restart and is not open after it may come back: it is the same anomaly then. If it does not, its
+//!   end is told after a while.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
+
+use super::{Alert, Hush, LinkSettings, Message, Status, mailbox::Outgoing};
+use crate::{
+    anomaly::{Anomaly, Notice, groups::GroupSummary},
+    detect::Severity,
+    line::Timestamp,
+    shard::Change,
+};
+
+/// Time after which a silence is looked at again (seconds).
+const SILENCE_CHECK_S: i64 = 5;
+
+/// Time that an anomaly which was open before a restart has to come back (seconds).
+const ORPHAN_GRACE_S: i64 = 900;
+
+/// How often an anomaly opens and closes within `group_wait` ...
+const FLAPS: u32 = 3;
+/// ... in so much time, until it is told (seconds) ...
+const FLAP_WINDOW_S: i64 = 3600;
+/// ... of so many at a time.
+const FLAPPING_MAX: usize = 10_000;
+
+/// What the router asks about anomalies.
+pub(super) trait View {
+    /// Is it silenced, or acknowledged?
+    fn hush(&self, anomaly: &Anomaly) -> Option<Hush>;
+    /// The group with this number, as it is now.
+    fn group(&self, id: u64) -> Option<GroupSummary>;
+}
+
+/// What is to be told to one channel.
+pub(super) type Delivery = (usize, Outgoing);
+
+/// What a channel knows of an anomaly from before a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Known {
+    /// It was told, last at this time.
+    Told(Timestamp),
+    /// It was not.
+    Untold,
+    /// There is nothing to know it from.
+    Unsure,
+}
+
+/// What is open, and what is to happen to it.
+#[derive(Debug, Default)]
+pub(super) struct Router {
+    routes: Vec<Alert>,
+    links: LinkSettings,
+    /// How many there are.
+    channels: usize,
+    /// By number.
+    open: HashMap<u64, Open>,
+    by_name: HashMap<Name, u64>,
+    /// What is to happen: the time, the anomaly, and the route.
+    agenda: BTreeSet<(Timestamp, u64, usize)>,
+    /// When what waits on a route is told, for each.
+    gathering: Vec<Option<Timestamp>>,
+    /// Told before a restart, and not open since.
+    orphans: HashMap<Name, Orphan>,
+    flapping: HashMap<Name, Flapping>,
+    /// Groups may have grown since it was last looked at them.
+    groups_grow: bool,
+}
+
+/// Other routes to go by.
+#[derive(Debug)]
+pub(super) struct Routes {
+    pub(super) alerts: Vec<Alert>,
+    pub(super) links: LinkSettings,
+    /// How many there are.
+    pub(super) channels: usize,
+}
+
+/// Series and detector: of these there is one open anomaly at most.
+type Name = (Arc<str>, Arc<str>);
+
+#[derive(Debug)]
+struct Open {
+    anomaly: Arc<Anomaly>,
+    group: Option<GroupSummary>,
+    /// The highest so far.
+    severity: Severity,
+    /// The message that it is known by since before a restart.
+    before: Option<Arc<Message>>,
+    /// Routes whose patterns and detectors match.
+    candidates: Vec<usize>,
+    /// One of them may match when its group has grown.
+    may_grow: bool,
+    phases: Vec<(usize, Phase)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Until this, for others to tell it with.
+    Waiting(Timestamp),
+    /// It is quiet or silenced; to be looked at again at this.
+    Held(Timestamp),
+    /// To be told again at this, if at all.
+    Told(Option<Timestamp>),
+}
+
+#[derive(Debug)]
+struct Orphan {
+    until: Timestamp,
+    message: Arc<Message>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Flapping {
+    since: Timestamp,
+    times: u32,
+}
+
+impl Router {
+    /// Nothing is open yet.
+    pub(super) fn new(routes: Vec<Alert>, links: LinkSettings, channels: usize) -> Self {
+        Self {
+            gathering: vec![None; routes.len()],
+            routes,
+            links,
+            channels,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in that an anomaly has opened, goes on, or has closed.
+    pub(super) fn take(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        self.groups_grow = true;
+        match notice.change {
+            Change::Opened => self.opened(notice, now),
+            Change::Again => self.again(notice, now, view, out),
+            Change::Closed => self.closed(notice, now, view, out),
+        }
+        // Before the next notice, which may be that it is over.
+        self.do_what_is_due(now, view, out);
+    }
+
+    fn opened(&mut self, notice: &Notice, now: Timestamp) {
+        let anomaly = &notice.anomaly;
+        if self.open.contains_key(&anomaly.id) {
+            return;
+        }
+        let name = name_of(anomaly);
+        let before = self.orphans.remove(&name).map(|orphan| orphan.message);
+        let was_told = before.is_some();
+        self.insert(anomaly, notice.group.clone(), before);
+        self.enter(anomaly.id, now, was_told.then_some(now));
+    }
+
+    fn insert(&mut self, anomaly: &Arc<Anomaly>, group: Option<GroupSummary>, before: Option<Arc<Message>>) {
+        let candidates = self.candidates(anomaly);
+        let open = Open {
+            anomaly: Arc::clone(anomaly),
+            group,
+            severity: severity_of(anomaly),
+            before,
+            candidates,
+            may_grow: false,
+            phases: Vec::new(),
+        };
+        self.by_name.insert(name_of(anomaly), anomaly.id);
+        self.open.insert(anomaly.id, open);
+    }
+
+    fn candidates(&self, anomaly: &Anomaly) -> Vec<usize> {
+        let matching = self.routes.iter().enumerate();
+        let matching = matching.filter(|(_, route)| route.is_about(&anomaly.series, &anomaly.detector));
+        matching.map(|(place, _)| place).collect()
+    }
+
+    /// Puts an anomaly on the routes that it takes by now. `told_at`: it was told there already.
+    fn enter(&mut self, id: u64, now: Timestamp, told_at: Option<Timestamp>) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        open.may_grow = false;
+        let members = open.group.as_ref().map_or(1, |group| group.members);
+        for &place in &open.candidates {
+            let route = &self.routes[place];
+            if open.severity < route.severity {
+                continue;
+            }
+            if members < route.members {
+                open.may_grow = true;
+                continue;
+            }
+            if !open.phases.iter().any(|(other, _)| *other == place) {
+                let phase = match told_at {
+                    Some(at) => Phase::Told(route.repeat_s.map(|repeat| at.saturating_add(repeat))),
+                    None if route.group_wait_s == 0 => Phase::Waiting(now),
+                    None => {
+                        let due = self.gathering[place].get_or_insert(now.saturating_add(route.group_wait_s));
+                        Phase::Waiting(*due)
+                    }
+                };
+                open.phases.push((place, phase));
+                self.agenda.extend(phase.due().map(|due| (due, id, place)));
+            }
+            if !route.goes_on {
+                break;
+            }
+        }
+    }
+
+    fn again(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        let id = notice.anomaly.id;
+        let Some(open) = self.open.get_mut(&id) else {
+            // It was open before this was there to hear of it.
+            return self.opened(notice, now);
+        };
+        open.anomaly = Arc::clone(&notice.anomaly);
+        open.group.clone_from(&notice.group);
+        open.severity = open.severity.max(severity_of(&notice.anomaly));
+        let told: Vec<usize> = open.told().collect();
+        let hush = view.hush(&open.anomaly);
+        self.enter(id, now, None);
+        if hush.is_some() {
+            return;
+        }
+        for place in told {
+            if self.routes[place].quiet.until(now).is_none() {
+                self.tell(id, place, Status::Again, now, out);
+            }
+        }
+    }
+
+    fn closed(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        let anomaly = &notice.anomaly;
+        let Some(open) = self.remove(anomaly.id) else {
+            // Some mailbox may know of it from before a restart.
+            let message = self.message(Status::Resolved, anomaly, notice.group.as_ref(), None, 0);
+            return self.resolve(message, &[], now, out);
+        };
+        let mut message = self.message(
+            Status::Resolved,
+            anomaly,
+            notice.group.as_ref(),
+            open.before.as_ref(),
+            0,
+        );
+        if open.told().next().is_none() && !self.flaps(&open, now) {
+            // Some mailbox may have been told of it by routes that are not there any more.
+            return self.resolve(message, &[], now, out);
+        }
+        let waited: Vec<usize> = open
+            .phases
+            .iter()
+            .filter(|(_, phase)| phase.is_waiting())
+            .map(|(place, _)| *place)
+            .collect();
+        if open.told().next().is_none() && view.hush(anomaly) != Some(Hush::Silenced) {
+            for place in waited {
+                let route = &self.routes[place];
+                if route.quiet.until(now).is_some() {
+                    continue;
+                }
+                message.route = Arc::clone(&route.name);
+                let mut first = self.message(
+                    Status::Firing,
+                    &open.anomaly,
+                    notice.group.as_ref(),
+                    open.before.as_ref(),
+                    place,
+                );
+                first.reason += " (it comes and goes)";
+                let first = Outgoing::now(first, route.resolved);
+                out.extend(route.to.iter().map(|&channel| (channel, first.clone())));
+            }
+        }
+        let told: Vec<usize> = open.told().collect();
+        self.resolve(message, &told, now, out);
+    }
+
+    /// Has an anomaly that was not told come and gone often enough to be told?
+    fn flaps(&mut self, open: &Open, now: Timestamp) -> bool {
+        if !open.phases.iter().any(|(_, phase)| phase.is_waiting()) {
+            return false;
+        }
+        let is_past = |flapping: &Flapping| now.saturating_sub(flapping.since) > FLAP_WINDOW_S;
+        if self.flapping.len() >= FLAPPING_MAX {
+            self.flapping.retain(|_, flapping| !is_past(flapping));
+        }
+        let name = name_of(&open.anomaly);
+        if self.flapping.len() >= FLAPPING_MAX && !self.flapping.contains_key(&name) {
+            return true;
+        }
+        let anew = Flapping { since: now, times: 0 };
+        let flapping = self.flapping.entry(name.clone()).or_insert(anew);
+        if is_past(flapping) {
+            *flapping = anew;
+        }
+        flapping.times += 1;
+        let often = flapping.times >= FLAPS;
+        if often {
+            self.flapping.remove(&name);
+        }
+        often
+    }
+
+    /// Tells everybody who was told that it is over; those on a route that is quiet when it is not any more.
+    fn resolve(&self, message: Message, told: &[usize], now: Timestamp, out: &mut Vec<Delivery>) {
+        // For each channel on a quiet route, when that ends to be quiet; it is not, on another one that leads there.
+        let mut quiet: BTreeMap<usize, Option<Timestamp>> = BTreeMap::new();
+        for &place in told {
+            let until = self.routes[place].quiet.until(now);
+            for &channel in &self.routes[place].to {
+                let earliest = quiet.entry(channel).or_insert(until);
+                *earliest = (*earliest).min(until);
+            }
+        }
+        let message = Arc::new(message);
+        out.extend((0..self.channels).map(|channel| {
+            let outgoing = Outgoing {
+                message: Arc::clone(&message),
+                resolve: true,
+                not_before: quiet.get(&channel).copied().flatten(),
+            };
+            (channel, outgoing)
+        }));
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        for (place, phase) in &open.phases {
+            if let Some(due) = phase.due() {
+                self.agenda.remove(&(due, id, *place));
+            }
+        }
+        let name = name_of(&open.anomaly);
+        if self.by_name.get(&name) == Some(&id) {
+            self.by_name.remove(&name);
+        }
+        Some(open)
+    }
+
+    /// Does what is due.
+    pub(super) fn tick(&mut self, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        if std::mem::take(&mut self.groups_grow) {
+            self.look_at_groups(now, view);
+        }
+        self.give_up_orphans(now, out);
+        self.do_what_is_due(now, view, out);
+        for due in &mut self.gathering {
+            *due = due.filter(|due| *due > now);
+        }
+    }
+
+    fn do_what_is_due(&mut self, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        while let Some(&(due, id, place)) = self.agenda.first().filter(|(due, ..)| *due <= now) {
+            self.agenda.remove(&(due, id, place));
+            self.come_up(id, place, now, view, out);
+        }
+    }
+
+    fn look_at_groups(&mut self, now: Timestamp, view: &dyn View) {
+        let mut known: HashMap<u64, Option<GroupSummary>> = HashMap::new();
+        let mut grown = Vec::new();
+        for (id, open) in self.open.iter_mut().filter(|(_, open)| open.may_grow) {
+            let Some(group) = open.anomaly.group.group() else {
+                continue;
+            };
+            let summary = known.entry(group).or_insert_with(|| view.group(group));
+            if summary.is_some() && open.group != *summary {
+                open.group.clone_from(summary);
+                grown.push(*id);
+            }
+        }
+        grown.sort_unstable();
+        for id in grown {
+            self.enter(id, now, None);
+        }
+    }
+
+    fn give_up_orphans(&mut self, now: Timestamp, out: &mut Vec<Delivery>) {
+        let over: Vec<Name> = {
+            let over = self.orphans.iter().filter(|(_, orphan)| orphan.until <= now);
+            over.map(|(name, _)| name.clone()).collect()
+        };
+        for name in over {
+            let Some(orphan) = self.orphans.remove(&name) else {
+                continue;
+            };
+            let mut message = Message::clone(&orphan.message);
+            message.status = Status::Resolved;
+            message.closed_at = Some(message.timestamp);
+            "it was open before a restart, and has not come back".clone_into(&mut message.reason);
+            self.resolve(message, &[], now, out);
+        }
+    }
+
+    /// It is time for an anomaly on a route.
+    fn come_up(&mut self, id: u64, place: usize, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        let Some(open) = self.open.get(&id) else { return };
+        let Some((_, phase)) = open.phases.iter().find(|(other, _)| *other == place) else {
+            return;
+        };
+        let (was_told, route) = (phase.is_told(), &self.routes[place]);
+        let is_hushed = match view.hush(&open.anomaly) {
+            Some(Hush::Silenced) => true,
+            // Somebody knows of it; it is news to the others all the same.
+            Some(Hush::Acknowledged) => was_told,
+            None => false,
+        };
+        let check = is_hushed.then(|| now.saturating_add(SILENCE_CHECK_S));
+        let later = route.quiet.until(now).or(check);
+        match (later, was_told) {
+            (Some(later), true) => self.set(id, place, Phase::Told(Some(later))),
+            (Some(later), false) => self.set(id, place, Phase::Held(later)),
+            (None, true) => self.tell(id, place, Status::Again, now, out),
+            (None, false) => {
+                if let Some(group) = open.anomaly.group.group()
+                    && let Some(summary) = view.group(group)
+                    && let Some(open) = self.open.get_mut(&id)
+                {
+                    open.group = Some(summary);
+                }
+                self.tell(id, place, Status::Firing, now, out);
+            }
+        }
+    }
+
+    fn tell(&mut self, id: u64, place: usize, status: Status, now: Timestamp, out: &mut Vec<Delivery>) {
+        let Some(open) = self.open.get(&id) else { return };
+        let route = &self.routes[place];
+        let message = self.message(status, &open.anomaly, open.group.as_ref(), open.before.as_ref(), place);
+        let outgoing = Outgoing::now(message, route.resolved);
+        out.extend(route.to.iter().map(|&channel| (channel, outgoing.clone())));
+        let again = route.repeat_s.map(|repeat| now.saturating_add(repeat));
+        self.set(id, place, Phase::Told(again));
+    }
+
+    fn set(&mut self, id: u64, place: usize, phase: Phase) {
+        let Some(open) = self.open.get_mut(&id) else { return };
+        let Some((_, before)) = open.phases.iter_mut().find(|(other, _)| *other == place) else {
+            return;
+        };
+        let before = std::mem::replace(before, phase);
+        if let Some(due) = before.due() {
+            self.agenda.remove(&(due, id, place));
+        }
+        self.agenda.extend(phase.due().map(|due| (due, id, place)));
+    }
+
+    fn message(
+        &self,
+        status: Status,
+        anomaly: &Anomaly,
+        group: Option<&GroupSummary>,
+        before: Option<&Arc<Message>>,
+        place: usize,
+    ) -> Message {
+        let route = self
+            .routes
+            .get(place)
+            .map_or_else(|| "".into(), |route| Arc::clone(&route.name));
+        let mut message = Message::of(status, anomaly, anomaly.latest(), group, &route);
+        if let Some(before) = before {
+            message.fingerprint.clone_from(&before.fingerprint);
+            message.opened_at = before.opened_at;
+        }
+        message.links = self.links.of(&message);
+        message
+    }
+
+    /// Tells all that waits for others now: nobody is there to tell it later.
+    pub(super) fn hurry(&mut self, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        let waiting = |open: &(&u64, &Open)| open.1.phases.iter().any(|(_, phase)| phase.is_waiting());
+        let ids: Vec<u64> = self.open.iter().filter(waiting).map(|(id, _)| *id).collect();
+        for id in ids {
+            let phases = self.open[&id].phases.clone();
+            for (place, _) in phases.into_iter().filter(|(_, phase)| phase.is_waiting()) {
+                self.set(id, place, Phase::Waiting(now));
+            }
+        }
+        self.tick(now, view, out);
+    }
+
+    /// Takes in all that is open: after a restart, and after notices were lost. What is not among it is over, and what was
+    /// not there is told, if `known` does not say that it was. `told` are the last messages on all that was told before. Gives
+    /// what channels are to take for told.
+    pub(super) fn reconcile(
+        &mut self,
+        open: &[Notice],
+        known: &dyn Fn(usize, &str) -> Known,
+        told: &[Arc<Message>],
+        now: Timestamp,
+        view: &dyn View,
+        out: &mut Vec<Delivery>,
+    ) -> Vec<Delivery> {
+        let mut assumed = Vec::new();
+        let is_open: HashSet<u64> = open.iter().map(|notice| notice.anomaly.id).collect();
+        let mut gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open.contains(id)).collect();
+        gone.sort_unstable();
+        for id in gone {
+            let anomaly = Arc::clone(&self.open[&id].anomaly);
+            let notice = Notice {
+                change: Change::Closed,
+                anomaly,
+                group: None,
+            };
+            self.closed(&notice, now, view, out);
+        }
+        for notice in open {
+            let anomaly = &notice.anomaly;
+            if self.open.contains_key(&anomaly.id) {
+                continue;
+            }
+            let key = super::fingerprint(&anomaly.series, &anomaly.detector, anomaly.opened.timestamp);
+            self.insert(anomaly, notice.group.clone(), None);
+            let to = |router: &Self| -> Vec<usize> {
+                let candidates = router.open[&anomaly.id].candidates.iter();
+                candidates
+                    .flat_map(|&place| router.routes[place].to.iter().copied())
+                    .collect()
+            };
+            let known: Vec<Known> = to(self).into_iter().map(|channel| known(channel, &key)).collect();
+            let told_at = known.iter().filter_map(|known| match known {
+                Known::Told(at) => Some(*at),
+                _ => None,
+            });
+            let told_at = told_at.max();
+            let unsure = told_at.is_none() && known.contains(&Known::Unsure);
+            self.enter(anomaly.id, now, told_at.or(unsure.then_some(now)));
+            if unsure {
+                let open = &self.open[&anomaly.id];
+                for place in open.told() {
+                    let route = &self.routes[place];
+                    let message = self.message(Status::Firing, anomaly, open.group.as_ref(), None, place);
+                    let outgoing = Outgoing::now(message, route.resolved);
+                    assumed.extend(route.to.iter().map(|&channel| (channel, outgoing.clone())));
+                }
+            }
+        }
+        self.adopt(told, now);
+        assumed
+    }
+
+    /// Remembers what was told and is not open.
+    fn adopt(&mut self, told: &[Arc<Message>], now: Timestamp) {
+        let keys: HashSet<String> = self.open.values().map(Open::fingerprint).collect();
+        for message in told.iter().filter(|message| !keys.contains(&message.fingerprint)) {
+            let name = (Arc::clone(&message.series), Arc::clone(&message.detector));
+            let until = now.saturating_add(ORPHAN_GRACE_S);
+            let orphan = Orphan {
+                until,
+                message: Arc::clone(message),
+            };
+            // Is it open again already, under another number?
+            let open = self.by_name.get(&name).and_then(|id| self.open.get_mut(id));
+            match open {
+                Some(open) if open.before.is_none() && open.told().next().is_none() => {
+                    open.before = Some(Arc::clone(message));
+                }
+                _ => drop(self.orphans.entry(name).or_insert(orphan)),
+            }
+        }
+    }
+
+    /// Goes by other routes from now on. What is open and told is not told anew; what is not yet told goes by the new ones.
+    pub(super) fn change(&mut self, to: Routes, now: Timestamp) {
+        let Routes {
+            alerts,
+            links,
+            channels,
+        } = to;
+        (self.routes, self.links, self.channels) = (alerts, links, channels);
+        self.gathering = vec![None; self.routes.len()];
+        self.agenda.clear();
+        let mut ids: Vec<u64> = self.open.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let anomaly = Arc::clone(&self.open[&id].anomaly);
+            let candidates = self.candidates(&anomaly);
+            let Some(open) = self.open.get_mut(&id) else { continue };
+            let was_told = open.told().next().is_some();
+            open.candidates = candidates;
+            open.phases.clear();
+            self.enter(id, now, was_told.then_some(now));
+        }
+    }
+
+    /// Anomalies that are open and not told for now, as they are silenced or it is quiet.
+    pub(super) fn held(&self) -> usize {
+        let is_held = |open: &&Open| open.phases.iter().any(|(_, phase)| matches!(phase, Phase::Held(_)));
+        self.open.values().filter(is_held).count()
+    }
+}
+
+impl Open {
+    /// Routes on which it was told.
+    fn told(&self) -> impl Iterator<Item = usize> {
+        self.phases
+            .iter()
+            .filter(|(_, phase)| phase.is_told())
+            .map(|(place, _)| *place)
+    }
+
+    fn fingerprint(&self) -> String {
+        match &self.before {
+            Some(before) => before.fingerprint.clone(),
+            None => super::fingerprint(
+                &self.anomaly.series,
+                &self.anomaly.detector,
+                self.anomaly.opened.timestamp,
+            ),
+        }
+    }
+}
+
+impl Phase {
+    fn due(self) -> Option<Timestamp> {
+        match self {
+            Self::Waiting(due) | Self::Held(due) => Some(due),
+            Self::Told(again) => again,
+        }
+    }
+
+    fn is_told(self) -> bool {
+        matches!(self, Self::Told(_))
+    }
+
+    fn is_waiting(self) -> bool {
+        matches!(self, Self::Waiting(_))
+    }
+}
+
+fn name_of(anomaly: &Anomaly) -> Name {
+    (Arc::clone(&anomaly.series), Arc::clone(&anomaly.detector))
+}
+
+/// What does not say how much it matters matters least.
+fn severity_of(anomaly: &Anomaly) -> Severity {
+    let severity = anomaly.latest().severity.or(anomaly.opened.severity);
+    severity.unwrap_or(Severity::Info)
+}
