@@ -6,7 +6,7 @@
 import { ask } from "./api.js";
 import { acknowledge, silence, unacknowledge } from "./actions.js";
 import { h, reconcile, replace } from "./dom.js";
-import { ago, apart, clock, count, literal, number, pattern, time } from "./format.js";
+import { ago, apart, count, duration, literal, number, pattern, time } from "./format.js";
 import { follow } from "./live.js";
 import { markSince, sparkline } from "./sparkline.js";
 
@@ -92,8 +92,11 @@ export function updateRow(row, anomaly) {
     row.text = text;
     row.anomaly = anomaly;
     row.className = `row sev-${severity(anomaly)}${isQuiet(anomaly) ? " is-quiet" : ""}${anomaly.state === "closed" ? " is-over" : ""}`;
-    parts.name.href = "#/series/" + encodeURIComponent(anomaly.series);
-    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), (anomaly.others || []).map((other) => h("span", { class: "pill", title: other.reason }, other.detector)), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), badges(anomaly));
+    const isOver = anomaly.state === "closed";
+    const around = isOver ? `?from=${anomaly.opened_at - 1800}&until=${anomaly.closed_at + 1800}` : "";
+    parts.name.href = "#/series/" + encodeURIComponent(anomaly.series) + around;
+    parts.acknowledge.hidden = isOver;
+    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), (anomaly.others || []).map((other) => h("span", { class: "pill", title: other.reason }, other.detector)), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), isOver && h("span", { class: "pill" }, `for ${duration(anomaly.closed_at - anomaly.opened_at)}`), badges(anomaly));
     parts.what.title = anomaly.reason;
     parts.rank.textContent = anomaly.rank.toFixed(1);
     parts.since.title = `since ${time(anomaly.opened_at)}`;
@@ -105,7 +108,7 @@ export function updateRow(row, anomaly) {
 
 export function tickRow(row) {
   const { anomaly, parts } = row;
-  const text = anomaly.state === "closed" ? `${clock(anomaly.opened_at)} to ${clock(anomaly.closed_at)}` : ago(anomaly.opened_at);
+  const text = anomaly.state === "closed" ? time(anomaly.opened_at).slice(5) : ago(anomaly.opened_at);
   if (parts.since.textContent !== text) parts.since.textContent = text;
 }
 
