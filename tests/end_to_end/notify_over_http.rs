@@ -14,7 +14,12 @@ use crate::harness::{
     unix_now, wait_for,
 };
 use serde_json::json;
-use std::{fs, io::Write, process::Command};
+use std::{
+    fs,
+    io::Write,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 /// A name that would like to be more than a name.
 const HOSTILE: &str = "servers.web1.load.\"},{{series}}\\n\\u0022{%if%}<script>alert(1)</script>&";
@@ -105,6 +110,57 @@ fn alertmanager_knows_what_is_open_and_what_is_over() {
         });
     }
     wait_until_told(&relay, 2, 0);
+}
+
+#[test]
+fn alertmanager_is_kept_from_forgetting_and_reminded_of_what_it_forgot() {
+    const RESOLVE_TIMEOUT: &str = "2s";
+    let port = free_port();
+    let alertmanager = Alertmanager::start_on(port, RESOLVE_TIMEOUT);
+    let relay = relay_with(&format!(
+        "kind = \"alertmanager\"\nurls = [\"{}\"]\nresend = \"1s\"\n",
+        alertmanager.url()
+    ));
+    let is_active = |alertmanager: &Alertmanager| match &alertmanager.alerts()?[..] {
+        [alert] => Ok(alert["endsAt"].as_str().unwrap().to_owned()),
+        other => Err(format!("{other:?}; {}", relay.stderr().join("\n"))),
+    };
+    send(&relay, "servers.web1.load", 95, unix_now());
+    let first = wait_for("active alert", SOON, || is_active(&alertmanager));
+    // Each post puts the end off, so that it never comes.
+    let began = Instant::now();
+    let mut last = first.clone();
+    while began.elapsed() < Duration::from_secs(7) {
+        let ends =
+            is_active(&alertmanager).unwrap_or_else(|other| panic!("forgotten after {:?}: {other}", began.elapsed()));
+        assert!(ends >= last, "{ends} after {last}");
+        last = ends;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(last > first);
+    // Another one in its place knows nothing, and is told.
+    drop(alertmanager);
+    let another = Alertmanager::start_on(port, RESOLVE_TIMEOUT);
+    wait_for("active alert", SOON, || is_active(&another));
+    wait_until_told(&relay, 1, 0);
+}
+
+#[test]
+fn who_asks_for_patience_is_given_it() {
+    let receiver = Receiver::start();
+    let relay = relay_with(&format!("kind = \"webhook\"\nurl = \"{}/hook\"\n", receiver.url()));
+    receiver.answer(&[
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 4\r\ncontent-length: 0\r\n\r\n",
+    ]);
+    send(&relay, "a", 95, unix_now());
+    let heard = receiver.wait_for(3);
+    wait_until_told(&relay, 1, 0);
+    let pause = |place: usize| heard[place + 1].at - heard[place].at;
+    assert!(pause(0) < Duration::from_secs(4), "{:?}", pause(0));
+    assert!(pause(1) >= Duration::from_secs(4), "{:?}", pause(1));
+    assert!(heard.iter().all(|request| request.body == heard[0].body));
+    assert_eq!(receiver.heard().len(), 3);
 }
 
 #[test]

@@ -21,13 +21,18 @@ impl Alertmanager {
     /// Starts it with such a `resolve_timeout`, and waits until it is ready.
     #[track_caller]
     pub(crate) fn start(resolve_timeout: &str) -> Self {
+        Self::start_on(free_port(), resolve_timeout)
+    }
+
+    /// The same on a port that is free.
+    #[track_caller]
+    pub(crate) fn start_on(port: u16, resolve_timeout: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let config = directory.path().join("alertmanager.yml");
         let settings = format!(
             "global:\n  resolve_timeout: {resolve_timeout}\nroute:\n  receiver: nobody\nreceivers:\n  - name: nobody\n"
         );
         fs::write(&config, settings).expect("the directory is ours");
-        let port = free_port();
         let mut command = peer("prometheus-alertmanager");
         command
             .arg(format!("--config.file={}", config.display()))

@@ -19,7 +19,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What is answered unless something else is said.
@@ -45,6 +45,8 @@ struct Shared {
 /// A request.
 #[derive(Clone, Debug)]
 pub(crate) struct Heard {
+    /// When it came.
+    pub(crate) at: Instant,
     /// As in `POST /hook`.
     pub(crate) request: String,
     /// Names in lower case.
@@ -188,6 +190,7 @@ fn request(stream: &mut impl BufRead) -> Option<Heard> {
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
     Some(Heard {
+        at: Instant::now(),
         request: first.trim_end_matches(" HTTP/1.1").to_owned(),
         headers,
         body: String::from_utf8(body).ok()?,
