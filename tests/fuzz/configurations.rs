@@ -224,14 +224,14 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// It is one line, with the place in a model shown below it or not, and says where.
+/// It is one line, with the place in a model or template shown below it or not, and says where.
 fn check_problem(problem: &Problem, text: &str) -> Result<(), TestCaseError> {
     let shown = problem.to_string();
     let (said, excerpt) = shown
         .split_once('\n')
         .map_or((&*shown, None), |(said, excerpt)| (said, Some(excerpt)));
     if let Some(excerpt) = excerpt {
-        prop_assert!(said.contains("detector."), "{shown:?}");
+        prop_assert!(said.contains("detector.") || said.contains("notify."), "{shown:?}");
         prop_assert_eq!(excerpt.lines().count(), 2, "{:?}", shown);
         prop_assert!(excerpt.ends_with('^'), "{shown:?}");
     }
