@@ -12,6 +12,7 @@ pub mod adaptive;
 mod context;
 pub mod ensemble;
 pub mod expression;
+pub mod forecast;
 mod inputs;
 mod local_time;
 mod outlook;
@@ -69,6 +70,8 @@ pub enum Kind {
     Expression(expression::Settings),
     /// A value that a series may be on its way to.
     Trend(trend::Settings),
+    /// What was not expected hours before.
+    Forecast(forecast::Settings),
 }
 
 /// What each kind of detector does at work, for any number of series.
@@ -325,6 +328,7 @@ kinds! {
     Ensemble(ensemble): "Several detectors, of which so many have to agree.";
     Expression(expression): "A model of one's own.";
     Trend(trend): "A value that a series may be on its way to.";
+    Forecast(forecast): "What was not expected hours before.";
     #[cfg(test)] Scripted(scripted): "A bound, and a defect, for tests.";
 }
 
@@ -363,6 +367,10 @@ impl Definition {
                 let settings = settings.for_state();
                 format!("trend {}, {settings:?}", trend::STATE_FORM)
             }
+            Kind::Forecast(settings) => {
+                let settings = settings.for_state();
+                format!("forecast {}, {settings:?}", forecast::STATE_FORM)
+            }
         }
     }
 }
@@ -386,13 +394,19 @@ impl Kind {
             Self::Expression(_) => "expression",
             Self::Absence(_) => "absence",
             Self::Trend(_) => "trend",
+            Self::Forecast(_) => "forecast",
         }
     }
 
     /// The detectors that it goes by, which are asked before it.
     pub fn inputs(&self) -> Vec<Input> {
         match self {
-            Self::Adaptive(_) | Self::Skyline(_) | Self::Threshold(_) | Self::Absence(_) | Self::Trend(_) => Vec::new(),
+            Self::Adaptive(_)
+            | Self::Skyline(_)
+            | Self::Threshold(_)
+            | Self::Absence(_)
+            | Self::Trend(_)
+            | Self::Forecast(_) => Vec::new(),
             Self::Ensemble(settings) => settings.inputs(),
             Self::Expression(settings) => settings.inputs(),
         }
@@ -431,6 +445,7 @@ impl Engine {
             Kind::Threshold(settings) => Self::Threshold(threshold::Engine::new(settings.clone())),
             Kind::Absence(settings) => Self::Absence(absence::Engine::new(settings.clone())),
             Kind::Trend(settings) => Self::Trend(trend::Engine::new(settings.clone())),
+            Kind::Forecast(settings) => Self::Forecast(forecast::Engine::new(settings.clone())),
             Kind::Ensemble(settings) => {
                 let members = settings.of.iter().map(place).collect();
                 Self::Ensemble(ensemble::Engine::new(settings.clone(), members))

@@ -6,6 +6,8 @@
 
 #[path = "../benches/detection/events.rs"]
 mod events;
+#[path = "../benches/detection/forecasts.rs"]
+mod forecasts;
 #[path = "../benches/detection/labelled.rs"]
 mod labelled;
 #[path = "../benches/detection/nab.rs"]
@@ -72,6 +74,32 @@ fn detectors_score_what_they_have_scored() {
             let quiet = -events.false_alarms_per_day();
             at_least(&format!("quiet of {set}"), quiet, -false_alarms);
         }
+    }
+}
+
+/// Of each set: the mean absolute scaled error at most, and how often intervals of 90 % hold at least.
+const FORETOLD: [(&str, f64, f64); 2] = [("nab", 0.85, 0.82), ("kpi", 0.87, 0.86)];
+
+#[test]
+fn forecasts_are_better_than_the_day_before() {
+    let Some(directory) = labelled::directory() else {
+        eprintln!("SKIPPED: no detection/dev under $SKYRELAY_DATA or ../shared/data");
+        return;
+    };
+    for (name, error, held) in FORETOLD {
+        let set = labelled::read(&directory, name);
+        let all = forecasts::of_set(&set, 25);
+        assert!(all.len() * 10 > set.series.len() * 8, "{name} has {} series", all.len());
+        let foretold = forecasts::mean(&all);
+        eprintln!("{name}: {foretold:?}");
+        assert!(
+            foretold.by_day <= error,
+            "{name}: {foretold:?}, at most {error} was recorded"
+        );
+        assert!(
+            foretold.held >= held,
+            "{name}: {foretold:?}, at least {held} was recorded"
+        );
     }
 }
 

@@ -8,12 +8,14 @@
 //! cargo bench --bench detection                        # the default detector
 //! cargo bench --bench detection -- --detector skyline  # Skyline's nine
 //! cargo bench --bench detection -- --by-series         # what was found and what was false, series by series
+//! cargo bench --bench detection -- forecast            # forecasts of a day against the day before; --by-series as well
 //! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
 mod cost;
 mod events;
+mod forecasts;
 mod labelled;
 mod nab;
 mod paces;
@@ -51,6 +53,8 @@ struct Options {
 enum What {
     /// Trends, against series whose future is known
     Trend,
+    /// Forecasts of the development sets, against the day before
+    Forecast,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -86,6 +90,10 @@ fn main() -> ExitCode {
         eprintln!("SKIPPED: no detection/dev under $SKYRELAY_DATA or ../shared/data; nothing was scored");
         return ExitCode::SUCCESS;
     };
+    if let Some(What::Forecast) = options.what {
+        print_forecasts(&directory, options.by_series);
+        return ExitCode::SUCCESS;
+    }
     let sets: Vec<Set> = SETS.iter().map(|name| labelled::read(&directory, name)).collect();
     let title = format!("{:?}", options.detector).to_lowercase();
     let (kind, channels) = (options.detector.kind(), options.detector.channels());
@@ -99,6 +107,43 @@ fn main() -> ExitCode {
         print_cost(&cost::of_adaptive());
     }
     ExitCode::SUCCESS
+}
+
+/// Sets of which there are weeks.
+const FORETOLD: [&str; 2] = ["nab", "kpi"];
+/// Hours between cuts: no divisor of a day, so that all hours of the day come first.
+const EVERY: i64 = 5;
+
+fn print_forecasts(directory: &std::path::Path, by_series: bool) {
+    println!(
+        "| set | series | hours | scaled error, by the day before | by the week before | of the next hour | 90 % hold |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    let row = |set, name: &str, foretold: &forecasts::Foretold| {
+        let forecasts::Foretold {
+            hours,
+            by_day,
+            by_week,
+            next,
+            held,
+        } = foretold;
+        println!(
+            "| {set} | {name} | {hours} | {by_day:.3} | {by_week:.3} | {next:.3} | {:.1} % |",
+            100.0 * held
+        );
+    };
+    for name in FORETOLD {
+        let set = labelled::read(directory, name);
+        let all = forecasts::of_set(&set, EVERY);
+        for (series, foretold) in all.iter().filter(|_| by_series) {
+            row(name, series, foretold);
+        }
+        row(
+            name,
+            &format!("{} of {}", all.len(), set.series.len()),
+            &forecasts::mean(&all),
+        );
+    }
 }
 
 /// Series of each shape and length.

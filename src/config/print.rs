@@ -10,7 +10,7 @@ use crate::{
     detect::{
         Definition, Kind, Patience, absence,
         adaptive::{self, Floor},
-        ensemble, expression, skyline, threshold, trend,
+        ensemble, expression, forecast, skyline, threshold, trend,
     },
     forward::{self, Sync},
     glob::Glob,
@@ -207,6 +207,7 @@ fn write_detector(out: &mut String, definition: &Definition) -> fmt::Result {
         Kind::Threshold(settings) => write_threshold(out, settings),
         Kind::Absence(settings) => write_absence(out, settings),
         Kind::Trend(settings) => write_trend(out, settings),
+        Kind::Forecast(settings) => write_forecast(out, settings),
         Kind::Ensemble(settings) => write_ensemble(out, settings),
         Kind::Expression(settings) => {
             key(out, "kind", quote("expression"))?;
@@ -267,6 +268,28 @@ fn write_absence(out: &mut String, settings: &absence::Settings) -> fmt::Result 
     if !of.is_empty() {
         key(out, "of", array(of.iter().map(Glob::as_str)))?;
     }
+    key(out, "severity", quote(severity.name()))
+}
+
+fn write_forecast(out: &mut String, settings: &forecast::Settings) -> fmt::Result {
+    let forecast::Settings {
+        horizon_s,
+        confidence,
+        direction,
+        min_deviation,
+        min_history_s,
+        timezone,
+        patience,
+        severity,
+    } = settings;
+    key(out, "kind", quote("forecast"))?;
+    key(out, "horizon", seconds(*horizon_s))?;
+    key(out, "confidence", float(*confidence))?;
+    key(out, "direction", quote(names::of(&names::DIRECTION, direction)))?;
+    key(out, "min_deviation", float(*min_deviation))?;
+    key(out, "min_history", seconds(*min_history_s))?;
+    key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
+    write_patience(out, *patience)?;
     key(out, "severity", quote(severity.name()))
 }
 

@@ -14,6 +14,7 @@ use crate::{
         adaptive::{Direction, Floor},
         ensemble,
         expression::{self, Model, Sources},
+        forecast,
         skyline::{self, Algorithm},
         threshold::{self, Bounds},
         trend,
@@ -75,61 +76,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
     assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
     assert_eq!(config.analysis.shards, 4);
     assert_eq!(config.analysis.memory_bytes_max, Some(12 << 30));
-    let classic = Definition {
-        name: "classic".into(),
-        kind: Kind::Skyline(skyline::Settings::default()),
-    };
-    let both = Definition {
-        name: "both".into(),
-        kind: Kind::Ensemble(ensemble::Settings {
-            needed: 2,
-            of: vec!["default".into(), "classic".into()],
-            severity: Some(Severity::Warning),
-        }),
-    };
-    let threshold = |name: &str, odd| Definition {
-        name: name.into(),
-        kind: Kind::Threshold(threshold::Settings::new(odd)),
-    };
-    let mut full = threshold("full", Bounds::Above(90.0));
-    if let Kind::Threshold(full) = &mut full.kind {
-        full.not_back = Bounds::Above(80.0);
-    }
-    let cold = threshold("cold", Bounds::Below(5.0));
-    let voltage = threshold("voltage", Bounds::Outside(207.0, 253.0));
-    let stuck = threshold("stuck", Bounds::Inside(-0.5, 0.5));
-    let busy = Definition {
-        name: "busy".into(),
-        kind: Kind::Expression(expression::Settings::new(busy_model())),
-    };
-    let absence = |name: &str, after, of: &[&str]| Definition {
-        name: name.into(),
-        kind: Kind::Absence(absence::Settings {
-            after,
-            of: of.iter().map(|glob| Glob::new(glob).unwrap()).collect(),
-            severity: Severity::Warning,
-        }),
-    };
-    let disk = Definition {
-        name: "disk".into(),
-        kind: Kind::Trend(trend::Settings::new(95.0)),
-    };
-    let silent = absence("silent", After::Learnt, &[]);
-    let gone = absence("gone", After::Stated(26 * 3600), &["backups.**"]);
-    let all = [
-        Definition::default(),
-        classic,
-        full,
-        cold,
-        voltage,
-        stuck,
-        disk,
-        silent,
-        gone,
-        both,
-        busy,
-    ];
-    assert_eq!(config.shard.detectors, all);
+    assert_eq!(config.shard.detectors, shown_detectors());
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
     let guard = &config.guard;
     assert_eq!(guard.user_header.as_deref(), Some("X-Remote-User"));
@@ -211,6 +158,69 @@ fn channels_of_each_kind_are_shown() {
     assert_eq!(pager.url, Secret::Text(url.to_owned()));
 }
 
+/// The detectors that the example shows.
+fn shown_detectors() -> Vec<Definition> {
+    let classic = Definition {
+        name: "classic".into(),
+        kind: Kind::Skyline(skyline::Settings::default()),
+    };
+    let both = Definition {
+        name: "both".into(),
+        kind: Kind::Ensemble(ensemble::Settings {
+            needed: 2,
+            of: vec!["default".into(), "classic".into()],
+            severity: Some(Severity::Warning),
+        }),
+    };
+    let threshold = |name: &str, odd| Definition {
+        name: name.into(),
+        kind: Kind::Threshold(threshold::Settings::new(odd)),
+    };
+    let mut full = threshold("full", Bounds::Above(90.0));
+    if let Kind::Threshold(full) = &mut full.kind {
+        full.not_back = Bounds::Above(80.0);
+    }
+    let cold = threshold("cold", Bounds::Below(5.0));
+    let voltage = threshold("voltage", Bounds::Outside(207.0, 253.0));
+    let stuck = threshold("stuck", Bounds::Inside(-0.5, 0.5));
+    let busy = Definition {
+        name: "busy".into(),
+        kind: Kind::Expression(expression::Settings::new(busy_model())),
+    };
+    let absence = |name: &str, after, of: &[&str]| Definition {
+        name: name.into(),
+        kind: Kind::Absence(absence::Settings {
+            after,
+            of: of.iter().map(|glob| Glob::new(glob).unwrap()).collect(),
+            severity: Severity::Warning,
+        }),
+    };
+    let disk = Definition {
+        name: "disk".into(),
+        kind: Kind::Trend(trend::Settings::new(95.0)),
+    };
+    let orders = Definition {
+        name: "orders".into(),
+        kind: Kind::Forecast(forecast::Settings::default()),
+    };
+    let silent = absence("silent", After::Learnt, &[]);
+    let gone = absence("gone", After::Stated(26 * 3600), &["backups.**"]);
+    vec![
+        Definition::default(),
+        classic,
+        full,
+        cold,
+        voltage,
+        stuck,
+        disk,
+        orders,
+        silent,
+        gone,
+        both,
+        busy,
+    ]
+}
+
 /// The model that the example shows.
 fn busy_model() -> Model {
     let sources = Sources {
@@ -284,6 +294,7 @@ fn everything_may_be_different() {
         "silent",
         "gone",
         "space",
+        "next",
         "default",
     ];
     assert_eq!(names, all);
@@ -402,6 +413,16 @@ fn detectors_of_each_kind_may_be_different() {
     };
     assert_eq!(absence(11), (After::Stated(900), 0, Severity::Info));
     assert_eq!(absence(12), (After::Learnt, 2, Severity::Warning));
+    let Kind::Forecast(next) = &config.shard.detectors[14].kind else {
+        panic!("it is of kind forecast");
+    };
+    assert_eq!((next.horizon_s, next.min_history_s), (6 * 3600, 7 * 86_400));
+    assert_eq!(
+        (next.confidence.to_bits(), next.min_deviation.to_bits()),
+        (0.9_f64.to_bits(), 5_f64.to_bits())
+    );
+    assert_eq!((next.direction, next.severity), (Direction::Below, Severity::Info));
+    assert_eq!((next.patience.needed, next.patience.for_s), (3, 0));
     let Kind::Trend(space) = &config.shard.detectors[13].kind else {
         panic!("it is of kind trend");
     };
@@ -611,6 +632,17 @@ confidence = 0.95
 timezone = "Asia/Tokyo"
 n_of_m = [2, 3]
 severity = "critical"
+[detector.next]
+kind = "forecast"
+horizon = "6h"
+confidence = 0.9
+direction = "below"
+min_deviation = 5
+min_history = "7d"
+timezone = "Asia/Tokyo"
+for = "0s"
+n_of_m = [3, 4]
+severity = "info"
 [[watch]]
 match = ["servers.*.load", "app.{a,b}.**"]
 detectors = ['a "b" c', "short"]

@@ -10,7 +10,7 @@ mod season;
 
 use std::collections::VecDeque;
 
-pub(super) use season::{Profile, Scratch as SeasonScratch, median};
+pub(super) use season::{DAY_S, Profile, Scratch as SeasonScratch, WEEK_S, median, slot, take_season};
 
 use super::single::single;
 use crate::{

@@ -29,7 +29,7 @@ pub use settings::{Direction, OVER_S, Settings};
 use super::{
     Context, Detect, Finding, Observation, Opinion, Outcome, Outlook, Remember, Standing, Verdict, Vote, Waiting,
     local_time::LocalTime,
-    past::{Past, Profile, SeasonScratch},
+    past::{DAY_S, Past, Profile, SeasonScratch, WEEK_S, slot, take_season},
 };
 use crate::{
     save::{fields, hold},
@@ -45,8 +45,6 @@ const LIMIT_S: f64 = 366.0 * 86_400.0;
 const SCORE_MAX: f64 = 1000.0;
 /// What is open stays so while the line explains this part of what it has to.
 const FIT_TO_STAY: f64 = 0.8;
-const DAY_S: i64 = 86_400;
-const WEEK_S: i64 = 7 * DAY_S;
 
 /// Trends at work, for any number of series.
 #[derive(Debug)]
@@ -328,34 +326,6 @@ impl Engine {
         let band = words::NORMAL_95 * estimate.noise;
         Some([expected - band, expected, expected + band])
     }
-}
-
-/// Takes day and week away from `values`, of which each step begins at a local time.
-fn take_season(
-    values: &mut [f64],
-    step_s: i64,
-    mut local: impl FnMut(usize) -> i64,
-    scratch: &mut SeasonScratch,
-) -> (Profile, Profile) {
-    let locals: Vec<i64> = (0..values.len()).map(&mut local).collect();
-    let mut take = |period_s: i64| {
-        let slots = usize::try_from(period_s / step_s).unwrap_or_default();
-        let slot = |place: usize| slot(locals[place], step_s, period_s);
-        let profile = Profile::of(values, slots, slot, scratch);
-        if !profile.is_none() {
-            for (place, value) in values.iter_mut().enumerate() {
-                *value -= profile.at(slot(place).0);
-            }
-        }
-        profile
-    };
-    (take(DAY_S), take(WEEK_S))
-}
-
-/// Which step of a period begins at a local time, and of which period.
-fn slot(local: i64, step_s: i64, period_s: i64) -> (usize, i64) {
-    let slot = local.rem_euclid(period_s) / step_s;
-    (usize::try_from(slot).unwrap_or_default(), local.div_euclid(period_s))
 }
 
 impl Detect for Engine {

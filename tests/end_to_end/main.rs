@@ -22,6 +22,7 @@ mod hostile;
 mod kinds;
 mod limits;
 mod notify_over_http;
+mod outlooks;
 mod own_series;
 mod page;
 mod prometheus_scrape;

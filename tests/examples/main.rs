@@ -7,6 +7,7 @@
 mod absence;
 mod ensembles;
 mod expressions;
+mod forecast;
 mod thresholds;
 mod trend;
 
@@ -42,6 +43,7 @@ fn all() -> Vec<Example> {
         ensembles::example(),
         expressions::example(),
         trend::example(),
+        forecast::example(),
     ]
 }
 

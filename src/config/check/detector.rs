@@ -4,6 +4,7 @@ mod absence;
 pub(super) mod adaptive;
 mod ensemble;
 mod expression;
+mod forecast;
 mod skyline;
 mod threshold;
 mod trend;
@@ -26,11 +27,12 @@ use crate::{
 };
 
 /// Kinds that there are.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "adaptive",
     "skyline",
     "threshold",
     "trend",
+    "forecast",
     "expression",
     "absence",
     "all_of",
@@ -79,6 +81,7 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
             Some("skyline") => Kind::Skyline(skyline::read(section, shard.span_s)),
             Some("threshold") => Kind::Threshold(threshold::read(section)),
             Some("trend") => Kind::Trend(trend::read(section)),
+            Some("forecast") => Kind::Forecast(forecast::read(section)),
             Some("expression") => expression::read(section, shard.span_s, &mut mentions)
                 .map_or_else(|| Definition::default().kind, Kind::Expression),
             Some("absence") => Kind::Absence(absence::read(section, shard.expire_after_s, patterns)),

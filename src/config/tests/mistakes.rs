@@ -3,7 +3,7 @@
 use super::*;
 
 /// What may stand behind `kind` in a detector.
-const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `threshold`, `trend`, `expression`, `absence`, `all_of`, `any_of` or `k_of`";
+const KINDS: &str = "expected kind to be `adaptive`, `skyline`, `threshold`, `trend`, `forecast`, `expression`, `absence`, `all_of`, `any_of` or `k_of`";
 
 /// The file `text` has one mistake, which is this.
 #[track_caller]
@@ -760,6 +760,27 @@ fn trends_that_cannot_be() {
     says(
         &trend("reaches = 95\nconfidence = 90"),
         "f.toml:4:14: detector.t.confidence is 90, expected a number from 0.5 to 0.99",
+    );
+}
+
+#[test]
+fn forecasts_that_cannot_be() {
+    let forecast = |keys: &str| format!("[detector.f]\nkind = \"forecast\"\n{keys}");
+    says(
+        &forecast("horizon = \"25h\""),
+        "f.toml:3:11: detector.f.horizon is `25h`, expected 1h to 24h",
+    );
+    says(
+        &forecast("horizon = \"90m\""),
+        "f.toml:3:11: detector.f.horizon is not a number of whole hours",
+    );
+    says(
+        &forecast("min_history = \"1d\""),
+        "f.toml:3:15: detector.f.min_history is `1d`, expected 4d to 42d",
+    );
+    says(
+        &forecast("confidence = 1"),
+        "f.toml:3:14: detector.f.confidence is 1, expected a number from 0.5 to 0.999",
     );
 }
 

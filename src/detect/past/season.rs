@@ -9,6 +9,10 @@
 //!
 //! Costs some tens of nanoseconds for a value.
 
+/// A day, and a week (seconds).
+pub(in crate::detect) const DAY_S: i64 = 86_400;
+pub(in crate::detect) const WEEK_S: i64 = 7 * DAY_S;
+
 /// Share of a period about a value that has to be known for its mean to be.
 const KNOWN_SHARE: f64 = 0.75;
 /// Agreement of halves below which there is no season.
@@ -114,6 +118,34 @@ impl Profile {
             medians.into_iter().map(|median| believed * (median - mean)).collect(),
         ))
     }
+}
+
+/// Takes day and week away from `values`, of which each step begins at a local time.
+pub(in crate::detect) fn take_season(
+    values: &mut [f64],
+    step_s: i64,
+    mut local: impl FnMut(usize) -> i64,
+    scratch: &mut Scratch,
+) -> (Profile, Profile) {
+    let locals: Vec<i64> = (0..values.len()).map(&mut local).collect();
+    let mut take = |period_s: i64| {
+        let slots = usize::try_from(period_s / step_s).unwrap_or_default();
+        let slot = |place: usize| slot(locals[place], step_s, period_s);
+        let profile = Profile::of(values, slots, slot, scratch);
+        if !profile.is_none() {
+            for (place, value) in values.iter_mut().enumerate() {
+                *value -= profile.at(slot(place).0);
+            }
+        }
+        profile
+    };
+    (take(DAY_S), take(WEEK_S))
+}
+
+/// Which step of a period begins at a local time, and of which period.
+pub(in crate::detect) fn slot(local: i64, step_s: i64, period_s: i64) -> (usize, i64) {
+    let slot = local.rem_euclid(period_s) / step_s;
+    (usize::try_from(slot).unwrap_or_default(), local.div_euclid(period_s))
 }
 
 /// The middle value; `None` of nothing. Puts the values in another order.

@@ -57,16 +57,21 @@ pub(super) fn read(section: &mut Section<'_>) -> Settings {
 
 /// How often and how long: `for` and `n_of_m`.
 pub(super) fn patience(section: &mut Section<'_>) -> Patience {
-    let (needed, of) = n_of_m(section);
+    patience_or(section, Patience::default())
+}
+
+/// The same, where these are others as long as nothing is said.
+pub(super) fn patience_or(section: &mut Section<'_>, default: Patience) -> Patience {
+    let (needed, of) = n_of_m(section, default);
     Patience {
         needed,
         of,
-        for_s: seconds(section, "for", Patience::default().for_s, Duration::ZERO),
+        for_s: seconds(section, "for", default.for_s, Duration::ZERO),
     }
 }
 
-fn n_of_m(section: &mut Section<'_>) -> (u32, u32) {
-    let Patience { needed, of, .. } = Patience::default();
+fn n_of_m(section: &mut Section<'_>, default: Patience) -> (u32, u32) {
+    let Patience { needed, of, .. } = default;
     let given = section.whole_numbers("n_of_m");
     match given.as_deref() {
         None => (needed, of),
