@@ -23,7 +23,7 @@ use skyrelay::{
     detect::{
         Definition, Kind, Verdict,
         expression::{self, Model, Sources},
-        skyline,
+        skyline, threshold,
     },
     glob::Glob,
     intake::{ForwardInvalid, Sorter},
@@ -258,6 +258,7 @@ fn shard(criterion: &mut Criterion) {
     bench_samples(&mut group, "unwatched/10000-series", || {
         Fed::new(10_000, Vec::new(), None)
     });
+    bench_watches(&mut group);
     bench_anomaly(&mut group);
     group.finish();
 }
@@ -268,6 +269,50 @@ fn bench_samples(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, fed: impl
         let fed = prepared.get_or_insert_with(&fed);
         bencher.iter_custom(|samples| fed.time_samples(samples));
     });
+}
+
+/// How many watches there are, of which the last matches: that is looked for when a series is new, and not at its samples.
+fn bench_watches(group: &mut BenchmarkGroup<'_, WallTime>) {
+    const SERIES: usize = 10_000;
+    for watches in [1, 200] {
+        bench_samples(group, &format!("watches/{watches}/sample"), || {
+            Fed::watching(SERIES, watching(watches), None)
+        });
+        // The first round of new shards, all of whose series are new.
+        group.bench_function(format!("watches/{watches}/new-series"), |bencher| {
+            bencher.iter_custom(|series| {
+                let rounds = series.div_ceil(SERIES as u64);
+                let first = |_| Fed::watching(SERIES, watching(watches), None).apply(1);
+                share((0..rounds).map(first).sum(), series, rounds * SERIES as u64)
+            });
+        });
+    }
+}
+
+/// So many watches for a threshold: the last for everything, those before it for nobody here, as globs of a service are.
+fn watching(watches: usize) -> Settings {
+    let globs = |number: usize| match number % 4 {
+        0 => format!("shop{number}.*.errors"),
+        1 => format!("servers.db{number}-[0-9]*.*.{{used,percent}}"),
+        2 => format!("servers.*.queue{number}.**"),
+        _ => format!("**.gateway{number}.latency"),
+    };
+    let watch = |pattern: &str| Watch {
+        globs: vec![Glob::new(pattern).expect("it is a pattern")],
+        detectors: vec![0],
+        reading: Reading::Value,
+    };
+    Settings {
+        detectors: vec![Definition {
+            name: "bound".into(),
+            kind: Kind::Threshold(threshold::Settings::new(threshold::Bounds::Above(1e300))),
+        }],
+        watches: (1..watches)
+            .map(|number| watch(&globs(number)))
+            .chain([watch("**")])
+            .collect(),
+        ..Settings::default()
+    }
 }
 
 /// A series in an anomaly: cheap votes leave the outcome open, so the costly algorithms are asked at every sample.
@@ -306,7 +351,7 @@ impl Fed {
     /// Empty windows.
     fn new(series: usize, detectors: Vec<Definition>, recordings: Option<&Arc<Recordings>>) -> Self {
         let watched = (0..detectors.len()).collect();
-        let settings = Arc::new(Settings {
+        let settings = Settings {
             detectors,
             watches: vec![Watch {
                 globs: vec![Glob::everything()],
@@ -314,7 +359,13 @@ impl Fed {
                 reading: Reading::Value,
             }],
             ..Settings::default()
-        });
+        };
+        Self::watching(series, settings, recordings)
+    }
+
+    /// The same by these settings.
+    fn watching(series: usize, settings: Settings, recordings: Option<&Arc<Recordings>>) -> Self {
+        let settings = Arc::new(settings);
         let shard = || Shard::new(Arc::clone(&settings), Verbosity::Changes, Arc::default());
         // Two, so that two threads can fill them; they are measured in turn, by one.
         let mut ranges = vec![0..series / 2, series / 2..series];

@@ -12,11 +12,17 @@ use regex::{Regex, RegexBuilder};
 /// Upper bound on the memory of one compiled pattern (bytes): a pattern comes from a file or a query string.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
+/// What does not stand for itself; `]`, `}` and `,` need not either.
+const WILD: [char; 7] = ['*', '?', '[', ']', '{', '}', ','];
+
 /// A compiled pattern.
 #[derive(Clone, Debug)]
 pub struct Glob {
     pattern: String,
     regex: Regex,
+    /// How much of the pattern stands for itself, at its beginning and at its end (bytes): most names are told from it there.
+    begins_bytes: usize,
+    ends_bytes: usize,
 }
 
 /// Why a pattern was refused.
@@ -60,9 +66,12 @@ impl Glob {
             .build()
             // Or nested too deep: nothing else can be wrong with what `translate` writes.
             .map_err(|_| GlobError::TooLarge)?;
+        let is_wild = |character: char| WILD.contains(&character);
         Ok(Self {
             pattern: pattern.to_owned(),
             regex,
+            begins_bytes: pattern.find(is_wild).unwrap_or(pattern.len()),
+            ends_bytes: pattern.rfind(is_wild).map_or(0, |last| pattern.len() - last - 1),
         })
     }
 
@@ -73,7 +82,10 @@ impl Glob {
 
     /// Does the whole of `name` match?
     pub fn matches(&self, name: &str) -> bool {
-        self.regex.is_match(name)
+        let (pattern, name_bytes) = (self.pattern.as_bytes(), name.as_bytes());
+        name_bytes.starts_with(&pattern[..self.begins_bytes])
+            && name_bytes.ends_with(&pattern[pattern.len() - self.ends_bytes..])
+            && self.regex.is_match(name)
     }
 
     /// Is it a name, which nothing else matches?
