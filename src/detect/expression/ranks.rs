@@ -4,13 +4,17 @@
 //! *region* each, and of the rest how many lie between. While values wander, ranks stay within their regions; when one has
 //! left, or a region has grown too long, all values are read and sorted again.
 //!
-//! * A region takes 12 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 1.7 KB.
-//! * A value that comes or goes costs a search in a region. Values that only rise or fall move a rank by one each time, so
-//!   they are read and sorted again every [`REACH`] samples.
+//! * A region takes 16 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 2.3 KB.
+//! * Values that only rise or fall move a rank by one each time. Where they have to be read again too soon for that to cost
+//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 12 KB, and an hour at 10 seconds as a whole.
+//! * A value that comes or goes costs a search in a region.
 //! * It is not saved: sorted again, it comes out the same.
 
-/// Ranks on either side of one that is asked for.
+use std::cell::Cell;
+
+/// Ranks on either side of one that is asked for, at first and at most.
 const REACH: usize = 48;
+const REACH_MAX: usize = 256;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,6 +33,10 @@ pub(super) struct Ranks {
     /// How many values lie before each region, and behind the last.
     gaps: Vec<u32>,
     total: u32,
+    /// Ranks on either side of one that is asked for, and how many values have come since regions were made; `None`: there
+    /// were none yet.
+    reach: usize,
+    age: Option<u32>,
     /// Of the values nearest to the median, how many lay below it when it was last asked: most often it is near that again.
     nearest_below: usize,
 }
@@ -37,13 +45,27 @@ pub(super) struct Ranks {
 #[derive(Clone, Debug, Default)]
 struct Region {
     /// In ascending order, each once.
-    values: Vec<f64>,
-    /// How often each is there.
-    counts: Vec<u32>,
-    /// Sum of `counts`.
+    values: Vec<Copies>,
+    /// Sum of their counts.
     total: u32,
     /// Different values for which there is room.
     len_max: usize,
+    /// Where the last answer was found: most often the next is near.
+    finger: Cell<Finger>,
+}
+
+/// A value, and how often it is there.
+#[derive(Clone, Copy, Debug)]
+struct Copies {
+    value: f64,
+    count: u32,
+}
+
+/// A place in a region, and the sum of counts before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Finger {
+    place: usize,
+    before: u32,
 }
 
 /// Where a value belongs.
@@ -54,34 +76,42 @@ enum Place {
 }
 
 impl Region {
-    fn of(sorted: &[f64]) -> Self {
+    fn of(sorted: &[f64], reach: usize) -> Self {
         let mut region = Self::default();
         for same in sorted.chunk_by(f64::eq) {
-            region.values.push(same[0]);
-            region.counts.push(count(same.len()));
+            region.values.push(Copies {
+                value: same[0],
+                count: count(same.len()),
+            });
         }
         region.total = count(sorted.len());
-        region.len_max = region.values.len() + REACH;
+        region.len_max = region.values.len() + reach;
         region
     }
 
     fn first(&self) -> f64 {
-        self.values.first().copied().unwrap_or(f64::NAN)
+        self.values.first().map_or(f64::NAN, |first| first.value)
     }
 
     fn last(&self) -> f64 {
-        self.values.last().copied().unwrap_or(f64::NAN)
+        self.values.last().map_or(f64::NAN, |last| last.value)
     }
 
     /// Adds one more, if there is room.
     fn add(&mut self, value: f64) -> bool {
-        let place = self.values.partition_point(|other| *other < value);
+        let place = self.values.partition_point(|other| other.value < value);
         #[expect(clippy::float_cmp, reason = "copies are the same")]
-        if self.values.get(place).is_some_and(|other| *other == value) {
-            self.counts[place] += 1;
+        let is_there = self.values.get(place).is_some_and(|other| other.value == value);
+        let finger = self.finger.get_mut();
+        if is_there {
+            self.values[place].count += 1;
+            finger.before += u32::from(place < finger.place);
         } else if self.values.len() < self.len_max {
-            self.values.insert(place, value);
-            self.counts.insert(place, 1);
+            self.values.insert(place, Copies { value, count: 1 });
+            if place <= finger.place {
+                finger.place += 1;
+                finger.before += 1;
+            }
         } else {
             return false;
         }
@@ -91,16 +121,18 @@ impl Region {
 
     /// Takes one away, if it is there.
     fn remove(&mut self, value: f64) -> bool {
-        let place = self.values.partition_point(|other| *other < value);
+        let place = self.values.partition_point(|other| other.value < value);
         #[expect(clippy::float_cmp, reason = "copies are the same")]
-        if self.values.get(place).is_none_or(|other| *other != value) {
+        if self.values.get(place).is_none_or(|other| other.value != value) {
             return false;
         }
-        self.counts[place] -= 1;
+        self.values[place].count -= 1;
         self.total -= 1;
-        if self.counts[place] == 0 {
+        let finger = self.finger.get_mut();
+        finger.before -= u32::from(place < finger.place);
+        if self.values[place].count == 0 {
             self.values.remove(place);
-            self.counts.remove(place);
+            finger.place -= usize::from(place < finger.place);
         }
         true
     }
@@ -108,16 +140,22 @@ impl Region {
     /// The value that `rank` of the region come before.
     fn get(&self, rank: u32) -> Option<f64> {
         if self.values.len() == self.total as usize {
-            return self.values.get(rank as usize).copied();
+            return self.values.get(rank as usize).map(|copies| copies.value);
         }
-        let mut before = 0;
-        for (value, count) in self.values.iter().zip(&self.counts) {
-            before += count;
-            if rank < before {
-                return Some(*value);
+        let Finger { mut place, mut before } = self.finger.get();
+        while rank < before {
+            place -= 1;
+            before -= self.values[place].count;
+        }
+        loop {
+            let Copies { value, count } = *self.values.get(place)?;
+            if rank - before < count {
+                self.finger.set(Finger { place, before });
+                return Some(value);
             }
+            before += count;
+            place += 1;
         }
-        None
     }
 }
 
@@ -143,6 +181,7 @@ impl Ranks {
             }
         }
         self.total += 1;
+        self.age = self.age.map(|age| age.saturating_add(1));
     }
 
     /// Takes away a value that is there.
@@ -175,6 +214,8 @@ impl Ranks {
         let Some(last) = values.len().checked_sub(1) else {
             return self.forget();
         };
+        self.choose_reach(count(values.len()));
+        let reach = self.reach;
         let mut wanted: Vec<usize> = wishes
             .quantiles
             .iter()
@@ -197,10 +238,10 @@ impl Ranks {
         let mut ends = 0;
         let mut wanted = wanted.into_iter().peekable();
         while let Some(first) = wanted.next() {
-            let mut begin = first.saturating_sub(REACH);
-            let mut end = (first + REACH).min(values.len());
-            while let Some(next) = wanted.next_if(|next| next.saturating_sub(REACH) <= end) {
-                end = (next + REACH).min(values.len());
+            let mut begin = first.saturating_sub(reach);
+            let mut end = (first + reach).min(values.len());
+            while let Some(next) = wanted.next_if(|next| next.saturating_sub(reach) <= end) {
+                end = (next + reach).min(values.len());
             }
             // All copies of a value are in a region, or none.
             begin = values[..begin]
@@ -209,12 +250,24 @@ impl Ranks {
             end += values[end..].partition_point(|other| *other <= values[end - 1]);
             if begin < end {
                 self.gaps.push(count(begin - ends));
-                self.regions.push(Region::of(&values[begin..end]));
+                self.regions.push(Region::of(&values[begin..end], reach));
                 ends = end;
             }
         }
         self.gaps.push(count(values.len() - ends));
         self.total = count(values.len());
+    }
+
+    /// How far regions of so many values are to reach, by how long those before them were good for. To read and sort a value
+    /// costs some 20 ns: twice for each sample that comes is little, and more is not.
+    fn choose_reach(&mut self, total: u32) {
+        self.reach = match self.age {
+            Some(age) if age < total / 2 => (2 * self.reach).min(REACH_MAX),
+            Some(age) if age / 8 > total => (self.reach / 2).max(REACH),
+            Some(_) => self.reach,
+            None => REACH,
+        };
+        self.age = Some(0);
     }
 
     /// The quantile, between two values by their distance; `None`: forgotten, or beyond its region.
@@ -244,8 +297,7 @@ impl Ranks {
 
     /// Heap memory in use (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
-        let region =
-            |region: &Region| region.values.capacity() * size_of::<f64>() + region.counts.capacity() * size_of::<u32>();
+        let region = |region: &Region| region.values.capacity() * size_of::<Copies>();
         let lists = self.regions.capacity() * size_of::<Region>() + self.gaps.capacity() * size_of::<u32>();
         lists + self.regions.iter().map(region).sum::<usize>()
     }
@@ -493,7 +545,7 @@ mod tests {
             let window = &values[(place + 1).saturating_sub(1000)..=place];
             assert_eq!(ask(&mut ranks, window, &mut read), plainly(window));
         }
-        assert!(read < 5000 / 30, "{read}");
-        assert!(ranks.heap_bytes() < 8 << 10, "{}", ranks.heap_bytes());
+        assert!(read < 5000 / 60, "{read}");
+        assert!(ranks.heap_bytes() < 48 << 10, "{}", ranks.heap_bytes());
     }
 }
