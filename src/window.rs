@@ -29,7 +29,7 @@ mod samples;
 
 pub(crate) use double_double::DoubleDouble;
 pub(crate) use edge::Edge;
-pub(crate) use line_fit::LineFit;
+pub(crate) use line_fit::{LineFit, LineSums};
 pub(crate) use moments::Moments;
 use running::Running;
 use samples::Samples;

@@ -7,7 +7,7 @@ use super::{DoubleDouble, Moments, Point};
 
 /// Running sums of times, and of times with values; those of values alone are in [`Moments`].
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct LineSums {
+pub(crate) struct LineSums {
     origin: i64,
     times: i64,
     squares: i128,
@@ -35,7 +35,7 @@ pub(crate) struct LineFit {
 
 impl LineSums {
     /// Adds `point`, which `moments` has already taken in.
-    pub(super) fn add(&mut self, point: Point, moments: &Moments) {
+    pub(crate) fn add(&mut self, point: Point, moments: &Moments) {
         if moments.count() == 1 {
             *self = Self {
                 origin: point.timestamp,
@@ -49,7 +49,7 @@ impl LineSums {
     }
 
     /// Takes away a point that was added before.
-    pub(super) fn remove(&mut self, point: Point, moments: &Moments) {
+    pub(crate) fn remove(&mut self, point: Point, moments: &Moments) {
         let (time, product) = self.terms(point, moments);
         self.times -= time;
         self.squares -= i128::from(time) * i128::from(time);
@@ -63,7 +63,7 @@ impl LineSums {
     }
 
     /// The line, level through a single point; `None` of nothing.
-    pub(super) fn fit(&self, moments: &Moments) -> Option<LineFit> {
+    pub(crate) fn fit(&self, moments: &Moments) -> Option<LineFit> {
         let mean = moments.mean()?;
         let count = f64::from(moments.count());
         // n^2 times the variance of the times, exactly, and n^2 times their covariance with the values.

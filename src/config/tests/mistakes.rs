@@ -222,7 +222,14 @@ fn mistakes_within_a_model_are_shown() {
     );
     says(
         "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('defalt').anomalous\"\n[detector.default]\nkind = \"skyline\"",
-        "f.toml:3:8: detector.busy.when names `defalt`, which does not exist; did you mean `default`?",
+        "f.toml:3:18: detector.busy.when names `defalt`, which does not exist; did you mean `default`?",
+    );
+    say_all(
+        "[detector.busy]\nkind = \"expression\"\nwhen = \"\"\"\nlet high = value > 3;\nhigh and detector('a').anomalous\"\"\"\nscore = \"1 + detector('b').score\"",
+        &[
+            "f.toml:5:19: detector.busy.when names `a`, which does not exist; declare it as [detector.a]",
+            "f.toml:6:23: detector.busy.score names `b`, which does not exist; declare it as [detector.b]",
+        ],
     );
     says(
         "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('busy').anomalous\"",

@@ -1,6 +1,6 @@
 //! A model as people write it, checked and compiled.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use super::{
     check::{Bound, Checker},
@@ -38,6 +38,7 @@ pub struct Model {
     /// The value of each `let`.
     pub(super) bindings: Vec<Term>,
     names: Vec<(String, Bound)>,
+    mentions: Vec<(&'static str, Range<usize>)>,
     pub(super) program: Program,
     pub(super) needs: Needs,
     pub(super) plans: Vec<PartPlan>,
@@ -106,6 +107,7 @@ impl Model {
         let is_whole = scripts.first().is_some_and(|(name, _)| *name == "when");
         for (name, script) in scripts.iter().filter(|_| is_whole) {
             let kind = if *name == "when" { Type::Boolean } else { Type::Number };
+            checker.source = name;
             let term = checker.script(script, kind);
             if *name == "when" {
                 when_bindings = checker.bindings.len();
@@ -142,6 +144,7 @@ impl Model {
             bindings: checker.bindings,
             program,
             names: checker.names,
+            mentions: checker.mentions,
             needs: checker.needs,
             asks_clocks: false,
         };
@@ -181,6 +184,11 @@ impl Model {
     /// The detectors that it goes by, by name, each once.
     pub fn detectors(&self) -> &[Arc<str>] {
         &self.needs.detectors
+    }
+
+    /// Where each of these is named first: source, and bytes of it.
+    pub fn mentions(&self) -> &[(&'static str, Range<usize>)] {
+        &self.mentions
     }
 
     /// The other series that it goes by, by name, each once.

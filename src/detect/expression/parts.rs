@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     save::{Damaged, Save, Saved, hold},
-    window::{Edge, Moments, Point, Window},
+    window::{Edge, LineFit, LineSums, Moments, Point, Window},
 };
 
 /// Values beyond this leave sums behind that nothing can be read from.
@@ -33,6 +33,8 @@ pub(super) struct PartState {
     /// Samples that have come into it, ever.
     entered: u32,
     moments: Option<Moments>,
+    /// Beside `moments`.
+    line: Option<LineSums>,
     largest: Option<Box<Largest>>,
     /// Of the values with the other sign.
     smallest: Option<Box<Largest>>,
@@ -72,7 +74,10 @@ impl PartPlan {
 
     /// The part of a window that is empty.
     pub(super) fn state(&self) -> PartState {
-        let needs_moments = [Statistic::Sum, Statistic::Mean, Statistic::Deviation];
+        let sums = [Statistic::Sum, Statistic::Mean, Statistic::Deviation];
+        let lines = [Statistic::Slope, Statistic::Line, Statistic::LineDeviation];
+        let needs_line = lines.iter().any(|&line| self.asks(line));
+        let needs_moments = needs_line || sums.iter().any(|&sum| self.asks(sum));
         let needs_ranks = !self.quantiles.is_empty() || self.asks(Statistic::MedianDeviation);
         PartState {
             entering: Edge::default(),
@@ -80,10 +85,8 @@ impl PartPlan {
             young: 0,
             count: 0,
             entered: 0,
-            moments: needs_moments
-                .iter()
-                .any(|&moment| self.asks(moment))
-                .then(Moments::default),
+            moments: needs_moments.then(Moments::default),
+            line: needs_line.then(LineSums::default),
             largest: self.asks(Statistic::Largest).then(Box::default),
             smallest: self.asks(Statistic::Smallest).then(Box::default),
             ranks: needs_ranks.then(Box::default),
@@ -97,9 +100,10 @@ impl PartPlan {
             smallest,
             ranks,
             moments,
+            line,
             ..
         } = self.state();
-        let fits = moments.is_some() == state.moments.is_some();
+        let fits = moments.is_some() == state.moments.is_some() && line.is_some() == state.line.is_some();
         hold(fits, "a part of the window has sums that nobody asks for, or none")?;
         let unread = |_| Box::new(Largest::unread());
         (state.largest, state.smallest, state.ranks) = (largest.map(unread), smallest.map(unread), ranks);
@@ -117,7 +121,7 @@ impl PartPlan {
     pub(super) fn follow(&self, state: &mut PartState, window: &Window, point: Point) {
         let part = self.needs.part;
         if part.ago_s == 0 {
-            state.add(point.value);
+            state.add(point);
         } else {
             state.young += 1;
             let enters_until = point.timestamp - part.ago_s;
@@ -126,7 +130,7 @@ impl PartPlan {
             {
                 state.entering.advance();
                 state.young -= 1;
-                state.add(point.value);
+                state.add(point);
             }
         }
         let (reach_s, samples_max) = match part.reach {
@@ -140,7 +144,7 @@ impl PartPlan {
             && (state.count > samples_max || point.timestamp <= leaves_until)
         {
             state.leaving.advance();
-            is_worn |= state.remove(point.value);
+            is_worn |= state.remove(point);
         }
         if let Some(largest) = &mut state.largest {
             largest.remove_before(state.entered - state.count);
@@ -150,8 +154,14 @@ impl PartPlan {
         }
         if is_worn {
             let mut moments = Moments::default();
-            state.each(window, |value| moments.add(value));
-            state.moments = Some(moments);
+            let mut line = state.line.map(|_| LineSums::default());
+            state.each(window, |point| {
+                moments.add(point.value);
+                if let Some(line) = &mut line {
+                    line.add(point, &moments);
+                }
+            });
+            (state.moments, state.line) = (Some(moments), line);
         }
     }
 
@@ -183,6 +193,12 @@ impl PartPlan {
             Statistic::Median => self.rank(state, window, scratch, |ranks| ranks.median()),
             Statistic::Quantile(share) => self.rank(state, window, scratch, |ranks| ranks.quantile(share)),
             Statistic::MedianDeviation => self.rank(state, window, scratch, Ranks::median_deviation),
+            Statistic::Slope => state.line().map(|line| line.slope),
+            Statistic::Line => state
+                .line()
+                .zip(window.last())
+                .map(|(line, last)| last.value - line.residual(last)),
+            Statistic::LineDeviation => state.line().map(|line| line.residual_deviation),
         };
         answer.map_or(UNKNOWN, finite)
     }
@@ -199,7 +215,7 @@ impl PartPlan {
             return Some(answer);
         }
         scratch.clear();
-        state.each(window, |value| scratch.push(value));
+        state.each(window, |point| scratch.push(point.value));
         let ranks = state.ranks.as_mut()?;
         ranks.set(scratch, self.wishes());
         ask(ranks)
@@ -207,9 +223,13 @@ impl PartPlan {
 }
 
 impl PartState {
-    fn add(&mut self, value: f64) {
+    fn add(&mut self, point: Point) {
+        let value = point.value;
         if let Some(moments) = &mut self.moments {
             moments.add(value);
+            if let Some(line) = &mut self.line {
+                line.add(point, moments);
+            }
         }
         if let Some(largest) = &mut self.largest {
             largest.add(value, self.entered);
@@ -224,14 +244,18 @@ impl PartState {
         self.entered = self.entered.wrapping_add(1);
     }
 
-    /// Takes out the oldest, which has this value. Are sums to be built anew?
-    fn remove(&mut self, value: f64) -> bool {
+    /// Takes out the oldest, which is this. Are sums to be built anew?
+    fn remove(&mut self, point: Point) -> bool {
+        let value = point.value;
         self.count -= 1;
         if let Some(ranks) = &mut self.ranks {
             ranks.remove(value);
         }
         match &mut self.moments {
             Some(moments) => {
+                if let Some(line) = &mut self.line {
+                    line.remove(point, moments);
+                }
                 moments.remove(value);
                 value.abs() > GIANT || moments.is_worn()
             }
@@ -251,8 +275,8 @@ impl PartState {
         }
         let mut anew = Largest::default();
         let mut number = self.entered - self.count;
-        self.each(window, |value| {
-            anew.add(sign * value, number);
+        self.each(window, |point| {
+            anew.add(sign * point.value, number);
             number += 1;
         });
         let largest = of(self).as_mut()?;
@@ -260,12 +284,18 @@ impl PartState {
         Some(sign * largest.get()?)
     }
 
-    /// Calls `each` with all values in it, the oldest first.
-    fn each(&self, window: &Window, mut each: impl FnMut(f64)) {
+    /// The straight line through its samples; one has none.
+    fn line(&self) -> Option<LineFit> {
+        let moments = self.moments.as_ref().filter(|moments| moments.count() > 1)?;
+        self.line.as_ref()?.fit(moments)
+    }
+
+    /// Calls `each` with all samples in it, the oldest first.
+    fn each(&self, window: &Window, mut each: impl FnMut(Point)) {
         let mut edge = self.leaving;
         for _ in 0..self.count {
             let Some(point) = edge.peek_held(window) else { return };
-            each(point.value);
+            each(point);
             edge.advance();
         }
     }
@@ -302,6 +332,7 @@ impl Save for PartState {
             count,
             entered: _,
             moments,
+            line,
             largest: _,
             smallest: _,
             ranks: _,
@@ -309,11 +340,13 @@ impl Save for PartState {
         young.save(out);
         count.save(out);
         moments.save(out);
+        line.save(out);
     }
 
     fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
         let (young, count) = (u32::load(from)?, u32::load(from)?);
         let moments = Option::<Moments>::load(from)?;
+        let line = Option::<LineSums>::load(from)?;
         let fits = moments.is_none_or(|moments| moments.count() == count);
         hold(fits, "a sum is of other samples")?;
         Ok(Self {
@@ -323,6 +356,7 @@ impl Save for PartState {
             count,
             entered: count,
             moments,
+            line,
             largest: None,
             smallest: None,
             ranks: None,

@@ -3,9 +3,10 @@
 //! Everything is a number: truth is 1, falsehood 0, a time its seconds. What is not known is `NaN`, and spreads: a sum with
 //! it, or a comparison, is not known either. No operation gives an infinity: that, too, is not known.
 
-use std::{ops::Range, sync::Arc};
+use std::{cell::Cell, ops::Range, sync::Arc};
 
 use super::syntax::{Arithmetic, Comparison};
+use crate::detect::statistics::student_t::upper_quantile;
 
 /// What is not known.
 pub(super) const UNKNOWN: f64 = f64::NAN;
@@ -66,6 +67,8 @@ pub(super) enum Binary {
     Arithmetic(Arithmetic),
     Comparison(Comparison),
     Power,
+    /// Of Student's t: share, and degrees of freedom.
+    StudentQuantile,
     Smaller,
     Larger,
 }
@@ -114,6 +117,12 @@ pub(super) enum Statistic {
     Quantile(f64),
     /// Median distance from the median.
     MedianDeviation,
+    /// Of the straight line through them (least squares): change per second.
+    Slope,
+    /// Where that line is at the newest sample of the series.
+    Line,
+    /// Standard deviation of the samples about it (ddof 0).
+    LineDeviation,
 }
 
 /// What is asked about another detector's verdict.
@@ -224,6 +233,7 @@ impl Binary {
             }),
             _ if left.is_nan() || right.is_nan() => UNKNOWN,
             Self::Power => finite(left.powf(right)),
+            Self::StudentQuantile => student_quantile(left, right),
             Self::Smaller => left.min(right),
             Self::Larger => left.max(right),
             #[expect(clippy::float_cmp, reason = "what is asked is whether they are the same")]
@@ -237,6 +247,38 @@ impl Binary {
             }),
         }
     }
+}
+
+/// Quantiles that each thread remembers: half a microsecond is long, and most often the same is asked again.
+const QUANTILES_KEPT: usize = 64;
+
+thread_local! {
+    /// Share, degrees of freedom, and quantile.
+    static QUANTILES: [Cell<(f64, f64, f64)>; QUANTILES_KEPT] =
+        const { [const { Cell::new((UNKNOWN, UNKNOWN, UNKNOWN)) }; QUANTILES_KEPT] };
+}
+
+/// The t that a Student's t variable with `degrees` (1 or more) degrees of freedom stays below with probability `share` (above 0,
+/// below 1).
+fn student_quantile(share: f64, degrees: f64) -> f64 {
+    if !(share > 0.0 && share < 1.0 && degrees >= 1.0) {
+        return UNKNOWN;
+    }
+    let mixed = (share.to_bits() ^ degrees.to_bits().rotate_left(32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    QUANTILES.with(|kept| {
+        let place = &kept[usize::try_from(mixed >> 58).expect("six bits count to 64")];
+        let (of_share, of_degrees, quantile) = place.get();
+        if (of_share.to_bits(), of_degrees.to_bits()) == (share.to_bits(), degrees.to_bits()) {
+            return quantile;
+        }
+        let quantile = finite(if share > 0.5 {
+            upper_quantile(1.0 - share, degrees)
+        } else {
+            -upper_quantile(share, degrees)
+        });
+        place.set((share, degrees, quantile));
+        quantile
+    })
 }
 
 /// Are both true? Not known where that hangs on what is not known.

@@ -52,10 +52,10 @@ pub(super) fn read(section: &mut Section<'_>, span_s: i64, mentions: &mut Vec<Me
         model: default.model,
     };
     let model = model?;
-    let place = section.place("when");
-    mentions.extend(model.detectors().iter().map(|name| {
-        let name = At { value: &**name, place };
-        Mention::new(section.path("when"), &name)
+    let named = model.detectors().iter().zip(model.mentions());
+    mentions.extend(named.map(|(name, (key, at))| {
+        let place = section.report().place_within(section.place(key), at);
+        Mention::new(section.path(key), &At { value: &**name, place })
     }));
     Some(settings)
 }

@@ -38,6 +38,23 @@ impl Company for Neighbours {
     }
 }
 
+/// A series at its newest sample, about which nobody says anything, by clocks that show the beginning of 1970.
+pub(super) fn live<'a>(
+    model: &'a Model,
+    past: &'a mut Past,
+    window: &'a Window,
+    scratch: &'a mut Vec<f64>,
+) -> Live<'a, Neighbours> {
+    Live {
+        model,
+        past,
+        window,
+        local: 0,
+        company: NOBODY,
+        scratch,
+    }
+}
+
 /// Facts worked out from all samples of the series, each time anew.
 struct Plain<'a> {
     model: &'a Model,
@@ -47,7 +64,7 @@ struct Plain<'a> {
 }
 
 impl Plain<'_> {
-    fn part(&self, place: u8) -> Vec<f64> {
+    fn part(&self, place: u8) -> Vec<Point> {
         let part = self.model.needs.parts[usize::from(place)].part;
         let now = self.points.last().unwrap().timestamp;
         let until = now - part.ago_s;
@@ -57,13 +74,14 @@ impl Plain<'_> {
         };
         let times: Range<i64> = since + 1..until + 1;
         let inside = self.points.iter().filter(|point| times.contains(&point.timestamp));
-        let values: Vec<f64> = inside.map(|point| point.value).collect();
-        values[values.len().saturating_sub(most)..].to_vec()
+        let points: Vec<Point> = inside.copied().collect();
+        points[points.len().saturating_sub(most)..].to_vec()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
     fn statistic(&self, place: u8, statistic: Statistic) -> Option<f64> {
-        let values = self.part(place);
+        let points = self.part(place);
+        let values: Vec<f64> = points.iter().map(|point| point.value).collect();
         let count = values.len() as f64;
         if statistic == Statistic::Count {
             return Some(count);
@@ -90,6 +108,27 @@ impl Plain<'_> {
             Statistic::Median => plain::median(&values),
             Statistic::Quantile(share) => plain::quantile(&values, share),
             Statistic::MedianDeviation => plain::median_deviation(&values),
+            Statistic::Slope | Statistic::Line | Statistic::LineDeviation => {
+                let now = self.points.last().unwrap().timestamp;
+                let ages: Vec<f64> = points.iter().map(|point| (point.timestamp - now) as f64).collect();
+                let mean_age = ages.iter().sum::<f64>() / count;
+                let products = ages
+                    .iter()
+                    .zip(&values)
+                    .map(|(age, value)| (age - mean_age) * (value - mean));
+                let squares: f64 = ages.iter().map(|age| (age - mean_age).powi(2)).sum();
+                let slope = products.sum::<f64>() / squares;
+                let line = |age: f64| mean + slope * (age - mean_age);
+                let residuals = ages
+                    .iter()
+                    .zip(&values)
+                    .map(|(age, value)| (value - line(*age)).powi(2));
+                (values.len() > 1).then(|| match statistic {
+                    Statistic::Slope => slope,
+                    Statistic::Line => line(0.0),
+                    _ => (residuals.sum::<f64>() / count).sqrt(),
+                })
+            }
         }
     }
 }
@@ -168,12 +207,9 @@ fn compare(model: &Model, points: &[Point], neighbours: Neighbours) {
         window.push(point, &mut scratch, |_| {}).unwrap();
         past.follow(model, &window);
         let mut live = Live {
-            model,
-            past: &mut past,
-            window: &window,
             local: point.timestamp,
             company: neighbours,
-            scratch: &mut values,
+            ..live(model, &mut past, &window, &mut values)
         };
         let fast = program.run(&mut live);
         let mut plain = Plain {
@@ -189,7 +225,7 @@ fn compare(model: &Model, points: &[Point], neighbours: Neighbours) {
     }
 }
 
-pub(super) const NOBODY: Neighbours = Neighbours {
+const NOBODY: Neighbours = Neighbours {
     score: UNKNOWN,
     point: None,
 };
@@ -213,7 +249,7 @@ fn points() -> impl Strategy<Value = Vec<Point>> {
 }
 
 /// What is made of sums, which are rounded otherwise when they are worked out anew.
-const SUMS: [&str; 8] = [
+const SUMS: [&str; 11] = [
     "mean('10m')",
     "sum('1h')",
     "stddev('1h')",
@@ -222,6 +258,10 @@ const SUMS: [&str; 8] = [
     "mean('1h', '1h')",
     "stddev('24h')",
     "stddev('10m', '2h')",
+    // Next to nothing is rounded otherwise, too.
+    "slope('1h') + 1",
+    "line('1h', '10m') + 1e7",
+    "max(line_stddev(20), 0.01)",
 ];
 
 /// A number of the language, but for sums.
@@ -334,6 +374,7 @@ proptest! {
         source in proptest::sample::select(vec![
             "mean('1h')", "stddev('24h')", "mad('1h')", "max('1h', '1h')", "min(9)", "ewma(9)", "quantile(0.9, '2h')",
             "mean('1h') + max('1h') + median('20h', '4h')", "ew_stddev(3) + previous + sum(7)", "min('24h') + mad('24h')",
+            "slope('1h') + line('2h') + line_stddev('1h', '1h')",
         ]),
     ) {
         let model = number_of(source);
@@ -345,10 +386,7 @@ proptest! {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a share")]
         let at = (at * points.len() as f64) as usize;
         let mut again: Option<(Window, Past)> = None;
-        let answer = |past: &mut Past, window: &Window| {
-            let local = 0;
-            program.run(&mut Live { model: &model, past, window, local, company: NOBODY, scratch: &mut Vec::new() })
-        };
+        let answer = |past: &mut Past, window: &Window| program.run(&mut live(&model, past, window, &mut Vec::new()));
         for (place, &point) in points.iter().enumerate() {
             window.push(point, &mut scratch, |_| {}).unwrap();
             past.follow(&model, &window);
@@ -425,15 +463,9 @@ fn what_is_not_known_spreads_as_far_as_it_matters() {
         window.push(point, &mut Scratch::default(), |_| {}).unwrap();
         let mut past = Past::new(&model, |_| None);
         past.follow(&model, &window);
-        let mut live = Live {
-            model: &model,
-            past: &mut past,
-            window: &window,
-            local: 0,
-            company: NOBODY,
-            scratch: &mut Vec::new(),
-        };
-        let value = model.program.run(&mut live);
+        let value = model
+            .program
+            .run(&mut live(&model, &mut past, &window, &mut Vec::new()));
         let known = (!value.is_nan()).then_some(is_true(value));
         assert_eq!(known, expected, "{source}");
     }
