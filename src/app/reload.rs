@@ -325,7 +325,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
             "notify",
             (channels, bytes_max, keep_s) != (&from.notify.channels, &from.notify.bytes_max, &from.notify.keep_s),
         ),
-        ("http.url", *links != from.notify.links),
+        ("http.url", links.page != from.notify.links.page),
         ("alert", *alerts != from.notify.alerts),
         ("http", *guard != from.guard),
         ("http.graph_url", *page != from.page),

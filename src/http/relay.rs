@@ -154,7 +154,13 @@ struct DetectorCounts {
 #[derive(Serialize)]
 struct Told {
     told: f64,
-    dropped: f64,
+    queued: f64,
+    /// How long the oldest that waits has waited (seconds).
+    queue_age_s: f64,
+    /// Beyond the limit of the channel, and summed up.
+    withheld: f64,
+    dropped: BTreeMap<String, f64>,
+    failures: BTreeMap<String, f64>,
 }
 
 #[derive(Serialize)]
@@ -304,26 +310,31 @@ fn detectors(detectors: Vec<(Arc<str>, &'static str)>, reading: &Reading) -> Vec
 }
 
 fn notifications(reading: &Reading) -> BTreeMap<String, Told> {
-    let mut by_channel = BTreeMap::<String, Told>::new();
-    let nothing = || Told {
-        told: 0.0,
-        dropped: 0.0,
-    };
-    for (channel, told) in reading.by("notifications_total", "channel", &[]) {
-        by_channel.entry(channel).or_insert_with(nothing).told = told;
-    }
-    for (channel, dropped) in reading.by("notifications_dropped_total", "channel", &[]) {
-        by_channel.entry(channel).or_insert_with(nothing).dropped = dropped;
-    }
-    by_channel
+    let told = reading.by("notifications_total", "channel", &[]);
+    let by_channel = told.into_iter().map(|(channel, told)| {
+        let value = |metric: &str| value(reading, metric, "channel", &channel);
+        let by_reason = |metric: &str| counted(reading.by(metric, "reason", &[("channel", &channel)]));
+        let told = Told {
+            told,
+            queued: value("notifications_queued"),
+            queue_age_s: value("notifications_queue_age_seconds"),
+            withheld: value("notifications_withheld_total"),
+            dropped: by_reason("notifications_dropped_total"),
+            failures: by_reason("notification_failures_total"),
+        };
+        (channel, told)
+    });
+    by_channel.collect()
+}
+
+/// The value of a metric where `label` is `of`.
+fn value(reading: &Reading, metric: &str, label: &str, of: &str) -> f64 {
+    reading.by(metric, label, &[(label, of)]).values().sum()
 }
 
 impl UpstreamAnswer {
     fn new((name, address): (String, String), reading: &Reading) -> Self {
-        let value = |metric: &str| {
-            let by_name = reading.by(metric, "upstream", &[("upstream", &name)]);
-            by_name.get(&name).copied().unwrap_or_default()
-        };
+        let value = |metric: &str| value(reading, metric, "upstream", &name);
         let by_reason = |metric: &str| counted(reading.by(metric, "reason", &[("upstream", &name)]));
         Self {
             address,

@@ -151,7 +151,6 @@ export function show(main) {
           fact("Open", h("a", { href: "#/now" }, count(anomalies.open))),
           fact("Groups of them", count(anomalies.groups)),
           fact("Series with one", count(series.anomalous)),
-          Object.entries(relay.notifications).map(([channel, { told, dropped }]) => fact(channel, [`${count(told)} told`, dropped > 0 && h("span", { class: "bad" }, `, ${count(dropped)} lost`)])),
           fact("Last snapshot", snapshot.last_success > 0 ? `${ago(snapshot.last_success)}, ${bytes(snapshot.bytes)}` : "none"),
           snapshot.failures > 0 && fact("Snapshots that failed", h("span", { class: "bad" }, count(snapshot.failures))),
           snapshot.loading && fact("Snapshot", "being loaded"),
@@ -179,6 +178,23 @@ export function show(main) {
       ),
       unanalysed > 0 && h("section", { class: "card" }, h("h3", {}, "Lines that were not analysed"), table([["Reason"], ["Lines", "num"], ["", "num"]], reasons(lines.not_analysed, lines.received))),
       sum(lines.quarantined) > 0 && h("section", { class: "card" }, h("h3", {}, "Lines that were not forwarded"), table([["Reason"], ["Lines", "num"], ["", "num"]], reasons(lines.quarantined, lines.received))),
+      Object.keys(relay.notifications).length > 0 &&
+        h(
+          "section",
+          { class: "card wide" },
+          h("h3", {}, "Channels"),
+          table(
+            [["Channel"], ["Told", "num"], ["Waiting", "num"], ["Summed up", "num wide-only"], ["Lost", "num"], ["Failures", "wide-only"]],
+            Object.entries(relay.notifications).map(([name, channel]) => [
+              h("b", {}, name),
+              count(channel.told),
+              [count(channel.queued), channel.queued > 0 && h("div", { class: "note" }, `for ${duration(channel.queue_age_s)}`)],
+              count(channel.withheld),
+              sum(channel.dropped) > 0 ? h("span", { class: "bad", title: Object.entries(channel.dropped).map(([why, n]) => `${why}: ${n}`).join(", ") }, count(sum(channel.dropped))) : "0",
+              Object.entries(channel.failures).map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "none",
+            ]),
+          ),
+        ),
       relay.detectors.length > 0 && h("section", { class: "card" }, h("h3", {}, "Detectors"), table([["Name"], ["Kind"], ["Opened", "num"], ["Closed", "num"]], relay.detectors.map((one) => [one.name, one.kind, count(one.opened), count(one.closed)]))),
     );
   }
