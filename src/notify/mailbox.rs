@@ -285,7 +285,7 @@ impl Mailbox {
                 Status::Summary => self.enqueue(outgoing.message, now),
             }
         }
-        self.save(now);
+        self.save(true, now);
     }
 
     /// Takes it that anomalies were told here before anything was written down.
@@ -295,7 +295,7 @@ impl Mailbox {
                 self.note_told(message, resolve, true, now);
             }
         }
-        self.save(now);
+        self.save(true, now);
     }
 
     fn tell(&mut self, outgoing: &Outgoing, now: Timestamp) {
@@ -498,7 +498,7 @@ impl Mailbox {
         {
             self.give_up_front(Loss::Expired);
         }
-        self.save(now);
+        self.save(true, now);
     }
 
     /// Makes room for `message`, if it is not there. `matters`: at the cost of others that are not told yet. False when
@@ -593,13 +593,13 @@ impl Mailbox {
             self.metrics.notified.inc();
         }
         self.in_flight = 0;
-        self.save(now);
+        self.save(false, now);
     }
 
     /// The first one will never be delivered.
     pub(super) fn refuse(&mut self, now: Timestamp) {
         self.give_up_front(Loss::Refused);
-        self.save(now);
+        self.save(false, now);
     }
 
     fn give_up_front(&mut self, loss: Loss) {
@@ -721,8 +721,8 @@ impl Mailbox {
         self.metrics.told.set(whole(self.told.len() as u64));
     }
 
-    /// Writes down what has changed.
-    fn save(&mut self, now: Timestamp) {
+    /// Writes down what has changed. `lasting`: so that a power cut does not undo it; what is delivered may be so twice.
+    fn save(&mut self, lasting: bool, now: Timestamp) {
         let changes = std::mem::take(&mut self.records);
         let Some(storage) = &mut self.storage else { return };
         if changes.is_empty() && storage.journal.is_some() {
@@ -730,7 +730,8 @@ impl Mailbox {
         }
         let live = self.queue_bytes + self.told_bytes;
         if let Some(journal) = &mut storage.journal {
-            let written = journal.write(&changes).and_then(|()| journal.sync());
+            let synced = |journal: &Journal| if lasting { journal.sync() } else { Ok(()) };
+            let written = journal.write(&changes).and_then(|()| synced(journal));
             let waste = journal.bytes().saturating_sub(live);
             match written {
                 Ok(()) if waste < JOURNAL_WASTE_MAX + live => return self.reuse(changes),

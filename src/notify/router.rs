@@ -152,7 +152,7 @@ impl Router {
     pub(super) fn take(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
         self.groups_grow = true;
         match notice.change {
-            Change::Opened => self.opened(notice, now),
+            Change::Opened => self.opened(notice, now, out),
             Change::Again => self.again(notice, now, view, out),
             Change::Closed => self.closed(notice, now, view, out),
         }
@@ -160,16 +160,22 @@ impl Router {
         self.do_what_is_due(now, view, out);
     }
 
-    fn opened(&mut self, notice: &Notice, now: Timestamp) {
+    fn opened(&mut self, notice: &Notice, now: Timestamp, out: &mut Vec<Delivery>) {
         let anomaly = &notice.anomaly;
         if self.open.contains_key(&anomaly.id) {
             return;
         }
         let name = name_of(anomaly);
+        // The board has put this in the place of another.
+        if let Some(open) = self.by_name.get(&name).copied().and_then(|id| self.remove(id)) {
+            let told: Vec<usize> = open.told().collect();
+            let end = self.message(Status::Resolved, &open.anomaly, None, open.before.as_ref(), 0);
+            self.resolve(end, &told, now, out);
+        }
         let before = self.orphans.remove(&name).map(|orphan| orphan.message);
         let was_told = before.is_some();
         self.insert(anomaly, notice.group.clone(), before);
-        self.enter(anomaly.id, now, was_told.then_some(now));
+        self.enter(anomaly.id, now, |_| was_told.then_some(now));
     }
 
     fn insert(&mut self, anomaly: &Arc<Anomaly>, group: Option<GroupSummary>, before: Option<Arc<Message>>) {
@@ -193,8 +199,8 @@ impl Router {
         matching.map(|(place, _)| place).collect()
     }
 
-    /// Puts an anomaly on the routes that it takes by now. `told_at`: it was told there already.
-    fn enter(&mut self, id: u64, now: Timestamp, told_at: Option<Timestamp>) {
+    /// Puts an anomaly on the routes that it takes by now. `told_at` says of a route when it was told there, if it was.
+    fn enter(&mut self, id: u64, now: Timestamp, told_at: impl Fn(&Alert) -> Option<Timestamp>) {
         let Some(open) = self.open.get_mut(&id) else { return };
         open.may_grow = false;
         let members = open.group.as_ref().map_or(1, |group| group.members);
@@ -208,7 +214,7 @@ impl Router {
                 continue;
             }
             if !open.phases.iter().any(|(other, _)| *other == place) {
-                let phase = match told_at {
+                let phase = match told_at(route) {
                     Some(at) => Phase::Told(route.repeat_s.map(|repeat| at.saturating_add(repeat))),
                     None if route.group_wait_s == 0 => Phase::Waiting(now),
                     None => {
@@ -229,14 +235,14 @@ impl Router {
         let id = notice.anomaly.id;
         let Some(open) = self.open.get_mut(&id) else {
             // It was open before this was there to hear of it.
-            return self.opened(notice, now);
+            return self.opened(notice, now, out);
         };
         open.anomaly = Arc::clone(&notice.anomaly);
         open.group.clone_from(&notice.group);
         open.severity = open.severity.max(severity_of(&notice.anomaly));
         let told: Vec<usize> = open.told().collect();
         let hush = view.hush(&open.anomaly);
-        self.enter(id, now, None);
+        self.enter(id, now, |_| None);
         if hush.is_some() {
             return;
         }
@@ -390,7 +396,7 @@ impl Router {
         }
         grown.sort_unstable();
         for id in grown {
-            self.enter(id, now, None);
+            self.enter(id, now, |_| None);
         }
     }
 
@@ -481,6 +487,10 @@ impl Router {
             message.fingerprint.clone_from(&before.fingerprint);
             message.opened_at = before.opened_at;
         }
+        if status == Status::Resolved {
+            // One that nobody has seen close is over as of what is known last.
+            message.closed_at = message.closed_at.or(Some(message.timestamp));
+        }
         message.links = self.links.of(&message);
         message
     }
@@ -530,20 +540,26 @@ impl Router {
             }
             let key = super::fingerprint(&anomaly.series, &anomaly.detector, anomaly.opened.timestamp);
             self.insert(anomaly, notice.group.clone(), None);
-            let to = |router: &Self| -> Vec<usize> {
-                let candidates = router.open[&anomaly.id].candidates.iter();
-                candidates
-                    .flat_map(|&place| router.routes[place].to.iter().copied())
-                    .collect()
+            let known_on = |route: &Alert| -> Vec<Known> {
+                let channels = route.to.iter();
+                channels.map(|&channel| known(channel, &key)).collect()
             };
-            let known: Vec<Known> = to(self).into_iter().map(|channel| known(channel, &key)).collect();
-            let told_at = known.iter().filter_map(|known| match known {
-                Known::Told(at) => Some(*at),
-                _ => None,
+            let told_at = |known: &[Known]| {
+                let told = known.iter().filter_map(|known| match known {
+                    Known::Told(at) => Some(*at),
+                    Known::Untold | Known::Unsure => None,
+                });
+                told.max()
+            };
+            let candidates = &self.open[&anomaly.id].candidates;
+            let all: Vec<Known> = candidates
+                .iter()
+                .flat_map(|&place| known_on(&self.routes[place]))
+                .collect();
+            let unsure = told_at(&all).is_none() && all.contains(&Known::Unsure);
+            self.enter(anomaly.id, now, |route| {
+                told_at(&known_on(route)).or(unsure.then_some(now))
             });
-            let told_at = told_at.max();
-            let unsure = told_at.is_none() && known.contains(&Known::Unsure);
-            self.enter(anomaly.id, now, told_at.or(unsure.then_some(now)));
             if unsure {
                 let open = &self.open[&anomaly.id];
                 for place in open.told() {
@@ -598,7 +614,7 @@ impl Router {
             let was_told = open.told().next().is_some();
             open.candidates = candidates;
             open.phases.clear();
-            self.enter(id, now, was_told.then_some(now));
+            self.enter(id, now, |_| was_told.then_some(now));
         }
     }
 

@@ -183,3 +183,37 @@ fn a_journal_that_cannot_be_written_costs_what_it_would_have_kept() {
     let again = Mailbox::open(&inner.join("0.journal"), unbounded(), metrics).unwrap();
     assert_eq!(again.told().count(), 1);
 }
+
+#[test]
+fn a_route_that_was_quiet_before_a_restart_is_told_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let routes = || {
+        let quiet = super::super::Quiet {
+            spans: vec![super::super::Span::parse("12:00-12:10").unwrap()],
+            ..super::super::Quiet::default()
+        };
+        vec![
+            Alert {
+                goes_on: true,
+                ..route("log", "**", &[0])
+            },
+            Alert {
+                quiet,
+                ..route("ops", "**", &[1])
+            },
+        ]
+    };
+    let mut office = Office::new(routes(), 2);
+    on_disk(&mut office, directory.path());
+    office.mailboxes.iter_mut().for_each(Mailbox::begin);
+    office.opens("a");
+    on_disk(&mut office, directory.path());
+    office.restart(routes());
+    office.leap(600);
+    office.says(0, &["0 firing a"]);
+    office.says(1, &["600 firing a"]);
+    // What the board puts in the place of another ends that.
+    office.opens("a");
+    office.says(0, &["600 resolved a", "600 firing a"]);
+    office.says(1, &["600 resolved a", "600 firing a"]);
+}
