@@ -73,7 +73,7 @@ struct RelayAnswer {
     upstreams: Vec<UpstreamAnswer>,
     anomalies: AnomalyCounts,
     detectors: Vec<DetectorCounts>,
-    notifications: BTreeMap<String, Told>,
+    notifications: BTreeMap<String, ChannelCounts>,
     snapshot: SnapshotCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
     graph_url: Option<String>,
@@ -152,7 +152,7 @@ struct DetectorCounts {
 }
 
 #[derive(Serialize)]
-struct Told {
+struct ChannelCounts {
     told: f64,
     queued: f64,
     /// How long the oldest that waits has waited (seconds).
@@ -309,12 +309,12 @@ fn detectors(detectors: Vec<(Arc<str>, &'static str)>, reading: &Reading) -> Vec
     counts.collect()
 }
 
-fn notifications(reading: &Reading) -> BTreeMap<String, Told> {
+fn notifications(reading: &Reading) -> BTreeMap<String, ChannelCounts> {
     let told = reading.by("notifications_total", "channel", &[]);
     let by_channel = told.into_iter().map(|(channel, told)| {
         let value = |metric: &str| value(reading, metric, "channel", &channel);
         let by_reason = |metric: &str| counted(reading.by(metric, "reason", &[("channel", &channel)]));
-        let told = Told {
+        let told = ChannelCounts {
             told,
             queued: value("notifications_queued"),
             queue_age_s: value("notifications_queue_age_seconds"),
