@@ -185,7 +185,7 @@ mod names {
         forward::WhenFull,
         http::Protect,
         intake::ForwardInvalid,
-        notify::icinga2::State,
+        notify::{icinga2::State, smtp::Security},
         shard::Reading,
     };
 
@@ -211,6 +211,12 @@ mod names {
         ("warning", Severity::Warning),
         ("critical", Severity::Critical),
     ];
+    pub(super) const SMTP_SECURITY: [(&str, Security); 3] = [
+        ("starttls", Security::Starttls),
+        ("implicit", Security::Implicit),
+        ("none", Security::None),
+    ];
+
     pub(super) const STATE: [(&str, State); 4] = [
         ("ok", State::Ok),
         ("warning", State::Warning),

@@ -14,6 +14,7 @@
 //!
 //! How to add a kind of channel is said in `channel.rs`.
 
+mod ahead;
 pub mod alertmanager;
 mod channel;
 pub mod exec;
@@ -24,10 +25,12 @@ mod journal;
 pub mod json_lines;
 mod mailbox;
 mod message;
+pub mod nagios;
 pub mod peer;
 mod quiet;
 mod router;
 mod settings;
+pub mod smtp;
 pub mod template;
 #[cfg(test)]
 mod tests;

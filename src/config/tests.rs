@@ -302,13 +302,13 @@ fn everything_may_be_different() {
     assert_eq!(config.shard.watches[0].reading, shard::Reading::Rate);
     assert!(config.shard.watches[1].detectors.is_empty());
     assert_eq!(config.notify.alerts[0].to, [1]);
-    assert_eq!(config.notify.alerts[1].to, [0, 1, 2, 3]);
+    assert_eq!(config.notify.alerts[1].to, [0, 1, 2, 3, 4, 5]);
     let program = exec::Settings {
         command: ["/usr/local/bin/tell", "a \"b\" \\c", ""].map(str::to_owned).to_vec(),
         timeout: Duration::from_secs(60),
         at_once: 2,
     };
-    assert_eq!(config.notify.channels[3].kind, ChannelKind::Exec(program));
+    assert_eq!(config.notify.channels[5].kind, ChannelKind::Exec(program));
     assert_eq!(&*config.notify.alerts[1].name, "alert-2");
     assert_eq!((config.notify.bytes_max, config.notify.keep_s), (1 << 20, 7200));
     let limit = RateLimit {
@@ -665,6 +665,26 @@ path = "stdout"
 kind = "json-lines"
 tcp = "[::1]:5000"
 timeout = "3s"
+[notify.post]
+kind = "smtp"
+host = "::1"
+port = 2525
+tls = "implicit"
+tls_verify = false
+user = "me"
+password_env = "MAIL"
+from = '"A \"b\" c" <a@example.com>'
+to = ["b@example.com", "Ü <c@example.com>"]
+subject = "{{ series }}"
+plot = "off"
+timezone = "Europe/Berlin"
+[notify.watchdog]
+kind = "nagios"
+command_file = "/run/nagios.cmd"
+host = "relay"
+output = "{{ reason }}"
+refresh = "off"
+states = { info = "ok", critical = "unknown" }
 [notify.program]
 kind = "exec"
 command = ["/usr/local/bin/tell", 'a "b" \c', ""]

@@ -24,7 +24,7 @@ use rustix::{
     process::{Pid, Signal, kill_process_group},
 };
 
-use super::{Cause, Channel, Failure, Message};
+use super::{Cause, Channel, Failure, Message, ahead::Ahead};
 use crate::{
     detect::Severity,
     report::{cut, plain, write_json},
@@ -69,8 +69,7 @@ impl Settings {
 #[derive(Debug)]
 pub(super) struct Exec {
     settings: Settings,
-    /// Messages that were told while one before them was not.
-    told_ahead: Vec<Arc<Message>>,
+    ahead: Ahead,
     /// The message that has failed last, and how often.
     failing: Option<(Arc<Message>, u32)>,
 }
@@ -92,7 +91,7 @@ impl Exec {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             settings,
-            told_ahead: Vec::new(),
+            ahead: Ahead::default(),
             failing: None,
         }
     }
@@ -184,7 +183,7 @@ impl Channel for Exec {
     fn deliver(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure> {
         let mut outcomes: Vec<Option<Result<(), Failure>>> = messages
             .iter()
-            .map(|message| self.told_ahead.contains(message).then_some(Ok(())))
+            .map(|message| self.ahead.has(message).then_some(Ok(())))
             .collect();
         let mut next = 0;
         while next < messages.len() {
@@ -207,14 +206,13 @@ impl Channel for Exec {
             }
         }
         let is_told = |outcome: &Option<Result<(), Failure>>| matches!(outcome, Some(Ok(())));
-        let told = outcomes.iter().take_while(|outcome| is_told(outcome)).count();
-        let ahead = (told..messages.len()).filter(|place| is_told(&outcomes[*place]));
-        self.told_ahead = ahead.map(|place| Arc::clone(&messages[place])).collect();
-        let first = outcomes.into_iter().nth(told).flatten();
-        match first {
-            Some(Err(failure)) => Err(self.failed(&messages[told], failure).delivered(told)),
-            _ => Ok(()),
-        }
+        let told: Vec<bool> = outcomes.iter().map(is_told).collect();
+        let first = outcomes.into_iter().enumerate().find(|(_, outcome)| !is_told(outcome));
+        let failure = match first {
+            Some((place, Some(Err(failure)))) => Some(self.failed(&messages[place], failure)),
+            _ => None,
+        };
+        self.ahead.settle(messages, &told, failure)
     }
 
     fn batch_max(&self) -> usize {

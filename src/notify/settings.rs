@@ -3,7 +3,8 @@
 use std::{path::PathBuf, sync::Arc};
 
 use super::{
-    Channel, Links, Message, Quiet, Surroundings, alertmanager, exec, graphite_events, icinga2, json_lines, webhook,
+    Channel, Links, Message, Quiet, Surroundings, alertmanager, exec, graphite_events, icinga2, json_lines, nagios,
+    smtp, webhook,
 };
 use crate::{detect::Severity, glob::Glob};
 
@@ -71,6 +72,10 @@ pub enum ChannelKind {
     Alertmanager(alertmanager::Settings),
     /// Passive check results at Icinga.
     Icinga2(icinga2::Settings),
+    /// Passive check results at Nagios.
+    Nagios(nagios::Settings),
+    /// Mail.
+    Smtp(Box<smtp::Settings>),
     /// Events at graphite-web.
     GraphiteEvents(graphite_events::Settings),
 }
@@ -78,14 +83,14 @@ pub enum ChannelKind {
 impl ChannelKind {
     /// The channel itself, which has not told anything yet.
     pub(super) fn open(&self, surroundings: &Surroundings) -> Box<dyn Channel> {
-        // Kinds that plot or look up a series take what they need from there.
-        let _ = surroundings;
         match self {
             Self::Exec(settings) => Box::new(exec::Exec::new(settings.clone())),
             Self::JsonLines(settings) => Box::new(json_lines::JsonLines::new(settings.clone())),
             Self::Webhook(settings) => Box::new(webhook::Webhook::new(settings.clone())),
             Self::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::new(settings.clone())),
             Self::Icinga2(settings) => Box::new(icinga2::Icinga2::new(settings.clone())),
+            Self::Nagios(settings) => Box::new(nagios::Nagios::new(settings.clone())),
+            Self::Smtp(settings) => Box::new(smtp::Smtp::new(*settings.clone(), surroundings)),
             Self::GraphiteEvents(settings) => Box::new(graphite_events::GraphiteEvents::new(settings.clone())),
         }
     }

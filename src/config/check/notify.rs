@@ -6,6 +6,8 @@ mod graphite_events;
 mod http;
 mod icinga2;
 mod json_lines;
+mod nagios;
+mod smtp;
 mod templates;
 mod webhook;
 
@@ -25,17 +27,16 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 type Reader = fn(&mut Section<'_>, &mut Claims) -> ChannelKind;
 
 /// Kinds that there are.
-const KINDS: [(&str, Reader); 6] = [
+const KINDS: [(&str, Reader); 8] = [
     ("exec", exec::read),
     ("json-lines", json_lines::read),
     ("webhook", webhook::read),
     ("alertmanager", alertmanager::read),
     ("icinga2", icinga2::read),
+    ("nagios", nagios::read),
+    ("smtp", smtp::read),
     ("graphite-events", graphite_events::read),
 ];
-
-/// Kinds of channels that later versions have.
-const PLANNED_KINDS: [&str; 1] = ["smtp"];
 
 /// What no two channels can have.
 #[derive(Debug, Default)]
@@ -62,7 +63,7 @@ fn channels(section: &mut Section<'_>) -> Option<Vec<ChannelSettings>> {
     let mut claims = Claims::default();
     let there_are = KINDS.map(|(name, _)| name);
     let channels = section.others(|name, section| {
-        let read = kind(section, &there_are, &PLANNED_KINDS)
+        let read = kind(section, &there_are, &[])
             .and_then(|kind| KINDS.iter().find(|(name, _)| *name == kind))
             .map(|(_, read)| read(section, &mut claims));
         ChannelSettings {

@@ -2,15 +2,16 @@
 
 use std::{fmt, time::Duration};
 
-use super::{array, duration, header, key, key_part, names, or_off, quote, secret};
+use super::{array, duration, header, key, key_part, names, or_off, quote, seconds, secret};
 use crate::{
     config::section::{NAMED_SECRET, secret_keys},
     notify::{
         ChannelKind, ChannelSettings, alertmanager, exec, graphite_events,
         http_client::HttpSettings,
         icinga2::{self, States, Target},
-        json_lines,
+        json_lines, nagios,
         peer::{Login, masked_url},
+        smtp::{self, Security},
         template::Template,
         webhook,
     },
@@ -46,6 +47,14 @@ pub(super) fn write(out: &mut String, channel: &ChannelSettings) -> fmt::Result 
         ChannelKind::Icinga2(settings) => {
             key(out, "kind", quote("icinga2"))?;
             write_icinga2(out, &name, settings)
+        }
+        ChannelKind::Nagios(settings) => {
+            key(out, "kind", quote("nagios"))?;
+            write_nagios(out, &name, settings)
+        }
+        ChannelKind::Smtp(settings) => {
+            key(out, "kind", quote("smtp"))?;
+            write_smtp(out, settings)
         }
         ChannelKind::GraphiteEvents(settings) => {
             key(out, "kind", quote("graphite-events"))?;
@@ -144,7 +153,7 @@ fn write_icinga2(out: &mut String, name: &str, settings: &icinga2::Settings) -> 
         login,
         target,
         output,
-        states,
+        states: _,
         refresh,
         http,
     } = settings;
@@ -167,6 +176,10 @@ fn write_icinga2(out: &mut String, name: &str, settings: &icinga2::Settings) -> 
     if let Target::Filter { variables, .. } = target {
         write_templates(out, name, "filter_vars", variables)?;
     }
+    write_states(out, name, settings.states)
+}
+
+fn write_states(out: &mut String, name: &str, states: States) -> fmt::Result {
     let States {
         info,
         warning,
@@ -174,9 +187,61 @@ fn write_icinga2(out: &mut String, name: &str, settings: &icinga2::Settings) -> 
     } = states;
     header(out, &format!("[notify.{name}.states]"))?;
     for (severity, state) in [("info", info), ("warning", warning), ("critical", critical)] {
-        key(out, severity, quote(names::of(&names::STATE, state)))?;
+        key(out, severity, quote(names::of(&names::STATE, &state)))?;
     }
     Ok(())
+}
+
+fn write_nagios(out: &mut String, name: &str, settings: &nagios::Settings) -> fmt::Result {
+    let nagios::Settings {
+        command_file,
+        host,
+        service,
+        output,
+        states,
+        refresh,
+    } = settings;
+    key(out, "command_file", quote(command_file.display()))?;
+    key(out, "host", quote(host.source()))?;
+    if let Some(service) = service {
+        key(out, "service", quote(service.source()))?;
+    }
+    key(out, "output", quote(output.source()))?;
+    key(out, "refresh", or_off(refresh.map(duration)))?;
+    write_states(out, name, *states)
+}
+
+fn write_smtp(out: &mut String, settings: &smtp::Settings) -> fmt::Result {
+    let smtp::Settings {
+        host,
+        port,
+        security,
+        ca_file,
+        tls_verify,
+        login,
+        from,
+        to,
+        subject,
+        plot_s,
+        timezone,
+        timeout,
+    } = settings;
+    key(out, "host", quote(host))?;
+    key(out, "port", port)?;
+    key(out, "tls", quote(names::of(&names::SMTP_SECURITY, security)))?;
+    if *security != Security::None {
+        if let Some(path) = ca_file {
+            key(out, "ca_file", quote(path.display()))?;
+        }
+        key(out, "tls_verify", tls_verify)?;
+    }
+    write_login(out, login.as_ref())?;
+    key(out, "from", quote(from))?;
+    key(out, "to", array(to))?;
+    key(out, "subject", quote(subject.source()))?;
+    key(out, "plot", or_off(plot_s.map(seconds)))?;
+    key(out, "timezone", quote(timezone.iana_name().unwrap_or("UTC")))?;
+    key(out, "timeout", duration(*timeout))
 }
 
 fn write_graphite_events(out: &mut String, settings: &graphite_events::Settings) -> fmt::Result {

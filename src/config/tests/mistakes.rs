@@ -122,10 +122,34 @@ fn what_later_versions_have() {
         "[[watch]]\nmatch = [\"**\"]\nas = \"rates\"",
         "f.toml:3:6: watch.as is `rates`, expected `value` or `rate`; did you mean `rate`?",
     );
+}
+
+#[test]
+fn mail_that_cannot_be() {
+    let mail = |rest: &str| format!("[notify.mail]\nkind = \"smtp\"\nfrom = \"a@b.c\"\nto = [\"a@b.c\"]\n{rest}");
     says(
-        "[notify.mail]\nkind = \"smtp\"\nhost = \"x\"\n[[alert]]\nmatch = [\"**\"]\nto = [\"mail\"]",
-        "f.toml:2:8: notify.mail.kind is `smtp`, which is planned, but this version does not have it, \
-         expected kind to be `exec`, `json-lines`, `webhook`, `alertmanager`, `icinga2` or `graphite-events`",
+        &mail(""),
+        "f.toml:1:1: notify.mail has no host, expected the name of a mail server, such as \"mail.example.com\"",
+    );
+    says(
+        &mail("host = \"mail.example.com\"\ntls = \"none\"\nuser = \"a\"\npassword = \"b\""),
+        "f.toml:6:7: notify.mail would send a password that others can read, expected tls = \"starttls\" or \"implicit\"",
+    );
+    says(
+        &mail("host = \"localhost\"\ntls_verify = false"),
+        "f.toml:6:14: notify.mail.tls_verify is of TLS, and tls is \"none\"",
+    );
+    says(
+        "[notify.mail]\nkind = \"smtp\"\nhost = \"localhost\"\nfrom = \"a@b.c\"\nto = [\"x\"]",
+        "f.toml:5:7: notify.mail.to has `x`, expected an address, such as \"ops@example.com\" or \"Ops <ops@example.com>\"",
+    );
+}
+
+#[test]
+fn nagios_that_cannot_be() {
+    says(
+        "[notify.n]\nkind = \"nagios\"\ncommand_file = \"/x\"",
+        "f.toml:1:1: notify.n has no host, expected the name of a host, such as \"{{ nodes[1] }}\"",
     );
 }
 

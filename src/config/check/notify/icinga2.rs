@@ -87,7 +87,7 @@ fn target(section: &mut Section<'_>) -> Target {
     }
 }
 
-fn states(section: &mut Section<'_>) -> States {
+pub(super) fn states(section: &mut Section<'_>) -> States {
     let default = States::default();
     States {
         info: section.choice("info", default.info, &names::STATE),
