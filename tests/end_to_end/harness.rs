@@ -11,12 +11,14 @@ pub(crate) mod dice;
 pub(crate) mod graphite_web;
 pub(crate) mod icinga2;
 pub(crate) mod metrics;
+pub(crate) mod nagios;
 pub(crate) mod net;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod receiver;
 pub(crate) mod sink;
 pub(crate) mod skyrelay;
+pub(crate) mod smtp_sink;
 pub(crate) mod statsd;
 pub(crate) mod tee;
 

@@ -21,6 +21,7 @@ mod harness;
 mod hostile;
 mod kinds;
 mod limits;
+mod notify_locally;
 mod notify_over_http;
 mod outlooks;
 mod own_series;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, graphite-web, prometheus with
-# promtool, Alertmanager, Icinga 2, carbon-c-relay, systemd-socket-activate, openssl, chromium and node from Debian, statsd from
+# promtool, Alertmanager, Icinga 2, Nagios, aiosmtpd, carbon-c-relay, systemd-socket-activate, openssl, chromium and node from Debian, statsd from
 # npm.
 #
 #     tests/peers/install.sh
@@ -42,6 +42,8 @@ missing_packages() {
     command -v prometheus-alertmanager >/dev/null || echo prometheus-alertmanager
     [ -e /usr/share/icinga2/include/itl ] || echo icinga2-common
     command -v icinga2 >/dev/null || echo icinga2-bin
+    command -v nagios4 >/dev/null || echo nagios4-core
+    /usr/bin/python3 -c 'import aiosmtpd' 2>/dev/null || echo python3-aiosmtpd
     command -v openssl >/dev/null || echo openssl
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd
@@ -96,6 +98,7 @@ disable_service_of() {
     collectd-core) service=collectd ;;
     graphite-carbon) service=carbon-cache ;;
     icinga2-bin) service=icinga2 ;;
+    nagios4-core) service=nagios4 ;;
     prometheus | prometheus-alertmanager | carbon-c-relay) service=$1 ;;
     *) return 0 ;;
     esac
@@ -141,4 +144,4 @@ packages=$(missing_packages)
 # shellcheck disable=SC2086 # one word per package
 [ -z "$packages" ] || install_packages $packages
 statsd_is_there || install_statsd
-say "all there: collectd, carbon-cache, whisper, prometheus, promtool, Alertmanager, Icinga 2, carbon-c-relay, systemd-socket-activate, openssl, chromium, node, statsd"
+say "all there: collectd, carbon-cache, whisper, prometheus, promtool, Alertmanager, Icinga 2, Nagios, aiosmtpd, carbon-c-relay, systemd-socket-activate, openssl, chromium, node, statsd"
