@@ -5,6 +5,7 @@ mod tests;
 
 use std::{
     net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
         Arc,
@@ -39,6 +40,8 @@ use crate::{
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
     notify::{self, Notifier, Surroundings, Window},
+    plot::Sample,
+    shard::{self, CloseUp, Replay},
     snapshot::{self, Snapshots},
 };
 
@@ -372,10 +375,53 @@ fn window_of(analysis: &Arc<Analysis>, sorter: &Sorter) -> Window {
             return Vec::new();
         };
         let (hash, shard) = sorter.place(name.as_bytes());
-        let name = name.to_owned();
-        let found = analysis.ask_and_wait(shard, move |shard| shard.look_up(hash, &name));
-        found.ok().flatten().map_or_else(Vec::new, |(_, points)| points)
+        let asked = name.to_owned();
+        let found = analysis.ask_and_wait(shard, move |shard| shard.close_up(hash, &asked));
+        drop(analysis);
+        found
+            .ok()
+            .flatten()
+            .map_or_else(Vec::new, |found| with_band(name, &found))
     })
+}
+
+/// The samples of a window, with the band of the detector that says most of it.
+fn with_band(name: &str, found: &CloseUp) -> Vec<Sample> {
+    // A detector that panics costs the band, and no channel its thread.
+    let replay = || shard::replay(&found.settings, name, &found.points, |_| true);
+    let replays = catch_unwind(AssertUnwindSafe(replay)).unwrap_or_default();
+    let bands = |replay: &&Replay| {
+        let opinions = replay.said.iter().map(|(_, opinion)| opinion);
+        opinions
+            .filter(|opinion| opinion.lower.is_some() || opinion.upper.is_some())
+            .count()
+    };
+    let heard = replays.iter().filter(|replay| replay.heard);
+    match heard
+        .max_by_key(bands)
+        .filter(|best| best.said.len() == found.points.len())
+    {
+        Some(best) => best
+            .said
+            .iter()
+            .map(|(point, opinion)| Sample {
+                timestamp: point.timestamp,
+                value: point.value,
+                expected: opinion.expected,
+                lower: opinion.lower,
+                upper: opinion.upper,
+            })
+            .collect(),
+        None => found
+            .points
+            .iter()
+            .map(|point| Sample {
+                timestamp: point.timestamp,
+                value: point.value,
+                ..Sample::default()
+            })
+            .collect(),
+    }
 }
 
 /// The sorter of what arrives, by this configuration.

@@ -13,7 +13,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::Message;
-use crate::window::Point;
+use crate::plot::Sample;
 
 /// Somewhere to tell people.
 ///
@@ -98,9 +98,9 @@ pub struct Surroundings {
     pub window: Option<Window>,
 }
 
-/// Gives the samples that are held of the series called so, none when there is no such series. It waits for the analysis,
-/// a moment at most.
-pub type Window = Arc<dyn Fn(&str) -> Vec<Point> + Send + std::marker::Sync>;
+/// Gives the samples that are held of the series called so, with the band of one of its detectors where there is one; none
+/// when there is no such series. It waits for the analysis, a moment at most.
+pub type Window = Arc<dyn Fn(&str) -> Vec<Sample> + Send + std::marker::Sync>;
 
 impl Failure {
     /// Something that may have passed by the next attempt.

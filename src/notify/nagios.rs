@@ -127,21 +127,19 @@ impl Nagios {
             char.is_control() || "|\\`$<>".contains(char)
         });
         let Target { host, service } = target;
-        Ok(match service {
-            Some(service) => {
-                let code = match self.state(worst) {
-                    State::Ok => 0,
-                    State::Warning => 1,
-                    State::Critical => 2,
-                    State::Unknown => 3,
-                };
-                format!("[{now}] PROCESS_SERVICE_CHECK_RESULT;{host};{service};{code};{output}\n")
-            }
-            None => {
-                let code = u8::from(self.state(worst) != State::Ok);
-                format!("[{now}] PROCESS_HOST_CHECK_RESULT;{host};{code};{output}\n")
-            }
-        })
+        let Some(service) = service else {
+            let code = u8::from(self.state(worst) != State::Ok);
+            return Ok(format!("[{now}] PROCESS_HOST_CHECK_RESULT;{host};{code};{output}\n"));
+        };
+        let code = match self.state(worst) {
+            State::Ok => 0,
+            State::Warning => 1,
+            State::Critical => 2,
+            State::Unknown => 3,
+        };
+        Ok(format!(
+            "[{now}] PROCESS_SERVICE_CHECK_RESULT;{host};{service};{code};{output}\n"
+        ))
     }
 
     fn state(&self, message: &Message) -> State {
@@ -214,7 +212,10 @@ fn said(template: &Template, message: &Arc<Message>) -> Result<String, Failure> 
 
 /// `text` in so many bytes, with a stand-in for characters that `is_wrong`.
 fn limited(text: &str, bytes_max: usize, is_wrong: impl Fn(char) -> bool) -> String {
-    let end = text.floor_char_boundary(bytes_max);
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
     let right = |char| if is_wrong(char) { STAND_IN } else { char };
     text[..end].chars().map(right).collect()
 }

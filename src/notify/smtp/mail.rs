@@ -14,7 +14,7 @@ use super::Settings;
 use crate::{
     detect::Severity,
     notify::{Cause, Failure, Message, channel::Window, message::fingerprint, template::Revealed},
-    plot::{Mark, Plot, Sample, Track, number, time, zone_name},
+    plot::{Mark, Plot, Track, number, time, zone_name},
     report::{cut, markup, plain},
 };
 
@@ -144,7 +144,7 @@ fn picture(settings: &Settings, message: &Message, plot_s: i64, window: &Window)
         severity: message.severity.unwrap_or(Severity::Warning),
         text: String::new(),
     };
-    let track: Track = samples.iter().map(|sample| shown(*sample, message)).collect();
+    let track: Track = samples.iter().copied().collect();
     let plot = Plot {
         title: &message.series,
         columns: track.columns(),
@@ -155,19 +155,6 @@ fn picture(settings: &Settings, message: &Message, plot_s: i64, window: &Window)
         size: SIZE,
     };
     Some(plot.png())
-}
-
-/// A sample as it is drawn: what the message says of its own sample goes with that.
-fn shown(point: crate::window::Point, message: &Message) -> Sample {
-    let is_told = point.timestamp == message.timestamp;
-    let told = |value: Option<f64>| value.filter(|_| is_told);
-    Sample {
-        timestamp: point.timestamp,
-        value: point.value,
-        expected: told(message.expected),
-        lower: told(message.lower),
-        upper: told(message.upper),
-    }
 }
 
 /// What is said of a message: a name for each, and its text.
@@ -286,7 +273,7 @@ mod tests {
             smtp::{SUBJECT, Security},
             template::{Format, Template},
         },
-        window::Point,
+        plot::Sample,
     };
 
     fn settings() -> Settings {
@@ -390,9 +377,10 @@ mod tests {
     fn a_plot_comes_with_the_mail_when_there_are_samples() {
         let window: Window = Arc::new(|series| {
             let known = if series == "a.b" { 120 } else { 0 };
-            let point = |number: i64| Point {
+            let point = |number: i64| Sample {
                 timestamp: 1_700_000_000 - 60 * (known - 1) + 60 * number,
                 value: 12.0,
+                ..Sample::default()
             };
             (0..known).map(point).collect()
         });
