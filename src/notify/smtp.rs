@@ -165,7 +165,8 @@ impl Smtp {
             _ if error.is_permanent() => Failure::lasting(Cause::Refused, detail),
             _ if error.is_transient() => Failure::passing(Cause::Trouble, detail),
             _ if error.is_timeout() => Failure::passing(Cause::Timeout, detail),
-            _ if error.is_tls() => Failure::passing(Cause::Tls, detail),
+            // What is wrong with a certificate is told as what is wrong with the connection.
+            _ if error.is_tls() || detail.contains("certificate") => Failure::passing(Cause::Tls, detail),
             _ if error.is_client() => Failure::passing(Cause::Local, detail),
             _ => Failure::passing(Cause::Unreachable, detail),
         }

@@ -101,7 +101,8 @@ fn mail_comes_over_tls_as_one_thread() {
 
 #[test]
 fn a_mail_server_that_nobody_vouches_for_gets_nothing() {
-    let certificate = Authority::new().issue("mail");
+    let authority = Authority::new();
+    let certificate = authority.issue("mail");
     let sink = SmtpSink::start(Some(("starttls", &certificate)));
     let relay = relay_with(&format!(
         "kind = \"smtp\"\nhost = \"localhost\"\nport = {}\ntls = \"starttls\"\nuser = \"{USER}\"\npassword = \"{PASSWORD}\"\n\
@@ -111,7 +112,7 @@ fn a_mail_server_that_nobody_vouches_for_gets_nothing() {
     rise_and_fall(&relay, "servers.web1.load", || {
         wait_for("complaint", SOON, || {
             let log = relay.stderr().join("\n");
-            if log.contains("tls") { Ok(()) } else { Err(log) }
+            if log.contains("failure=tls") { Ok(()) } else { Err(log) }
         });
     });
     assert_eq!(sink.mails(), Vec::<String>::new());
@@ -139,22 +140,14 @@ fn nagios_knows_what_is_wrong_and_when_it_is_over() {
             ))
         });
     };
-    // It has a name that would end the line, and begin another one.
+    // A name that would like to be more fields; Nagios itself shows its semicolons as colons.
     let hostile = "servers.web1.load;0;fine|a=1\\n[0]";
     rise_and_fall(&relay, "servers.web1.load", || {
         state("2", "servers.web1.load is anomalous: 95")
     });
     state("0", "is well again");
-    rise_and_fall(&relay, hostile, || ());
-    wait_for("complaint of Nagios", SOON, || {
-        let log = nagios.log();
-        if log.contains("load_0_fine|a=1") {
-            Ok(())
-        } else {
-            Err(log)
-        }
-    });
-    state("0", "is well again");
+    rise_and_fall(&relay, hostile, || state("2", "load:0:fine_a=1_n[0] is anomalous"));
+    state("0", "load:0:fine_a=1_n[0] is well again");
 }
 
 #[test]

@@ -15,26 +15,35 @@ pub(crate) struct Nagios {
 }
 
 const OBJECTS: &str = "
-define command { command_name nothing
-    command_line /bin/true }
-define timeperiod { timeperiod_name always
-    alias always }
-define contact { contact_name nobody
+define command {
+    command_name nothing
+    command_line /bin/true
+}
+define timeperiod {
+    timeperiod_name always
+    alias always
+}
+define contact {
+    contact_name nobody
     host_notifications_enabled 0
     service_notifications_enabled 0
     host_notification_period always
     service_notification_period always
     host_notification_commands nothing
-    service_notification_commands nothing }
-define host { host_name web1
+    service_notification_commands nothing
+}
+define host {
+    host_name web1
     address 127.0.0.1
     max_check_attempts 1
     active_checks_enabled 0
     passive_checks_enabled 1
     check_period always
     notification_period always
-    contacts nobody }
-define service { host_name web1
+    contacts nobody
+}
+define service {
+    host_name web1
     service_description load
     check_command nothing
     max_check_attempts 1
@@ -42,7 +51,8 @@ define service { host_name web1
     passive_checks_enabled 1
     check_period always
     notification_period always
-    contacts nobody }
+    contacts nobody
+}
 ";
 
 impl Nagios {
