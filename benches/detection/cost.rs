@@ -7,8 +7,11 @@
 use std::time::Instant;
 
 use skyrelay::{
-    detect::adaptive::{Engine, Settings, State},
-    window::Point,
+    detect::{
+        Context, Definition, Elsewhere, Engine as AnyEngine, Kind, Subject,
+        adaptive::{Engine, Settings, State},
+    },
+    window::{Point, Scratch, Window},
 };
 
 /// Series that do not fit into a cache, and some that do.
@@ -90,4 +93,42 @@ fn point(sample: i64, series: usize) -> Point {
         timestamp: sample * STEP_S,
         value: 100.0 + 4.0 * (sample % 48 - 24).abs() as f64 + mixed as f64 / 6553.6,
     }
+}
+
+/// Time for a sample (nanoseconds) of a detector that looks ahead from 60 days of hours, at one in `step_s` seconds for a week; what the
+/// window costs is in it.
+pub(crate) fn of_ahead(kind: Kind, step_s: i64) -> f64 {
+    let definition = Definition {
+        name: "ahead".into(),
+        kind,
+    };
+    let mut engine = AnyEngine::all(&[definition], &Elsewhere::default()).remove(0);
+    let mut state = engine.new_state(Subject::new("a"));
+    let (mut window, mut scratch) = (Window::new(86_400), Scratch::default());
+    let value = |timestamp: i64| point(timestamp / STEP_S, 0).value;
+    let mut push = |timestamp: i64, window: &mut Window| {
+        let value = value(timestamp);
+        window
+            .push(Point { timestamp, value }, &mut scratch, |_| {})
+            .expect("time goes on");
+    };
+    for timestamp in (0..60 * 86_400).step_by(1800) {
+        push(timestamp, &mut window);
+        engine.learn(&mut state, &context(&window, timestamp));
+    }
+    let week: Vec<i64> = (60 * 86_400..67 * 86_400)
+        .step_by(usize::try_from(step_s).expect("above 0"))
+        .collect();
+    let begin = Instant::now();
+    for &timestamp in &week {
+        push(timestamp, &mut window);
+        std::hint::black_box(engine.observe(&mut state, &context(&window, timestamp)));
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
+    let samples = week.len() as f64;
+    begin.elapsed().as_secs_f64() * 1e9 / samples
+}
+
+fn context(window: &Window, now: i64) -> Context<'_> {
+    Context { window, now, said: &[] }
 }

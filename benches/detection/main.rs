@@ -30,7 +30,7 @@ use events::Events;
 use labelled::{SETS, Set};
 use nab::PROFILES;
 use scores::Scores;
-use skyrelay::detect::{Kind, adaptive, skyline};
+use skyrelay::detect::{Kind, adaptive, forecast, skyline, trend};
 
 /// Scores a detector.
 #[derive(Debug, Parser)]
@@ -84,6 +84,10 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(What::Trend) = options.what {
         print_paces();
+        print_ahead(&Kind::Trend(trend::Settings {
+            over_s: *trend::OVER_S.end(),
+            ..trend::Settings::new(1000.0)
+        }));
         return ExitCode::SUCCESS;
     }
     let Some(directory) = labelled::directory() else {
@@ -92,6 +96,7 @@ fn main() -> ExitCode {
     };
     if let Some(What::Forecast) = options.what {
         print_forecasts(&directory, options.by_series);
+        print_ahead(&Kind::Forecast(forecast::Settings::default()));
         return ExitCode::SUCCESS;
     }
     let sets: Vec<Set> = SETS.iter().map(|name| labelled::read(&directory, name)).collect();
@@ -148,6 +153,14 @@ fn print_forecasts(directory: &std::path::Path, by_series: bool) {
 
 /// Series of each shape and length.
 const PACES: usize = 500;
+
+/// What a sample costs a detector that looks ahead.
+fn print_ahead(kind: &Kind) {
+    println!("\n| samples every | a sample, with its window |\n| --- | --- |");
+    for step_s in [10, 60, 3600] {
+        println!("| {step_s} s | {:.0} ns |", cost::of_ahead(kind.clone(), step_s));
+    }
+}
 
 fn print_paces() {
     println!(
