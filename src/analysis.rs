@@ -96,9 +96,12 @@ const QUEUE_ERRANDS: usize = 4;
 
 /// What shards do before they look at their first line. They begin when this is dropped.
 #[derive(Debug)]
-pub struct HeadStart(Vec<SyncSender<Question>>);
+pub struct HeadStart(Vec<SyncSender<Errand>>);
 
-type Question = Box<dyn FnOnce(&mut Shard) + Send>;
+type Errand = Box<dyn FnOnce(&mut Shard) + Send>;
+
+/// What comes of it may be told as well.
+type Question = Box<dyn FnOnce(&mut Shard, &mut Vec<Event>) + Send>;
 
 /// Where shards send what they find, from their own threads. Blocking holds analysis up, and nothing else.
 pub trait Sink: Send + 'static {
@@ -231,7 +234,7 @@ impl Analysis {
         shard: usize,
         question: impl FnOnce(&mut Shard) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
-        self.put(shard, question)?.await.map_err(|_| Stopped)
+        self.put(shard, |shard, _| question(shard))?.await.map_err(|_| Stopped)
     }
 
     /// The same for a thread that may wait.
@@ -243,18 +246,32 @@ impl Analysis {
         shard: usize,
         question: impl FnOnce(&mut Shard) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
-        self.put(shard, question)?.blocking_recv().map_err(|_| Stopped)
+        self.put(shard, |shard, _| question(shard))?
+            .blocking_recv()
+            .map_err(|_| Stopped)
+    }
+
+    /// Has a shard do `errand`, and tell what comes of it, after what it has to do already. Does not wait.
+    ///
+    /// # Errors
+    /// When the analysis has stopped.
+    pub fn charge(
+        &self,
+        shard: usize,
+        errand: impl FnOnce(&mut Shard, &mut Vec<Event>) + Send + 'static,
+    ) -> Result<(), Stopped> {
+        self.put(shard, errand).map(drop)
     }
 
     fn put<T: Send + 'static>(
         &self,
         shard: usize,
-        question: impl FnOnce(&mut Shard) -> T + Send + 'static,
+        question: impl FnOnce(&mut Shard, &mut Vec<Event>) -> T + Send + 'static,
     ) -> Result<oneshot::Receiver<T>, Stopped> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |shard| {
+        let question: Question = Box::new(move |shard, events| {
             // Nobody may be waiting any more.
-            let _ = answer.send(question(shard));
+            let _ = answer.send(question(shard, events));
         });
         self.inboxes[shard]
             .messages
@@ -321,7 +338,7 @@ impl Analysis {
         for (inbox, before) in self.inboxes.iter().zip(before) {
             let done = inbox.done.load(Ordering::Relaxed);
             // So that there is something to do.
-            let takes = inbox.messages.send(Message::Ask(Box::new(|_| ()))).is_ok();
+            let takes = inbox.messages.send(Message::Ask(Box::new(|_, _| ()))).is_ok();
             all &= takes && (done == 0 || done != std::mem::replace(before, done));
         }
         all
@@ -382,7 +399,7 @@ impl Inbox {
 /// Drives one shard until nobody can send to it any more.
 fn drive(
     mut shard: Shard,
-    first: &Receiver<Question>,
+    first: &Receiver<Errand>,
     mut inbox: mpsc::UnboundedReceiver<Message>,
     mut sink: impl Sink,
     done: &AtomicU64,
@@ -412,7 +429,7 @@ fn drive(
                 let budget = shard.slot_count() * SWEEP_PER_THOUSAND / 1000 + 1;
                 shard.sweep(now, budget, &mut events);
             }
-            Message::Ask(question) => question(&mut shard),
+            Message::Ask(question) => question(&mut shard, &mut events),
             Message::Change(settings) => shard.change(settings, &mut events),
             Message::CarryOver(answer) => {
                 let begun = Instant::now();

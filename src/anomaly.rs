@@ -30,12 +30,13 @@ use crate::{
     glob::Glob,
     metrics::AnomalyMetrics,
     shard::{Census, Change, Event},
+    silence::Marks,
 };
 
 /// One anomaly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Anomaly {
-    /// Number, counted from the start of the relay.
+    /// Number; no two have the same, whatever restarts lie between them.
     pub id: u64,
     /// Name of the series.
     pub series: Arc<str>,
@@ -62,6 +63,8 @@ pub struct Notice {
     pub anomaly: Arc<Anomaly>,
     /// Its group, as it is now.
     pub group: Option<GroupSummary>,
+    /// What people have said of it.
+    pub marks: Marks,
 }
 
 /// What is open, and what was.
@@ -164,7 +167,12 @@ impl Board {
         };
         together.tell(&self.metrics);
         let group = anomaly.group.group().and_then(|id| together.groups.summary(id));
-        Some(Notice { change, anomaly, group })
+        Some(Notice {
+            change,
+            anomaly,
+            group,
+            marks: Marks::default(),
+        })
     }
 
     fn open(&self, event: Event, together: &mut Together) -> Arc<Anomaly> {
@@ -329,6 +337,30 @@ impl Board {
             matching.for_each(|anomaly| first.see(anomaly));
         }
         first.into()
+    }
+
+    /// The anomaly with this number, if it is open, or over and not forgotten.
+    pub fn find(&self, id: u64) -> Option<Arc<Anomaly>> {
+        let open = self.open.iter();
+        let open = open.filter_map(|of_series| of_series.iter().find(|anomaly| anomaly.id == id).cloned());
+        let closed = || {
+            let closed = self.closed.lock().expect("nobody panics with the lock held");
+            closed.iter().find(|anomaly| anomaly.id == id).cloned()
+        };
+        let mut open = open;
+        open.next().or_else(closed)
+    }
+
+    /// Is the anomaly with this number, of this series, open?
+    pub fn is_open(&self, id: u64, series: &str) -> bool {
+        let of_series = self.open.get(series);
+        of_series.is_some_and(|of_series| of_series.iter().any(|anomaly| anomaly.id == id))
+    }
+
+    /// Open anomalies that match.
+    pub fn count_open(&self, matches: impl Fn(&Anomaly) -> bool) -> usize {
+        let matching = |of_series: &Vec<Arc<Anomaly>>| of_series.iter().filter(|anomaly| matches(anomaly)).count();
+        self.open.iter().map(|entry| matching(entry.value())).sum()
     }
 
     /// Anomalies of one series, open or over, the newest first, `limit` at most.

@@ -1,5 +1,6 @@
 //! The command line: what to do, with which configuration, and the exit code.
 
+mod remote;
 mod test_alert;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use remote::{AcknowledgeArgs, FeedbackArgs, SilenceCommand};
 use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
@@ -63,6 +65,13 @@ enum Command {
     TestAlert(test_alert::TestAlertArgs),
     /// Print the effective configuration
     PrintConfig(Configured),
+    /// Have a running relay tell nobody of some anomalies for a time
+    #[command(subcommand)]
+    Silence(SilenceCommand),
+    /// Tell a running relay that somebody has seen an anomaly
+    Acknowledge(AcknowledgeArgs),
+    /// Tell a running relay that something is no anomaly
+    Feedback(FeedbackArgs),
 }
 
 #[derive(Args, Debug)]
@@ -127,6 +136,9 @@ pub fn main() -> ExitCode {
         Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
         Command::TestAlert(args) => with_config(&args.configured, |config| test_alert::run(&config, &args)),
+        Command::Silence(command) => remote::silence(command),
+        Command::Acknowledge(args) => remote::acknowledge(args),
+        Command::Feedback(args) => remote::feedback(args),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
     }
 }

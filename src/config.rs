@@ -34,7 +34,7 @@ use crate::{
     forward,
     http::{GuardSettings, PageSettings},
     intake::ForwardInvalid,
-    listen, notify, shard, snapshot,
+    listen, notify, shard, silence, snapshot,
 };
 
 /// Everything that can be set, checked. The default is what a file without a line gives.
@@ -70,6 +70,8 @@ pub struct Config {
     pub own_series: own_series::Settings,
     /// What survives a restart.
     pub snapshot: snapshot::Settings,
+    /// Where what people have said of anomalies survives.
+    pub silences: silence::Settings,
     /// Longest time between the request to stop and the end of the process (0 to 1 hour): lines that are not
     /// forwarded by then are lost, and counted.
     pub shutdown_deadline: Duration,
@@ -156,6 +158,7 @@ impl Default for Config {
             groups: groups::Settings::default(),
             own_series: own_series::Settings::default(),
             snapshot: snapshot::Settings::default(),
+            silences: silence::Settings::default(),
             shutdown_deadline: Duration::from_secs(10),
         }
     }

@@ -13,6 +13,7 @@ mod guard;
 mod page;
 mod relay;
 mod reload;
+mod said;
 mod search;
 mod series;
 
@@ -40,7 +41,14 @@ pub use reload::{DetectorFate, Differences, ReloadRefused, ReloadReport, ReloadR
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{analysis::Analysis, anomaly::Board, intake::Sorter, metrics::Metrics};
+use crate::{
+    analysis::Analysis,
+    anomaly::{Anomaly, Board},
+    clock,
+    intake::Sorter,
+    metrics::Metrics,
+    silence::{Marks, Silences},
+};
 
 /// What answers are made from.
 #[derive(Clone, Debug)]
@@ -65,6 +73,16 @@ pub struct Sources {
     pub in_force: watch::Receiver<InForce>,
     /// How many series there are in which condition.
     pub counted: Arc<Counted>,
+    /// What people have said of anomalies.
+    pub silences: Arc<Silences>,
+}
+
+impl Sources {
+    /// What people have said of `anomaly`.
+    fn marks(&self, anomaly: &Anomaly) -> Marks {
+        self.silences
+            .marks(anomaly.id, &anomaly.series, &anomaly.detector, clock::now())
+    }
 }
 
 /// Serves until `stop`; answers that are being given then are given whole.
@@ -97,7 +115,7 @@ fn router(sources: Sources, door: guard::Door) -> Router {
         .route("/-/healthy", get(|| async { "healthy\n" }))
         .route("/-/ready", get(ready))
         .route("/-/reload", post(reload::reload))
-        .nest("/api/v1", api::router())
+        .nest("/api/v1", api::router().merge(said::router()))
         .merge(graphite::router())
         .with_state(sources)
         .layer(DefaultBodyLimit::max(guard::BODY_BYTES_MAX))

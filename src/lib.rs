@@ -21,8 +21,8 @@
 //! gives yesterday's verdicts.
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
-//! `save → kernel → units → secret → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
-//! report → plot → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
+//! `save → kernel → disk → units → secret → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
+//! report → silence → plot → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
 pub mod anomaly;
@@ -33,6 +33,7 @@ mod clock;
 pub mod config;
 pub mod demo;
 pub mod detect;
+mod disk;
 pub mod forward;
 pub mod glob;
 pub mod graphite;
@@ -48,6 +49,7 @@ pub mod report;
 pub mod save;
 pub mod secret;
 pub mod shard;
+pub mod silence;
 pub mod snapshot;
 mod units;
 pub mod window;

@@ -7,6 +7,7 @@
 mod http;
 mod notify;
 mod reading;
+mod silence;
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -14,6 +15,7 @@ pub use self::{
     http::HttpMetrics,
     notify::{ChannelMetrics, NotifyMetrics},
     reading::Reading,
+    silence::SilenceMetrics,
 };
 use crate::{
     line::Timestamp,
@@ -45,6 +47,8 @@ pub struct Metrics {
     pub config: ConfigMetrics,
     /// What was asked over HTTP.
     pub http: HttpMetrics,
+    /// What people have said of anomalies.
+    pub silence: SilenceMetrics,
 }
 
 /// Connections and datagrams.
@@ -270,6 +274,7 @@ impl Metrics {
             snapshot: SnapshotMetrics::declare(&declare),
             config: ConfigMetrics::declare(&declare),
             http: HttpMetrics::declare(&declare),
+            silence: SilenceMetrics::declare(&declare),
             registry: declare.0,
         };
         metrics.begin_at_zero();

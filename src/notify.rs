@@ -441,6 +441,7 @@ fn open_on(board: &Board) -> Vec<Notice> {
         change: Change::Opened,
         group: anomaly.group.group().and_then(|id| board.group(id)),
         anomaly,
+        marks: crate::silence::Marks::default(),
     };
     open.into_iter().rev().map(notice).collect()
 }

@@ -84,7 +84,7 @@ impl Formatter for Plain {
 }
 
 /// Controls (of which JSON escapes the lower ones itself), and what turns or breaks the lines of a text.
-fn is_unseen(char: char) -> bool {
+pub(crate) fn is_unseen(char: char) -> bool {
     char.is_control()
         || matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }

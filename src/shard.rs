@@ -14,6 +14,7 @@ mod change;
 mod close_up;
 mod counter;
 mod event;
+mod floor;
 mod list;
 mod plan;
 mod saved;
@@ -37,7 +38,10 @@ pub use census::{Census, subtrees};
 use change::Former;
 pub use change::{Fate, fates};
 pub use close_up::{CloseUp, Replay, replay};
+use event::Reporter;
 pub use event::{Change, Condition, Event, JudgeReport, Memory, SeriesReport, SeriesState};
+use floor::Floors;
+pub use floor::{Floor, Height};
 pub use list::{Listing, Page};
 use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Portion};
@@ -92,6 +96,8 @@ pub struct Shard {
     census: Census,
     /// Who listens for silence.
     ears: Ears,
+    /// What is not told.
+    floors: Floors,
 }
 
 impl Shard {
@@ -114,6 +120,7 @@ impl Shard {
             shared,
             sweep_slot: 0,
             census: Census::default(),
+            floors: Floors::default(),
         }
     }
 
@@ -238,13 +245,16 @@ impl Shard {
             && watched.hears_silence
         {
             let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
-            let name = &series.name;
-            let tell = |judge: &mut Judge, engine: &mut Engine, sample: &Context<'_>, seen: Observation| {
-                let detector = &detectors[judge.detector].name;
-                events.push(Event::of(name, detector, judge, engine, sample, seen));
-                judge.open = seen.anomalous;
+            let mut reporter = Reporter {
+                series: &series.name,
+                detectors,
+                floors: &mut self.floors,
+                every_sample: false,
+                events,
             };
-            watched.hear_silence(until, self.ears.listening(), court, tell);
+            watched.hear_silence(until, self.ears.listening(), court, |judge, engine, sample, seen| {
+                reporter.hear(judge, engine, sample, seen);
+            });
         }
     }
 
@@ -282,6 +292,14 @@ impl Shard {
             .filter(|series| matches!(series.analysis, Analysis::Watched(_)))
             .for_each(|series| each(&series.name));
         (end < self.table.slot_count()).then_some(end)
+    }
+
+    /// The newest sample of a series.
+    pub fn last_of(&self, hash: u64, name: &str) -> Option<Point> {
+        match &self.table.get(self.table.find(hash, name.as_bytes())?)?.analysis {
+            Analysis::Watched(watched) => watched.window.last(),
+            Analysis::Unwatched(_) | Analysis::Paused => None,
+        }
     }
 
     /// The report on one series, and its samples.
@@ -343,15 +361,16 @@ impl Shard {
         let every_sample = self.verbosity == Verbosity::EverySample
             || (!self.told_whole.is_empty() && self.told_whole.contains(&series.name));
         let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
-        let name = &series.name;
         let now = self.ears.arrival(batch.received, timestamp);
+        let mut reporter = Reporter {
+            series: &series.name,
+            detectors,
+            floors: &mut self.floors,
+            every_sample,
+            events,
+        };
         let mut tell = |judge: &mut Judge, engine: &mut Engine, sample: &Context<'_>, seen: Observation| {
-            if every_sample || Change::of(seen).is_some() {
-                let detector = &detectors[judge.detector].name;
-                events.push(Event::of(name, detector, judge, engine, sample, seen));
-            }
-            // Only now: an explanation that panics has told nobody.
-            judge.open = seen.anomalous;
+            reporter.hear(judge, engine, sample, seen);
         };
         if watched.hears_silence {
             // Nobody may have looked while it was silent.

@@ -27,7 +27,7 @@ mod write;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,6 +46,7 @@ use crate::{
     analysis::{Analysis, HeadStart, Sink},
     anomaly::Board,
     clock,
+    disk::{beside, directory},
     intake::Sorter,
     metrics::SnapshotMetrics,
     shard,
@@ -258,21 +259,5 @@ impl Worker {
                 warn!(file = %self.file.display(), %error, "the snapshot cannot be written; the one before stays");
             }
         }
-    }
-}
-
-/// The path of `file` with `.ending` behind it.
-fn beside(file: &Path, ending: &str) -> PathBuf {
-    let mut path = file.as_os_str().to_owned();
-    path.push(".");
-    path.push(ending);
-    path.into()
-}
-
-/// The directory that `file` is in.
-fn directory(file: &Path) -> &Path {
-    match file.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
     }
 }

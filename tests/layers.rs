@@ -8,10 +8,10 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 26] = [
-    "save", "kernel", "units", "secret", "line", "glob", "graphite", "window", "detect", "shard", "metrics",
-    "analysis", "forward", "intake", "report", "plot", "anomaly", "snapshot", "notify", "listen", "http", "backtest",
-    "demo", "config", "app", "cli",
+const ORDER: [&str; 28] = [
+    "save", "kernel", "disk", "units", "secret", "line", "glob", "graphite", "window", "detect", "shard", "metrics",
+    "analysis", "forward", "intake", "report", "silence", "plot", "anomaly", "snapshot", "notify", "listen", "http",
+    "backtest", "demo", "config", "app", "cli",
 ];
 
 /// The edges, which alone may know what time it is.
@@ -22,7 +22,9 @@ const PURE: [&str; 8] = ["save", "units", "line", "glob", "graphite", "window", 
 const UNKNOWN_TO_THE_PURE: [&str; 6] = ["tokio", "prometheus", "tracing", "net", "SystemTime", "Instant"];
 
 /// The formats on disk and on the wire.
-const MAY_SERIALIZE: [&str; 6] = ["config", "report", "anomaly", "http", "notify", "backtest"];
+const MAY_SERIALIZE: [&str; 8] = [
+    "config", "report", "silence", "anomaly", "http", "notify", "backtest", "cli",
+];
 const SERIALIZERS: [&str; 3] = ["serde", "serde_json", "toml"];
 
 /// A file of the source: the path of its module, and its words without comments and strings.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Anomaly, Notice, groups::GroupSummary};
-use crate::{detect::Verdict, line::Timestamp, report::VerdictReport, shard::Change};
+use crate::{detect::Verdict, line::Timestamp, report::VerdictReport, shard::Change, silence::Marks};
 
 impl Anomaly {
     /// The last verdict that people were told of it by.
@@ -12,7 +12,7 @@ impl Anomaly {
     }
 
     /// The form of the API: the verdict that opened it, and how long it has lasted.
-    pub fn report(&self) -> AnomalyReport<'_> {
+    pub fn report(&self, marks: Marks) -> AnomalyReport<'_> {
         AnomalyReport {
             id: self.id,
             state: if self.closed.is_some() { "closed" } else { "open" },
@@ -20,6 +20,7 @@ impl Anomaly {
             group: self.group.group(),
             opened_at: self.opened.timestamp,
             closed_at: self.closed.as_ref().map(|verdict| verdict.timestamp),
+            marks,
             verdict: VerdictReport::new(&self.series, &self.detector, &self.opened),
         }
     }
@@ -28,7 +29,12 @@ impl Anomaly {
 impl Notice {
     /// The form of the log: the verdict that people are told of.
     pub fn report(&self) -> NoticeReport<'_> {
-        let Self { change, anomaly, group } = self;
+        let Self {
+            change,
+            anomaly,
+            group,
+            marks,
+        } = self;
         NoticeReport {
             event: match change {
                 Change::Opened => "open",
@@ -39,6 +45,7 @@ impl Notice {
             opened_at: anomaly.opened.timestamp,
             rank: two_digits(anomaly.rank),
             group: group.as_ref(),
+            marks,
             verdict: VerdictReport::new(&anomaly.series, &anomaly.detector, anomaly.latest()),
         }
     }
@@ -56,6 +63,8 @@ pub struct AnomalyReport<'a> {
     opened_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     closed_at: Option<Timestamp>,
+    #[serde(flatten)]
+    marks: Marks,
     #[serde(flatten)]
     verdict: VerdictReport<'a>,
 }
@@ -80,6 +89,8 @@ pub struct NoticeReport<'a> {
     rank: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<&'a GroupSummary>,
+    #[serde(flatten)]
+    marks: &'a Marks,
     #[serde(flatten)]
     verdict: VerdictReport<'a>,
 }

@@ -7,11 +7,13 @@ use tracing::warn;
 
 use crate::{
     analysis::Sink,
-    anomaly::Board,
+    anomaly::{Anomaly, Board},
+    clock,
     http::Feed,
     metrics::AnalysisMetrics,
     notify::Notifier,
     shard::{Census, Event, Tally},
+    silence::Silences,
 };
 
 /// Time for the channels to take what they are still to tell.
@@ -58,13 +60,18 @@ pub(super) async fn keep(
     board: Arc<Board>,
     notifier: Arc<Notifier>,
     feed: Arc<Feed>,
+    silences: Arc<Silences>,
 ) {
     while let Some(found) = found.recv().await {
         match found {
             Found::Census(census) => board.count(&census),
             Found::Resumed => notifier.resume(),
             Found::Event(event) => {
-                if let Some(notice) = board.record(event) {
+                if let Some(mut notice) = board.record(event) {
+                    let Anomaly {
+                        id, series, detector, ..
+                    } = &*notice.anomaly;
+                    notice.marks = silences.marks(*id, series, detector, clock::now());
                     let notice = Arc::new(notice);
                     feed.tell(Arc::clone(&notice));
                     notifier.tell(&notice);

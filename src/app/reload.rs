@@ -92,10 +92,12 @@ impl Running {
             groups,
             own_series,
             snapshot,
+            silences,
             shutdown_deadline,
         } = &to;
         notifier.change(prepared);
         self.guard.change(guard.clone());
+        self.silences.keep_for(silences.keep_s);
         self.board.change(anomalies.history, *groups);
         self.own_series.change(own_series);
         self.analysis.set_when_behind(analysis.when_behind);
@@ -200,6 +202,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         groups,
         own_series: _,
         snapshot,
+        silences,
         shutdown_deadline: _,
     } = to;
     keep(
@@ -243,6 +246,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
     keep("log.format", &mut log.format, &from.log.format, &mut kept);
     keep("groups.window", &mut groups.window_s, &from.groups.window_s, &mut kept);
     keep("snapshot.file", &mut snapshot.file, &from.snapshot.file, &mut kept);
+    keep("silences.file", &mut silences.file, &from.silences.file, &mut kept);
     kept
 }
 
@@ -264,6 +268,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         groups,
         own_series,
         snapshot,
+        silences,
         shutdown_deadline,
     } = to;
     let Log { level, format: _ } = log;
@@ -333,6 +338,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("anomalies.history", *anomalies != from.anomalies),
         ("groups", *groups != from.groups),
         ("own_series", *own_series != from.own_series),
+        ("silences.keep", silences.keep_s != from.silences.keep_s),
         ("snapshot.every", snapshot.every != from.snapshot.every),
         ("shutdown_deadline", *shutdown_deadline != from.shutdown_deadline),
     ];

@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     analysis::Analysis,
-    anomaly::Board,
+    anomaly::{Anomaly, Board},
     clock,
     config::Config,
     http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
@@ -39,9 +39,10 @@ use crate::{
     line::Timestamp,
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
-    notify::{self, Notifier, Surroundings, Window},
+    notify::{self, Hush, Notifier, Surroundings, Window},
     plot::Sample,
     shard::{self, CloseUp, Replay},
+    silence::Silences,
     snapshot::{self, Snapshots},
 };
 
@@ -50,6 +51,9 @@ const QUEUE_EVENTS: usize = 10_000;
 
 /// Requests for another configuration that wait for the one before them.
 const QUEUE_RELOADS: usize = 4;
+
+/// Time between two looks for what people have said and is over for long enough (seconds).
+const TIDY_EVERY_S: i64 = 60;
 
 /// Time for what has nothing left to do but to end.
 const A_MOMENT: Duration = Duration::from_millis(100);
@@ -81,6 +85,10 @@ pub(super) struct Running {
     pub(super) guard: Arc<Guard>,
     /// What the page says of the configuration.
     in_force: watch::Sender<InForce>,
+    /// What people have said of anomalies.
+    pub(super) silences: Arc<Silences>,
+    /// When that is tidied up next.
+    tidy_at: Timestamp,
     /// Has the shards carry series over to new settings.
     pub(super) carrying: Option<JoinHandle<()>>,
 }
@@ -112,16 +120,18 @@ impl Running {
             config.groups,
             metrics.anomaly.clone(),
         ));
+        // Numbers come twice neither after a crash nor without a snapshot: nobody has an anomaly each microsecond.
+        board.go_on_after(clock::micros());
+        let silences = Arc::new(Silences::start(config.silences.clone(), metrics.silence.clone()));
         let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
-        let notifier = start_notifier(&config, &board, &analysis, &sorter, &metrics)?;
-        let feed = Arc::new(Feed::new(
-            (clock::now().unsigned_abs() << 32) | u64::from(std::process::id()),
-        ));
+        let notifier = start_notifier(&config, &board, &analysis, &sorter, &silences, &metrics)?;
+        let feed = begin_feed();
         let keeping = tokio::spawn(keep(
             found,
             Arc::clone(&board),
             Arc::clone(&notifier),
             Arc::clone(&feed),
+            Arc::clone(&silences),
         ));
 
         let sources = snapshot::Sources {
@@ -135,6 +145,7 @@ impl Running {
             .map_err(|error| AppError::System("a thread for the snapshot", error))?;
         // What nobody holds on to ends with the last shard.
         drop(to_board);
+        lay_floors(&silences, &analysis, &sorter);
         let intake = Arc::new(Intake::new(
             sorter_for(&config, &sorter),
             upstreams.queues(),
@@ -161,6 +172,7 @@ impl Running {
             guard: Arc::clone(&guard),
             in_force: in_force.subscribe(),
             counted: Arc::<Counted>::default(),
+            silences: Arc::clone(&silences),
         };
         let http = http.and_then(|listener| serve_http(listener, sources, &stop_http));
         let running = Self {
@@ -182,6 +194,8 @@ impl Running {
             reloads,
             guard,
             in_force,
+            silences,
+            tidy_at: 0,
             carrying: None,
         };
         running.tell_page(None);
@@ -240,7 +254,16 @@ impl Running {
 
     /// To be called once a second.
     pub(super) fn tick(&mut self) {
-        self.analysis.sweep(clock::now());
+        let now = clock::now();
+        self.analysis.sweep(now);
+        self.silences.count(now);
+        if now >= self.tidy_at {
+            self.tidy_at = now + TIDY_EVERY_S;
+            let (silences, board) = (Arc::clone(&self.silences), Arc::clone(&self.board));
+            tokio::task::spawn_blocking(move || {
+                silences.tidy(now, |said| board.is_open(said.anomaly, &said.series));
+            });
+        }
         self.listening.count_drops();
         listen::give_back_memory();
     }
@@ -349,11 +372,13 @@ fn start_notifier(
     board: &Arc<Board>,
     analysis: &Arc<Analysis>,
     sorter: &Sorter,
+    silences: &Arc<Silences>,
     metrics: &Metrics,
 ) -> Result<Arc<Notifier>, AppError> {
+    let silences = Arc::clone(silences);
     let sources = notify::Sources {
         board: Arc::clone(board),
-        hush: Arc::new(|_| None),
+        hush: Arc::new(move |anomaly| hush(&silences, anomaly)),
         surroundings: Surroundings {
             window: Some(window_of(analysis, sorter)),
         },
@@ -364,6 +389,25 @@ fn start_notifier(
         notifier.resume();
     }
     Ok(Arc::new(notifier))
+}
+
+/// A feed whose numbers no other process gives.
+fn begin_feed() -> Arc<Feed> {
+    let run = (clock::now().unsigned_abs() << 32) | u64::from(std::process::id());
+    Arc::new(Feed::new(run))
+}
+
+/// Why people are not to be told of an anomaly.
+fn hush(silences: &Silences, anomaly: &Anomaly) -> Option<Hush> {
+    let Anomaly {
+        id, series, detector, ..
+    } = anomaly;
+    let marks = silences.marks(*id, series, detector, clock::now());
+    if marks.silenced.is_empty() {
+        marks.acknowledged.map(|_| Hush::Acknowledged)
+    } else {
+        Some(Hush::Silenced)
+    }
 }
 
 /// Gives the samples of a series to a channel that plots them.
@@ -421,6 +465,20 @@ fn with_band(name: &str, found: &CloseUp) -> Vec<Sample> {
                 ..Sample::default()
             })
             .collect(),
+    }
+}
+
+/// Lays the floors that come of feedback given before, ahead of the first line and behind what the snapshot holds.
+fn lay_floors(silences: &Silences, analysis: &Analysis, sorter: &Sorter) {
+    let (feedback, _) = silences.feedback(|_| true, usize::MAX);
+    for said in feedback {
+        let Some(floor) = said.floor.floor() else { continue };
+        let (hash, shard) = sorter.place(said.series.as_bytes());
+        let (series, detector) = (said.series.as_str().into(), said.detector.as_str().into());
+        // A shard that has ended needs none.
+        let _ = analysis.charge(shard, move |shard, events| {
+            shard.raise_floor(hash, (&series, &detector), floor, None, events);
+        });
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     http::PageSettings,
     notify::{self as telling, LinkSettings},
     shard::{self, Limits},
-    snapshot, units,
+    silence, snapshot, units,
 };
 
 /// Longest time that can be set: ten years, so that sums of times stay far from any bound.
@@ -100,6 +100,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         groups: top.section("groups", groups_settings),
         own_series: top.section("own_series", own_series_settings),
         snapshot: top.section("snapshot", snapshot),
+        silences: top.section("silences", silences),
         shutdown_deadline,
     }
 }
@@ -217,6 +218,16 @@ fn snapshot(section: &mut Section<'_>) -> snapshot::Settings {
     snapshot::Settings {
         file: file.map(|path| path.value.into()),
         every: section.optional_duration("every", default.every, 10 * SECOND..=LONGEST),
+    }
+}
+
+fn silences(section: &mut Section<'_>) -> silence::Settings {
+    let keep = from_seconds(silence::Settings::default().keep_s);
+    let keep = section.duration("keep", keep, Duration::ZERO..=LONGEST);
+    check_whole(section, "keep", keep);
+    silence::Settings {
+        file: section.path_of_file("file"),
+        keep_s: to_seconds(keep),
     }
 }
 

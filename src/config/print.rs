@@ -136,11 +136,22 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "anomaly_rate", own.anomaly_rate)?;
     key(out, "anomalies", own.anomalies)?;
 
+    write_survivors(out, config)
+}
+
+/// What survives a restart.
+fn write_survivors(out: &mut String, config: &Config) -> fmt::Result {
     header(out, "[snapshot]")?;
     if let Some(file) = &config.snapshot.file {
         key(out, "file", quote(file.display()))?;
     }
-    key(out, "every", or_off(config.snapshot.every.map(duration)))
+    key(out, "every", or_off(config.snapshot.every.map(duration)))?;
+
+    header(out, "[silences]")?;
+    if let Some(file) = &config.silences.file {
+        key(out, "file", quote(file.display()))?;
+    }
+    key(out, "keep", seconds(config.silences.keep_s))
 }
 
 fn write_forward(out: &mut String, forward: &forward::Settings) -> fmt::Result {

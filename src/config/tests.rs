@@ -78,14 +78,8 @@ fn what_the_example_leaves_out_is_good_as_well() {
     assert_eq!(config.analysis.memory_bytes_max, Some(12 << 30));
     assert_eq!(config.shard.detectors, shown_detectors());
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
-    let guard = &config.guard;
-    assert_eq!(guard.user_header.as_deref(), Some("X-Remote-User"));
-    assert_eq!(guard.hosts, ["skyrelay.example.net"]);
-    let user = guard.user.as_ref().unwrap();
-    assert_eq!(
-        (user.name.as_str(), user.password.reveal().unwrap().as_str()),
-        ("ops", "correct horse battery staple")
-    );
+    assert_eq!(config.silences.file, Some("/var/lib/skyrelay/silences".into()));
+    assert_guarded(&config);
     shows_channels(&config);
     let spool = forward::SpoolSettings::new("/var/lib/skyrelay/spool");
     assert_eq!(config.spool, Some(spool));
@@ -100,6 +94,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
         },
         spool: None,
         snapshot: snapshot::Settings::default(),
+        silences: silence::Settings::default(),
         listen: listen::Settings {
             allow: None,
             ..config.listen
@@ -219,6 +214,18 @@ fn shown_detectors() -> Vec<Definition> {
         both,
         busy,
     ]
+}
+
+/// The example says who may come in.
+fn assert_guarded(config: &Config) {
+    let guard = &config.guard;
+    assert_eq!(guard.user_header.as_deref(), Some("X-Remote-User"));
+    assert_eq!(guard.hosts, ["skyrelay.example.net"]);
+    let user = guard.user.as_ref().unwrap();
+    assert_eq!(
+        (user.name.as_str(), user.password.reveal().unwrap().as_str()),
+        ("ops", "correct horse battery staple")
+    );
 }
 
 /// The model that the example shows.

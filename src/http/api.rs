@@ -133,7 +133,10 @@ async fn anomalies(
     let selection = sources
         .board
         .choose(wanted.state.into(), matches, wanted.order.into(), limit);
-    let reports = selection.anomalies.iter().map(|anomaly| anomaly.report());
+    let reports = selection
+        .anomalies
+        .iter()
+        .map(|anomaly| anomaly.report(sources.marks(anomaly)));
     let mut anomalies = if wanted.brief {
         reports.map(AnomalyReport::without_votes).collect()
     } else {

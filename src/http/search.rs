@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use super::Sources;
 use crate::{
     analysis::{Analysis, Stopped},
+    glob::Glob,
     shard::{Condition, Listing, Page, Shard},
 };
 
@@ -60,4 +61,39 @@ async fn through_all<T: Send + 'static>(
         }
     }
     Ok(found)
+}
+
+/// How many series that are judged match one of `globs`, and the names of some.
+pub(super) async fn count(
+    sources: &Sources,
+    globs: &Arc<[Glob]>,
+    examples: usize,
+) -> Result<(usize, Vec<Arc<str>>), Stopped> {
+    let (mut matching, mut some) = (0, Vec::new());
+    // So that many patterns hold no shard up for longer.
+    let slots = SEARCH_SLOTS / globs.len().max(1) + 1;
+    for shard in 0..sources.analysis.shards() {
+        let mut slot = Some(0);
+        while let Some(from) = slot {
+            let (globs, missing) = (Arc::clone(globs), examples - some.len());
+            let look = move |shard: &mut Shard| {
+                let (mut matching, mut some) = (0_usize, Vec::new());
+                let next = shard.names(from, slots, |name| {
+                    if globs.iter().any(|glob| glob.matches(name)) {
+                        matching += 1;
+                        if some.len() < missing {
+                            some.push(Arc::clone(name));
+                        }
+                    }
+                });
+                (matching, some, next)
+            };
+            let (more, names, next) = sources.analysis.ask(shard, look).await?;
+            matching += more;
+            some.extend(names);
+            slot = next;
+        }
+    }
+    some.sort();
+    Ok((matching, some))
 }

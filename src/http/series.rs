@@ -24,6 +24,7 @@ use crate::{
     detect::Outlook,
     line::Timestamp,
     shard::{Condition, JudgeReport, Listing, Memory, SeriesReport, SeriesState},
+    silence::Feedback,
     window::Point,
 };
 
@@ -141,6 +142,8 @@ struct OneSeriesAnswer<'a> {
     points: Vec<(Timestamp, f64)>,
     /// Open ones and those remembered, the newest first.
     anomalies: Vec<AnomalyReport<'a>>,
+    /// What people have said to be no anomaly, by detector.
+    floors: Vec<Arc<Feedback>>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     view: Option<view::View>,
 }
@@ -236,7 +239,11 @@ pub(super) async fn one(
         series: SeriesAnswer::from(report),
         window,
         points: pairs(&thin),
-        anomalies: anomalies.iter().map(|anomaly| anomaly.report()).collect(),
+        anomalies: anomalies
+            .iter()
+            .map(|anomaly| anomaly.report(sources.marks(anomaly)))
+            .collect(),
+        floors: sources.silences.feedback(|series| series == name, ANOMALIES_MAX).0,
         view,
     })
     .into_response())

@@ -26,7 +26,7 @@ pub struct Message {
     pub test: bool,
     /// Name of the `[[alert]]` that it goes by.
     pub route: Arc<str>,
-    /// Number of the anomaly, as in the API. Without a snapshot it is counted anew after a restart.
+    /// Number of the anomaly, as in the API.
     pub id: u64,
     /// The same for all messages on one anomaly and different for any other, whatever restarts there are between: 16
     /// hexadecimal digits. What receivers that merge messages by a key are to be given as that key.
@@ -156,7 +156,12 @@ pub struct MessageVote {
 impl Message {
     /// What `notice` says, for the alert called `route`.
     pub fn new(notice: &Notice, route: &Arc<str>) -> Self {
-        let Notice { change, anomaly, group } = notice;
+        let Notice {
+            change,
+            anomaly,
+            group,
+            marks: _,
+        } = notice;
         let status = match change {
             Change::Opened => Status::Firing,
             Change::Again => Status::Again,
@@ -487,6 +492,7 @@ pub(crate) mod tests {
             change: Change::Opened,
             anomaly: Arc::new(anomaly),
             group: None,
+            marks: crate::silence::Marks::default(),
         };
         let message = Message::new(&notice, &"ops".into());
         let json = serde_json::to_string(&message).unwrap();

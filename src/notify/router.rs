@@ -29,6 +29,7 @@ use crate::{
     detect::Severity,
     line::Timestamp,
     shard::Change,
+    silence::Marks,
 };
 
 /// Time after which a silence is looked at again (seconds).
@@ -530,6 +531,7 @@ impl Router {
                 change: Change::Closed,
                 anomaly,
                 group: None,
+                marks: Marks::default(),
             };
             self.closed(&notice, now, view, out);
         }

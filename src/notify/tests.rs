@@ -25,6 +25,7 @@ use crate::{
     metrics::Metrics,
     notify::Cause,
     shard::{Change, Event},
+    silence::Marks,
 };
 
 /// Monday, 20 May 2024, noon (UTC).
@@ -209,6 +210,7 @@ impl Office {
                 change: Change::Opened,
                 anomaly,
                 group: None,
+                marks: Marks::default(),
             })
             .collect();
         let told: Vec<Arc<Message>> = self

@@ -230,6 +230,7 @@ impl Shard {
                 state,
                 open: judge.open && asked.heard,
                 heard: asked.heard,
+                held: judge.held && asked.heard,
                 wanted: asked.wanted,
             });
             if judge.open && heir.as_ref().is_none_or(|heir| !heir.open) {

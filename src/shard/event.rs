@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::series::Judge;
+use super::{floor::Floors, series::Judge};
 use crate::{
-    detect::{Context, Engine, Observation, Outlook, Standing, Verdict},
+    detect::{Context, Definition, Engine, Observation, Outlook, Standing, Verdict},
     line::Timestamp,
     window::{self, Point},
 };
@@ -48,22 +48,38 @@ impl Event {
             },
         }
     }
+}
 
-    /// What `engine` has `seen` of a sample of the series called `series`, explained.
-    pub(super) fn of(
-        series: &Arc<str>,
-        detector: &Arc<str>,
-        judge: &mut Judge,
-        engine: &mut Engine,
-        sample: &Context<'_>,
-        seen: Observation,
-    ) -> Self {
-        Self {
-            series: Arc::clone(series),
-            detector: Arc::clone(detector),
-            change: Change::of(seen),
-            verdict: engine.explain(&mut judge.state, sample, seen),
+/// Where what is seen of a series goes.
+pub(super) struct Reporter<'a> {
+    pub(super) series: &'a Arc<str>,
+    pub(super) detectors: &'a [Definition],
+    pub(super) floors: &'a mut Floors,
+    /// Is every sample told?
+    pub(super) every_sample: bool,
+    pub(super) events: &'a mut Vec<Event>,
+}
+
+impl Reporter<'_> {
+    /// What `engine` has `seen` of a sample: told if it changes something, and explained.
+    #[inline]
+    pub(super) fn hear(&mut self, judge: &mut Judge, engine: &mut Engine, sample: &Context<'_>, seen: Observation) {
+        let mut change = Change::of(seen);
+        let mut verdict = None;
+        if judge.held || (change == Some(Change::Opened) && !self.floors.is_empty()) {
+            let detector = &self.detectors[judge.detector].name;
+            (change, verdict) = self.floors.weigh((self.series, detector), judge, engine, sample, seen);
         }
+        if change.is_some() || self.every_sample {
+            self.events.push(Event {
+                series: Arc::clone(self.series),
+                detector: Arc::clone(&self.detectors[judge.detector].name),
+                change,
+                verdict: verdict.unwrap_or_else(|| engine.explain(&mut judge.state, sample, seen)),
+            });
+        }
+        // Only now: an explanation that panics has told nobody.
+        judge.open = seen.anomalous && !judge.held;
     }
 }
 

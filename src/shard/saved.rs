@@ -345,6 +345,7 @@ impl Shard {
             // One that is not heard any more tells nobody of its end either: who has kept the anomaly closes it.
             open: saved.open && asked.heard,
             heard: asked.heard,
+            held: false,
             wanted: asked.wanted,
         })
     }
@@ -378,6 +379,8 @@ fn save_series(series: &Series, watched: &Watched, heirs: Option<&Heirs>, out: &
             state,
             open,
             heard: _,
+            // Floors are laid anew after a restart.
+            held: _,
             wanted: _,
         } = judge;
         u32::try_from(place).expect("there are few detectors").save(out);

@@ -53,6 +53,8 @@ pub(super) struct Judge {
     pub(super) open: bool,
     /// Does it tell people, rather than only other detectors?
     pub(super) heard: bool,
+    /// Is there something that a floor may hold down?
+    pub(super) held: bool,
     /// What other detectors of the series want to know of it.
     pub(super) wanted: Wanted,
 }
@@ -96,6 +98,7 @@ impl Watched {
             state: engines[asked.detector].new_state(subject),
             open: false,
             heard: asked.heard,
+            held: false,
             wanted: asked.wanted,
         });
         let window = if plan.needs_statistics {

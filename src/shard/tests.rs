@@ -3,6 +3,7 @@
 mod changing;
 mod ensembles;
 mod failing;
+mod floors;
 mod limits;
 mod reading;
 mod saving;

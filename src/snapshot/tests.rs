@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Cursor,
+    path::Path,
     sync::{LazyLock, Mutex},
 };
 

@@ -31,6 +31,7 @@ mod real_senders;
 mod relay_state;
 mod reload;
 mod restart;
+mod said;
 mod shutdown;
 mod sick_upstream;
 mod spool;

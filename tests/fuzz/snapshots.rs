@@ -19,6 +19,7 @@ use skyrelay::{
     line::Timestamp,
     metrics::Metrics,
     shard::{Batch, Census, Event, LineRef, Tally},
+    silence::Marks,
     snapshot::{Settings, Snapshots, Sources},
     window::Point,
 };
@@ -294,7 +295,7 @@ fn check(directory: &TempDir, harm: &[Harm]) -> Result<(), TestCaseError> {
         .select(Which::All, &Glob::everything(), usize::MAX)
         .anomalies
     {
-        prop_assert!(serde_json::to_string(&anomaly.report()).is_ok());
+        prop_assert!(serde_json::to_string(&anomaly.report(Marks::default())).is_ok());
     }
     Ok(())
 }
