@@ -220,6 +220,7 @@ fn every_view_is_right_by_day_by_night_and_on_a_phone() {
             ("now", "#/now", ".row"),
             ("series", series.as_str(), ".mark"),
             ("all-series", "#/series", "tr[data-row]"),
+            ("silences", "#/silences", ".empty"),
             ("relay", "#/relay", "pre"),
         ] {
             browser.open(&page(&relay, place));
@@ -403,6 +404,78 @@ fn a_hundred_thousand_series_and_five_thousand_anomalies_are_shown_in_small_answ
     eprintln!("heap of the page after 10,000 and 20,000 events: {used:?}");
     assert!(used[1] < used[0] + 8e6, "{used:?}");
     assert!(browser.eval(nodes).as_u64().unwrap() < 6_000);
+    is_clean(&mut browser, &relay);
+}
+
+#[test]
+fn what_people_say_on_the_page_holds() {
+    let relay = Skyrelay::start(&[], BOUND);
+    let now = unix_now();
+    let lines = format!("a.one 95 {now}\nb.two 95 {now}\n");
+    relay.connect().write_all(lines.as_bytes()).unwrap();
+    relay.wait_until_through(2, &[]);
+    let mut browser = Chromium::start();
+    browser.open(&page(&relay, "#/now?match=a.*"));
+    browser.wait_until("row", "document.querySelector('.row .name')?.textContent === 'a.one'");
+
+    // With keys alone.
+    browser.press(&["j", "s"]);
+    browser.wait_until(
+        "preview",
+        "document.querySelector('.preview').innerText.includes('1 series')",
+    );
+    let shown = browser.eval(&text_of(".preview"));
+    assert!(shown.as_str().unwrap().contains("1 open anomaly"), "{shown}");
+    browser.picture("silence-light");
+    for (name, text) in [("reason", "<b>disks</b>"), ("author", "ann")] {
+        browser.eval(&format!("document.querySelector('[name={name}]').focus()"));
+        browser.write(text);
+    }
+    browser.press(&["Enter"]);
+    browser.wait_until("end of the dialog", "!document.querySelector('dialog')");
+    browser.wait_until(
+        "silenced row",
+        "document.querySelector('.row').innerText.includes('silenced')",
+    );
+    let silences = relay.api("/api/v1/silences");
+    assert_eq!(silences["silences"][0]["match"], json!(["a.one"]));
+    assert_eq!(silences["silences"][0]["reason"], "<b>disks</b>");
+
+    browser.press(&["j", "a"]);
+    browser.wait_until(
+        "dialog",
+        "document.querySelector('dialog [name=author]').value === 'ann'",
+    );
+    browser.eval("document.querySelector('dialog .primary').click()");
+    browser.wait_until(
+        "acknowledged row",
+        "document.querySelector('.row').innerText.includes('acknowledged by ann')",
+    );
+    let anomalies = relay.api("/api/v1/anomalies?match=a.one");
+    assert_eq!(anomalies["anomalies"][0]["acknowledged"]["author"], "ann");
+    browser.eval("document.querySelector('#quiet').click()");
+    browser.wait_until("nothing that is not seen to", "!document.querySelector('.row')");
+
+    browser.open(&page(&relay, "#/silences"));
+    browser.wait_until(
+        "silence",
+        "document.querySelector('tr[data-row]')?.innerText.includes('<b>disks</b>')",
+    );
+    browser.picture("silences-light");
+    browser.eval("document.querySelector('tr[data-row] button').click()");
+    browser.wait_until("end of it", "document.body.innerText.includes('Nothing is silenced')");
+    assert_eq!(relay.api("/api/v1/silences")["total"], 0);
+
+    browser.open(&page(&relay, &of_series("b.two")));
+    browser.wait_until("button", "document.querySelector('[data-action=feedback]')");
+    browser.eval("document.querySelector('[data-action=feedback]').click()");
+    browser.wait_until("dialog", "document.querySelector('dialog .primary')");
+    browser.eval("document.querySelector('dialog .primary').click()");
+    browser.wait_until(
+        "raised bar",
+        "document.querySelector('.cards').innerText.includes('told only')",
+    );
+    assert_eq!(relay.api("/api/v1/feedback")["feedback"][0]["series"], "b.two");
     is_clean(&mut browser, &relay);
 }
 
