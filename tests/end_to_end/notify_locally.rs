@@ -143,7 +143,7 @@ fn nagios_knows_what_is_wrong_and_when_it_is_over() {
     // A name that would like to be more fields; Nagios itself shows its semicolons as colons.
     let hostile = "servers.web1.load;0;fine|a=1\\n[0]";
     rise_and_fall(&relay, "servers.web1.load", || {
-        state("2", "servers.web1.load is anomalous: 95")
+        state("2", "servers.web1.load is anomalous: 95");
     });
     state("0", "is well again");
     rise_and_fall(&relay, hostile, || state("2", "load:0:fine_a=1_n[0] is anomalous"));
