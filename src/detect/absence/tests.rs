@@ -1,3 +1,5 @@
+//! Silences: how long is too long, as stated and by a rhythm, when they begin and end, and what a restart keeps of them.
+
 use super::*;
 use crate::window::{Point, Scratch};
 

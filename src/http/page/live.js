@@ -105,4 +105,10 @@ export function start() {
     if (document.hidden) hideTimer = setTimeout(close, 60000);
     else if (!source) open();
   });
+  // A browser keeps a page that was left for whoever comes back, and its stream with it: six such pages would leave no
+  // connection for the seventh.
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", (event) => {
+    if (event.persisted && !source && !document.hidden) open();
+  });
 }

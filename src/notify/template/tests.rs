@@ -1,3 +1,5 @@
+//! Templates say what they should, and no name says anything else in them.
+
 use super::*;
 use crate::notify::{Status, message::tests::message};
 

@@ -1,3 +1,5 @@
+//! Bodies and addresses of requests: those of the presets as their receivers document them, whatever is told.
+
 use serde_json::{Value, json};
 
 use super::*;
