@@ -234,7 +234,7 @@ fn every_view_is_right_by_day_by_night_and_on_a_phone() {
     for (how, look) in [("light", DESK), ("dark", NIGHT), ("phone", PHONE)] {
         browser.look(look);
         for (view, place, there) in [
-            ("now", "#/now", ".row"),
+            ("now", "#/now", ".members .row .sparkline path"),
             ("series", series.as_str(), ".mark"),
             ("all-series", "#/series", "tr[data-row]"),
             ("silences", "#/silences", ".empty"),

@@ -14,6 +14,7 @@ export const title = () => "Now";
 export const keys = [];
 
 const REASON = 140; // Characters of a reason in a row; all of it is told by the pointer, and in the view of the series.
+const MEMBERS = 10; // Of an open group. All of them are behind a link.
 const FIRST = 60;
 const MOST = 480;
 const PAUSE_MS = 1000;
@@ -165,7 +166,7 @@ function updateGroup(box, group) {
 async function loadMembers(box) {
   const { list } = box.parts;
   try {
-    const { anomalies, total } = await ask("anomalies", { group: box.group.id, order: "rank", limit: 30, brief: true });
+    const { anomalies, total } = await ask("anomalies", { group: box.group.id, order: "rank", limit: MEMBERS, brief: true });
     if (!box.details.open) return;
     for (const note of list.querySelectorAll(".note")) note.remove();
     reconcile(list, bySeries(anomalies), (anomaly) => anomaly.id, makeRow, updateRow);
@@ -227,6 +228,7 @@ export function show(main, place) {
   let [loadedAt, took] = [0, 0];
   let relayAt = 0;
   let relay = null;
+  let hasOpened = false;
 
   const input = h("input", { type: "search", "data-filter": true, placeholder: "filter: a part of a name, or a pattern", "aria-label": "Filter", value: filter, spellcheck: "false", autocomplete: "off" });
   const quiet = h("input", { type: "checkbox", id: "quiet", checked: withQuiet });
@@ -309,6 +311,11 @@ export function show(main, place) {
     groups.hidden = of.groups.length === 0;
     groupHead.textContent = of.total === 1 ? "1 group" : `${count(of.total)} groups`;
     reconcile(groupRows, of.groups, (group) => group.id, makeGroup, updateGroup);
+    // What matters most shows its members unasked, once: whoever closes it is not to fight with the page.
+    if (!hasOpened && of.groups.length > 0) {
+      hasOpened = true;
+      groupRows.firstElementChild.details.open = true;
+    }
     singles.hidden = shown.length === 0;
     const what = filter ? ["anomaly that matches", "anomalies that match"] : of.total > 0 ? ["single anomaly", "single anomalies"] : ["anomaly", "anomalies"];
     singleHead.textContent = `${count(found.total)} ${what[found.total === 1 ? 0 : 1]}`;
