@@ -55,9 +55,11 @@ use std::{
 
 pub use channel::{Cause, Channel, Failure, Retry, Surroundings, Window};
 use mailbox::{Bounds, Loss, Mailbox, Outgoing};
-pub use message::{Links, Message, MessageGroup, MessageVote, Status, Summary, Votes, fingerprint};
+pub use message::{
+    Links, Message, MessageAcknowledgement, MessageGroup, MessageVote, Status, Summary, Votes, fingerprint,
+};
 pub use quiet::{Quiet, Span};
-use router::{Delivery, Known, Router, Routes, View};
+use router::{Delivery, Hold, Known, Router, Routes, View};
 pub use settings::*;
 use tracing::warn;
 use worker::{Post, Worker};
@@ -67,8 +69,9 @@ use crate::{
     clock,
     glob::Glob,
     line::Timestamp,
-    metrics::Metrics,
+    metrics::{ChannelMetrics, Metrics},
     shard::Change,
+    silence::Marks,
 };
 
 /// Notices that wait for the router. Further ones are not waited for, and made up for from the board.
@@ -80,16 +83,16 @@ const BURST_NOTICES: usize = 4096;
 /// How often the router looks at the time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Says whether people are to be told of an anomaly. Asked before each telling, from the router's thread.
-pub type AskHush = Arc<dyn Fn(&Anomaly) -> Option<Hush> + Send + Sync>;
+/// Says what people have said of an anomaly. Asked before each telling, from the router's thread.
+pub type AskMarks = Arc<dyn Fn(&Anomaly) -> Marks + Send + Sync>;
 
 /// What the notifier works with.
 #[derive(Clone)]
 pub struct Sources {
     /// What is open.
     pub board: Arc<Board>,
-    /// Says whether people are to be told.
-    pub hush: AskHush,
+    /// Says what people have said.
+    pub marks: AskMarks,
     /// What channels may ask.
     pub surroundings: Surroundings,
     /// What is counted.
@@ -141,6 +144,7 @@ struct Way {
     name: String,
     settings: Mutex<ChannelSettings>,
     post: Arc<Post>,
+    metrics: ChannelMetrics,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -212,7 +216,7 @@ impl Notifier {
             .sources
             .metrics
             .notify
-            .of(&channel.name, &Loss::NAMES, &Cause::NAMES);
+            .of(&channel.name, &Loss::NAMES, &Cause::NAMES, &Hold::NAMES);
         let bounds = bounds(channel, settings);
         let mailbox = match &self.place {
             Some(place) => {
@@ -224,7 +228,7 @@ impl Notifier {
         };
         let post = Post::new(mailbox);
         let open = channel.kind.open(&self.sources.surroundings);
-        let worker = Worker::new(channel.name.clone(), Arc::clone(&post), open, metrics);
+        let worker = Worker::new(channel.name.clone(), Arc::clone(&post), open, metrics.clone());
         let thread = std::thread::Builder::new()
             .name(format!("notify-{}", channel.name))
             .spawn(move || worker.run())?;
@@ -232,6 +236,7 @@ impl Notifier {
             name: channel.name.clone(),
             settings: Mutex::new(channel.clone()),
             post,
+            metrics,
             thread: Mutex::new(Some(thread)),
         }))
     }
@@ -423,7 +428,10 @@ impl Driver {
         }
     }
 
-    fn hand_on(&self, out: &mut Vec<Delivery>, now: Timestamp) {
+    fn hand_on(&mut self, out: &mut Vec<Delivery>, now: Timestamp) {
+        for (channel, hold, messages) in self.router.take_held_back() {
+            self.ways[channel].metrics.held_back(hold.name(), messages);
+        }
         if out.is_empty() {
             return;
         }
@@ -441,7 +449,7 @@ fn open_on(board: &Board) -> Vec<Notice> {
         change: Change::Opened,
         group: anomaly.group.group().and_then(|id| board.group(id)),
         anomaly,
-        marks: crate::silence::Marks::default(),
+        marks: Marks::default(),
     };
     open.into_iter().rev().map(notice).collect()
 }
@@ -464,8 +472,8 @@ fn bounds(channel: &ChannelSettings, settings: &Settings) -> Bounds {
 }
 
 impl View for Sources {
-    fn hush(&self, anomaly: &Anomaly) -> Option<Hush> {
-        (self.hush)(anomaly)
+    fn marks(&self, anomaly: &Anomaly) -> Marks {
+        (self.marks)(anomaly)
     }
 
     fn group(&self, id: u64) -> Option<GroupSummary> {

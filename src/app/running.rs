@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     analysis::Analysis,
-    anomaly::{Anomaly, Board},
+    anomaly::Board,
     clock,
     config::Config,
     http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
@@ -39,7 +39,7 @@ use crate::{
     line::Timestamp,
     listen::{self, Listeners, Listening, Protocol},
     metrics::Metrics,
-    notify::{self, Hush, Notifier, Surroundings, Window},
+    notify::{self, Notifier, Surroundings, Window},
     plot::Sample,
     shard::{self, CloseUp, Replay},
     silence::Silences,
@@ -378,7 +378,7 @@ fn start_notifier(
     let silences = Arc::clone(silences);
     let sources = notify::Sources {
         board: Arc::clone(board),
-        hush: Arc::new(move |anomaly| hush(&silences, anomaly)),
+        marks: Arc::new(move |anomaly| silences.marks(anomaly.id, &anomaly.series, &anomaly.detector, clock::now())),
         surroundings: Surroundings {
             window: Some(window_of(analysis, sorter)),
         },
@@ -395,19 +395,6 @@ fn start_notifier(
 fn begin_feed() -> Arc<Feed> {
     let run = (clock::now().unsigned_abs() << 32) | u64::from(std::process::id());
     Arc::new(Feed::new(run))
-}
-
-/// Why people are not to be told of an anomaly.
-fn hush(silences: &Silences, anomaly: &Anomaly) -> Option<Hush> {
-    let Anomaly {
-        id, series, detector, ..
-    } = anomaly;
-    let marks = silences.marks(*id, series, detector, clock::now());
-    if marks.silenced.is_empty() {
-        marks.acknowledged.map(|_| Hush::Acknowledged)
-    } else {
-        Some(Hush::Silenced)
-    }
 }
 
 /// Gives the samples of a series to a channel that plots them.

@@ -159,6 +159,8 @@ struct ChannelCounts {
     queue_age_s: f64,
     /// Beyond the limit of the channel, and summed up.
     withheld: f64,
+    /// As it is quiet, silenced, or acknowledged.
+    held_back: BTreeMap<String, f64>,
     dropped: BTreeMap<String, f64>,
     failures: BTreeMap<String, f64>,
 }
@@ -319,6 +321,7 @@ fn notifications(reading: &Reading) -> BTreeMap<String, ChannelCounts> {
             queued: value("notifications_queued"),
             queue_age_s: value("notifications_queue_age_seconds"),
             withheld: value("notifications_withheld_total"),
+            held_back: by_reason("notifications_held_back_total"),
             dropped: by_reason("notifications_dropped_total"),
             failures: by_reason("notification_failures_total"),
         };

@@ -14,6 +14,7 @@ pub struct NotifyMetrics {
     notified: IntCounterVec,
     dropped: IntCounterVec,
     withheld: IntCounterVec,
+    held_back: IntCounterVec,
     failures: IntCounterVec,
     retried: IntCounterVec,
     queued: IntGaugeVec,
@@ -44,6 +45,7 @@ pub struct ChannelMetrics {
     /// Attempts to use the journal that failed.
     pub journal_failures: IntCounter,
     dropped: IntCounterVec,
+    held_back: IntCounterVec,
     failures: IntCounterVec,
 }
 
@@ -68,6 +70,12 @@ impl NotifyMetrics {
                 "notifications_withheld_total",
                 "Messages beyond the limit of a channel, which are summed up.",
                 &["channel"],
+            ),
+            held_back: declare.counters(
+                "notifications_held_back_total",
+                "Messages that a channel is not given, or not yet, by reason: the route is quiet, or the anomaly silenced or \
+                 acknowledged.",
+                &["channel", "reason"],
             ),
             failures: declare.counters(
                 "notification_failures_total",
@@ -108,10 +116,15 @@ impl NotifyMetrics {
     }
 
     /// Those of the channel called `name`, visible before they count: for `losses`, the reasons for which a message may be
-    /// lost, and for `causes`, those for which an attempt may fail.
-    pub fn of(&self, name: &str, losses: &[&str], causes: &[&str]) -> ChannelMetrics {
+    /// lost, for `causes`, those for which an attempt may fail, and for `holds`, those for which one may be held back.
+    pub fn of(&self, name: &str, losses: &[&str], causes: &[&str], holds: &[&str]) -> ChannelMetrics {
         let labels = [name];
-        for (counters, reasons) in [(&self.dropped, losses), (&self.failures, causes)] {
+        let by_reason = [
+            (&self.dropped, losses),
+            (&self.failures, causes),
+            (&self.held_back, holds),
+        ];
+        for (counters, reasons) in by_reason {
             for reason in reasons {
                 counters.with_label_values(&[name, reason]);
             }
@@ -127,6 +140,7 @@ impl NotifyMetrics {
             told: self.told.with_label_values(&labels),
             journal_failures: self.journal_failures.with_label_values(&labels),
             dropped: self.dropped.clone(),
+            held_back: self.held_back.clone(),
             failures: self.failures.clone(),
         }
     }
@@ -143,6 +157,16 @@ impl ChannelMetrics {
     /// Messages lost for this reason.
     pub fn losses(&self, reason: &str) -> u64 {
         self.dropped.with_label_values(&[&self.name, reason]).get()
+    }
+
+    /// So many messages are held back, for this reason.
+    pub fn held_back(&self, reason: &str, messages: u64) {
+        self.held_back.with_label_values(&[&self.name, reason]).inc_by(messages);
+    }
+
+    /// Messages held back for this reason.
+    pub fn holds(&self, reason: &str) -> u64 {
+        self.held_back.with_label_values(&[&self.name, reason]).get()
     }
 
     /// An attempt has failed, for this reason.

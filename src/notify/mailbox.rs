@@ -812,6 +812,8 @@ fn sum_up(withheld: Withheld, now: Timestamp) -> Message {
         closed_at: None,
         rank: 0.0,
         group: None,
+        silenced: Vec::new(),
+        acknowledged: None,
         series: "**".into(),
         timestamp: now,
         value: 0.0,

@@ -9,10 +9,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
-    anomaly::{Anomaly, Notice, groups::GroupSummary},
-    detect::{Outcome, Severity, Verdict, Vote},
+    anomaly::{Anomaly, groups::GroupSummary},
+    detect::{Outcome, Severity, Vote},
     line::Timestamp,
-    shard::Change,
+    silence::{Acknowledgement, Marks},
 };
 
 /// One thing that people are told.
@@ -41,6 +41,13 @@ pub struct Message {
     /// What it is part of, as of now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<MessageGroup>,
+    /// Silences in force on it, by number, as in the API. One that was told before it was silenced is told to be over all the
+    /// same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silenced: Vec<String>,
+    /// Who has seen it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<MessageAcknowledgement>,
     /// Name of the series. Hostile text: it may hold whatever a sender likes, but for spaces and control characters.
     pub series: Arc<str>,
     /// Time of the sample that is told of: the newest that matters (seconds since 1970).
@@ -108,6 +115,17 @@ pub struct MessageGroup {
     pub rank: f64,
 }
 
+/// That somebody has seen an anomaly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageAcknowledgement {
+    /// Who.
+    pub author: String,
+    /// What they say of it; may be empty.
+    pub reason: String,
+    /// When (seconds since 1970).
+    pub at: Timestamp,
+}
+
 /// Where to look further.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Links {
@@ -154,31 +172,15 @@ pub struct MessageVote {
 }
 
 impl Message {
-    /// What `notice` says, for the alert called `route`.
-    pub fn new(notice: &Notice, route: &Arc<str>) -> Self {
-        let Notice {
-            change,
-            anomaly,
-            group,
-            marks: _,
-        } = notice;
-        let status = match change {
-            Change::Opened => Status::Firing,
-            Change::Again => Status::Again,
-            Change::Closed => Status::Resolved,
-        };
-        Self::of(status, anomaly, anomaly.latest(), group.as_ref(), route)
-    }
-
-    /// That `anomaly` is at this by `verdict`.
+    /// That `anomaly`, of which people have said `marks`, is at this, for the alert called `route`.
     pub(super) fn of(
         status: Status,
         anomaly: &Anomaly,
-        verdict: &Verdict,
         group: Option<&GroupSummary>,
+        marks: &Marks,
         route: &Arc<str>,
     ) -> Self {
-        let opened_at = anomaly.opened.timestamp;
+        let (opened_at, verdict) = (anomaly.opened.timestamp, anomaly.latest());
         Self {
             status,
             test: false,
@@ -189,6 +191,8 @@ impl Message {
             closed_at: anomaly.closed.as_ref().map(|closed| closed.timestamp),
             rank: two_digits(anomaly.rank),
             group: group.map(MessageGroup::from),
+            silenced: marks.silenced.clone(),
+            acknowledged: marks.acknowledged.as_deref().map(MessageAcknowledgement::from),
             series: Arc::clone(&anomaly.series),
             timestamp: verdict.timestamp,
             value: finite(verdict.value),
@@ -250,6 +254,16 @@ impl From<&GroupSummary> for MessageGroup {
             since: group.since,
             members: group.members,
             rank: group.rank,
+        }
+    }
+}
+
+impl From<&Acknowledgement> for MessageAcknowledgement {
+    fn from(said: &Acknowledgement) -> Self {
+        Self {
+            author: said.author.clone(),
+            reason: said.reason.clone(),
+            at: said.at,
         }
     }
 }
@@ -365,7 +379,7 @@ fn two_digits(number: f64) -> f64 {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::detect::Finding;
+    use crate::detect::{Finding, Verdict};
 
     /// A message with all that one can hold.
     pub(crate) fn message(status: Status, series: &str) -> Message {
@@ -386,6 +400,12 @@ pub(crate) mod tests {
                 since: opened_at - 60,
                 members: 3,
                 rank: 12.5,
+            }),
+            silenced: vec!["3".to_owned()],
+            acknowledged: Some(MessageAcknowledgement {
+                author: "kim".to_owned(),
+                reason: "being looked at".to_owned(),
+                at: opened_at + 30,
             }),
             series: series.into(),
             timestamp: if is_over { opened_at + 600 } else { opened_at },
@@ -442,6 +462,8 @@ pub(crate) mod tests {
             }),
             severity: None,
             group: None,
+            silenced: Vec::new(),
+            acknowledged: None,
             votes: Votes::default(),
             links: Links::default(),
             test: true,
@@ -488,13 +510,7 @@ pub(crate) mod tests {
             rank: f64::NAN,
             group: crate::anomaly::groups::Tag::default(),
         };
-        let notice = Notice {
-            change: Change::Opened,
-            anomaly: Arc::new(anomaly),
-            group: None,
-            marks: crate::silence::Marks::default(),
-        };
-        let message = Message::new(&notice, &"ops".into());
+        let message = Message::of(Status::Firing, &anomaly, None, &Marks::default(), &"ops".into());
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message, "{json}");
         assert_eq!((message.score, message.upper, message.rank), (f64::MAX, None, 0.0));

@@ -23,7 +23,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Alert, Hush, LinkSettings, Message, Status, mailbox::Outgoing};
+use super::{Alert, LinkSettings, Message, Status, mailbox::Outgoing};
 use crate::{
     anomaly::{Anomaly, Notice, groups::GroupSummary},
     detect::Severity,
@@ -48,9 +48,20 @@ const FLAPPING_MAX: usize = 10_000;
 /// What the router asks about anomalies.
 pub(super) trait View {
     /// Is it silenced, or acknowledged?
-    fn hush(&self, anomaly: &Anomaly) -> Option<Hush>;
+    fn marks(&self, anomaly: &Anomaly) -> Marks;
     /// The group with this number, as it is now.
     fn group(&self, id: u64) -> Option<GroupSummary>;
+}
+
+/// Why people are not told of an anomaly, or not yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Hold {
+    /// The route is quiet.
+    Quiet,
+    /// It is not to be told for now. What was told before is told to be over.
+    Silenced,
+    /// Somebody knows, and is not to be told again.
+    Acknowledged,
 }
 
 /// What is to be told to one channel.
@@ -86,6 +97,8 @@ pub(super) struct Router {
     flapping: HashMap<Name, Flapping>,
     /// Groups may have grown since it was last looked at them.
     groups_grow: bool,
+    /// Messages that channels are not given, since this was asked last.
+    held_back: BTreeMap<(usize, Hold), u64>,
 }
 
 /// Other routes to go by.
@@ -112,7 +125,16 @@ struct Open {
     candidates: Vec<usize>,
     /// One of them may match when its group has grown.
     may_grow: bool,
-    phases: Vec<(usize, Phase)>,
+    stages: Vec<Stage>,
+}
+
+/// How far it is on one route.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    route: usize,
+    phase: Phase,
+    /// Why what is to be told next is held back, as far as that is counted.
+    counted: Option<Hold>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,6 +145,16 @@ enum Phase {
     Held(Timestamp),
     /// To be told again at this, if at all.
     Told(Option<Timestamp>),
+}
+
+/// What a message is about.
+#[derive(Clone, Copy)]
+struct Matter<'a> {
+    anomaly: &'a Anomaly,
+    group: Option<&'a GroupSummary>,
+    marks: &'a Marks,
+    /// What it is known by since before a restart.
+    before: Option<&'a Arc<Message>>,
 }
 
 #[derive(Debug)]
@@ -153,7 +185,7 @@ impl Router {
     pub(super) fn take(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
         self.groups_grow = true;
         match notice.change {
-            Change::Opened => self.opened(notice, now, out),
+            Change::Opened => self.opened(notice, now, view, out),
             Change::Again => self.again(notice, now, view, out),
             Change::Closed => self.closed(notice, now, view, out),
         }
@@ -161,7 +193,7 @@ impl Router {
         self.do_what_is_due(now, view, out);
     }
 
-    fn opened(&mut self, notice: &Notice, now: Timestamp, out: &mut Vec<Delivery>) {
+    fn opened(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
         let anomaly = &notice.anomaly;
         if self.open.contains_key(&anomaly.id) {
             return;
@@ -170,7 +202,12 @@ impl Router {
         // The board has put this in the place of another.
         if let Some(open) = self.by_name.get(&name).copied().and_then(|id| self.remove(id)) {
             let told: Vec<usize> = open.told().collect();
-            let end = self.message(Status::Resolved, &open.anomaly, None, open.before.as_ref(), 0);
+            let marks = view.marks(&open.anomaly);
+            let matter = Matter {
+                group: None,
+                ..open.matter(&marks)
+            };
+            let end = self.message(Status::Resolved, 0, &matter);
             self.resolve(end, &told, now, out);
         }
         let before = self.orphans.remove(&name).map(|orphan| orphan.message);
@@ -188,7 +225,7 @@ impl Router {
             before,
             candidates,
             may_grow: false,
-            phases: Vec::new(),
+            stages: Vec::new(),
         };
         self.by_name.insert(name_of(anomaly), anomaly.id);
         self.open.insert(anomaly.id, open);
@@ -214,7 +251,7 @@ impl Router {
                 open.may_grow = true;
                 continue;
             }
-            if !open.phases.iter().any(|(other, _)| *other == place) {
+            if !open.stages.iter().any(|stage| stage.route == place) {
                 let phase = match told_at(route) {
                     Some(at) => Phase::Told(route.repeat_s.map(|repeat| at.saturating_add(repeat))),
                     None if route.group_wait_s == 0 => Phase::Waiting(now),
@@ -223,7 +260,11 @@ impl Router {
                         Phase::Waiting(*due)
                     }
                 };
-                open.phases.push((place, phase));
+                open.stages.push(Stage {
+                    route: place,
+                    phase,
+                    counted: None,
+                });
                 self.agenda.extend(phase.due().map(|due| (due, id, place)));
             }
             if !route.goes_on {
@@ -236,74 +277,74 @@ impl Router {
         let id = notice.anomaly.id;
         let Some(open) = self.open.get_mut(&id) else {
             // It was open before this was there to hear of it.
-            return self.opened(notice, now, out);
+            return self.opened(notice, now, view, out);
         };
         open.anomaly = Arc::clone(&notice.anomaly);
         open.group.clone_from(&notice.group);
         open.severity = open.severity.max(severity_of(&notice.anomaly));
         let told: Vec<usize> = open.told().collect();
-        let hush = view.hush(&open.anomaly);
+        let marks = view.marks(&open.anomaly);
         self.enter(id, now, |_| None);
-        if hush.is_some() {
-            return;
-        }
+        let (first, mut reached, mut untold) = (out.len(), BTreeSet::new(), BTreeMap::new());
         for place in told {
-            if self.routes[place].quiet.until(now).is_none() {
-                self.tell(id, place, Status::Again, now, out);
+            let route = &self.routes[place];
+            match Hold::of(route, &marks, true, now) {
+                Some((hold, _)) => untold.extend(route.to.iter().map(|&channel| (channel, hold))),
+                None => self.tell(id, place, Status::Again, (&marks, now), out),
             }
         }
+        // One that several routes lead to is told once.
+        let mut news = out.split_off(first);
+        news.retain(|(channel, _)| reached.insert(*channel));
+        out.append(&mut news);
+        untold.retain(|channel, _| !reached.contains(channel));
+        self.count_held_back(untold);
     }
 
     fn closed(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
-        let anomaly = &notice.anomaly;
-        let Some(open) = self.remove(anomaly.id) else {
+        let marks = view.marks(&notice.anomaly);
+        let Some(open) = self.remove(notice.anomaly.id) else {
             // Some mailbox may know of it from before a restart.
-            let message = self.message(Status::Resolved, anomaly, notice.group.as_ref(), None, 0);
+            let message = self.message(Status::Resolved, 0, &Matter::new(notice, &marks));
             return self.resolve(message, &[], now, out);
         };
-        let mut message = self.message(
-            Status::Resolved,
-            anomaly,
-            notice.group.as_ref(),
-            open.before.as_ref(),
-            0,
-        );
+        let matter = Matter {
+            before: open.before.as_ref(),
+            ..Matter::new(notice, &marks)
+        };
+        let mut message = self.message(Status::Resolved, 0, &matter);
         if open.told().next().is_none() && !self.flaps(&open, now) {
             // Some mailbox may have been told of it by routes that are not there any more.
             return self.resolve(message, &[], now, out);
         }
-        let waited: Vec<usize> = open
-            .phases
-            .iter()
-            .filter(|(_, phase)| phase.is_waiting())
-            .map(|(place, _)| *place)
-            .collect();
-        if open.told().next().is_none() && view.hush(anomaly) != Some(Hush::Silenced) {
-            for place in waited {
-                let route = &self.routes[place];
-                if route.quiet.until(now).is_some() {
+        let told: Vec<usize> = open.told().collect();
+        if told.is_empty() {
+            // It comes and goes: those who wait for it are told of it, and that it is over.
+            let mut untold = BTreeMap::new();
+            for stage in open.stages.iter().filter(|stage| stage.phase.is_waiting()) {
+                let route = &self.routes[stage.route];
+                if let Some((hold, _)) = Hold::of(route, &marks, false, now) {
+                    untold.extend(route.to.iter().map(|&channel| (channel, hold)));
                     continue;
                 }
                 message.route = Arc::clone(&route.name);
-                let mut first = self.message(
-                    Status::Firing,
-                    &open.anomaly,
-                    notice.group.as_ref(),
-                    open.before.as_ref(),
-                    place,
-                );
+                let opening = Matter {
+                    anomaly: &open.anomaly,
+                    ..matter
+                };
+                let mut first = self.message(Status::Firing, stage.route, &opening);
                 first.reason += " (it comes and goes)";
                 let first = Outgoing::now(first, route.resolved);
                 out.extend(route.to.iter().map(|&channel| (channel, first.clone())));
             }
+            self.count_held_back(untold);
         }
-        let told: Vec<usize> = open.told().collect();
         self.resolve(message, &told, now, out);
     }
 
     /// Has an anomaly that was not told come and gone often enough to be told?
     fn flaps(&mut self, open: &Open, now: Timestamp) -> bool {
-        if !open.phases.iter().any(|(_, phase)| phase.is_waiting()) {
+        if open.waiting().next().is_none() {
             return false;
         }
         let is_past = |flapping: &Flapping| now.saturating_sub(flapping.since) > FLAP_WINDOW_S;
@@ -351,9 +392,9 @@ impl Router {
 
     fn remove(&mut self, id: u64) -> Option<Open> {
         let open = self.open.remove(&id)?;
-        for (place, phase) in &open.phases {
-            if let Some(due) = phase.due() {
-                self.agenda.remove(&(due, id, *place));
+        for stage in &open.stages {
+            if let Some(due) = stage.phase.due() {
+                self.agenda.remove(&(due, id, stage.route));
             }
         }
         let name = name_of(&open.anomaly);
@@ -376,9 +417,14 @@ impl Router {
     }
 
     fn do_what_is_due(&mut self, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
+        let mut untold = Vec::new();
         while let Some(&(due, id, place)) = self.agenda.first().filter(|(due, ..)| *due <= now) {
             self.agenda.remove(&(due, id, place));
-            self.come_up(id, place, now, view, out);
+            untold.extend(self.come_up(id, place, now, view, out).map(|hold| (id, place, hold)));
+        }
+        // By now it is known what else was told.
+        for (id, place, hold) in untold {
+            self.note_held_back(id, place, hold);
         }
     }
 
@@ -418,73 +464,112 @@ impl Router {
         }
     }
 
-    /// It is time for an anomaly on a route.
-    fn come_up(&mut self, id: u64, place: usize, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
-        let Some(open) = self.open.get(&id) else { return };
-        let Some((_, phase)) = open.phases.iter().find(|(other, _)| *other == place) else {
-            return;
-        };
-        let (was_told, route) = (phase.is_told(), &self.routes[place]);
-        let is_hushed = match view.hush(&open.anomaly) {
-            Some(Hush::Silenced) => true,
-            // Somebody knows of it; it is news to the others all the same.
-            Some(Hush::Acknowledged) => was_told,
-            None => false,
-        };
-        let check = is_hushed.then(|| now.saturating_add(SILENCE_CHECK_S));
-        let later = route.quiet.until(now).or(check);
-        match (later, was_told) {
-            (Some(later), true) => self.set(id, place, Phase::Told(Some(later))),
-            (Some(later), false) => self.set(id, place, Phase::Held(later)),
-            (None, true) => self.tell(id, place, Status::Again, now, out),
-            (None, false) => {
-                if let Some(group) = open.anomaly.group.group()
-                    && let Some(summary) = view.group(group)
-                    && let Some(open) = self.open.get_mut(&id)
-                {
-                    open.group = Some(summary);
-                }
-                self.tell(id, place, Status::Firing, now, out);
-            }
+    /// It is time for an anomaly on a route. Gives why nobody is told, if that is so.
+    fn come_up(
+        &mut self,
+        id: u64,
+        place: usize,
+        now: Timestamp,
+        view: &dyn View,
+        out: &mut Vec<Delivery>,
+    ) -> Option<Hold> {
+        let open = self.open.get(&id)?;
+        let stage = open.stages.iter().find(|stage| stage.route == place)?;
+        let (was_told, marks) = (stage.phase.is_told(), view.marks(&open.anomaly));
+        if let Some((hold, until)) = Hold::of(&self.routes[place], &marks, was_told, now) {
+            let phase = if was_told {
+                Phase::Told(Some(until))
+            } else {
+                Phase::Held(until)
+            };
+            self.set(id, place, phase);
+            return Some(hold);
         }
+        if was_told {
+            self.tell(id, place, Status::Again, (&marks, now), out);
+            return None;
+        }
+        if let Some(group) = open.anomaly.group.group()
+            && let Some(summary) = view.group(group)
+            && let Some(open) = self.open.get_mut(&id)
+        {
+            open.group = Some(summary);
+        }
+        self.tell(id, place, Status::Firing, (&marks, now), out);
+        None
     }
 
-    fn tell(&mut self, id: u64, place: usize, status: Status, now: Timestamp, out: &mut Vec<Delivery>) {
+    fn tell(
+        &mut self,
+        id: u64,
+        place: usize,
+        status: Status,
+        (marks, now): (&Marks, Timestamp),
+        out: &mut Vec<Delivery>,
+    ) {
         let Some(open) = self.open.get(&id) else { return };
         let route = &self.routes[place];
-        let message = self.message(status, &open.anomaly, open.group.as_ref(), open.before.as_ref(), place);
+        let message = self.message(status, place, &open.matter(marks));
         let outgoing = Outgoing::now(message, route.resolved);
         out.extend(route.to.iter().map(|&channel| (channel, outgoing.clone())));
         let again = route.repeat_s.map(|repeat| now.saturating_add(repeat));
-        self.set(id, place, Phase::Told(again));
+        if let Some(stage) = self.set(id, place, Phase::Told(again)) {
+            stage.counted = None;
+        }
     }
 
-    fn set(&mut self, id: u64, place: usize, phase: Phase) {
+    /// What is due on a route is held back: counted once, unless another route tells the channel, or has had it counted.
+    fn note_held_back(&mut self, id: u64, place: usize, hold: Hold) {
         let Some(open) = self.open.get_mut(&id) else { return };
-        let Some((_, before)) = open.phases.iter_mut().find(|(other, _)| *other == place) else {
+        let Some(stage) = open.stages.iter_mut().find(|stage| stage.route == place) else {
             return;
         };
-        let before = std::mem::replace(before, phase);
+        if stage.counted == Some(hold) {
+            return;
+        }
+        stage.counted = Some(hold);
+        let was_told = stage.phase.is_told();
+        let mut untold: BTreeMap<usize, Hold> = self.routes[place].to.iter().map(|&channel| (channel, hold)).collect();
+        for other in open.stages.iter().filter(|other| other.route != place) {
+            if other.counted == Some(hold) || other.phase.is_told() && !was_told {
+                for channel in &self.routes[other.route].to {
+                    untold.remove(channel);
+                }
+            }
+        }
+        self.count_held_back(untold);
+    }
+
+    fn count_held_back(&mut self, untold: BTreeMap<usize, Hold>) {
+        for place in untold {
+            *self.held_back.entry(place).or_default() += 1;
+        }
+    }
+
+    /// Messages that were held back since this was asked last: from which channel, why, and how many.
+    pub(super) fn take_held_back(&mut self) -> impl Iterator<Item = (usize, Hold, u64)> + use<> {
+        let held_back = std::mem::take(&mut self.held_back).into_iter();
+        held_back.map(|((channel, hold), messages)| (channel, hold, messages))
+    }
+
+    fn set(&mut self, id: u64, place: usize, phase: Phase) -> Option<&mut Stage> {
+        let open = self.open.get_mut(&id)?;
+        let stage = open.stages.iter_mut().find(|stage| stage.route == place)?;
+        let before = std::mem::replace(&mut stage.phase, phase);
         if let Some(due) = before.due() {
             self.agenda.remove(&(due, id, place));
         }
         self.agenda.extend(phase.due().map(|due| (due, id, place)));
+        Some(stage)
     }
 
-    fn message(
-        &self,
-        status: Status,
-        anomaly: &Anomaly,
-        group: Option<&GroupSummary>,
-        before: Option<&Arc<Message>>,
-        place: usize,
-    ) -> Message {
+    fn message(&self, status: Status, place: usize, matter: &Matter<'_>) -> Message {
         let route = self
             .routes
             .get(place)
             .map_or_else(|| "".into(), |route| Arc::clone(&route.name));
-        let mut message = Message::of(status, anomaly, anomaly.latest(), group, &route);
-        if let Some(before) = before {
+        let mut message = Message::of(status, matter.anomaly, matter.group, matter.marks, &route);
+        if let Some(before) = matter.before {
             message.fingerprint.clone_from(&before.fingerprint);
             message.opened_at = before.opened_at;
         }
@@ -498,13 +583,12 @@ impl Router {
 
     /// Tells all that waits for others now: nobody is there to tell it later.
     pub(super) fn hurry(&mut self, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
-        let waiting = |open: &(&u64, &Open)| open.1.phases.iter().any(|(_, phase)| phase.is_waiting());
-        let ids: Vec<u64> = self.open.iter().filter(waiting).map(|(id, _)| *id).collect();
-        for id in ids {
-            let phases = self.open[&id].phases.clone();
-            for (place, _) in phases.into_iter().filter(|(_, phase)| phase.is_waiting()) {
-                self.set(id, place, Phase::Waiting(now));
-            }
+        let waiting: Vec<(u64, usize)> = {
+            let stages = |(id, open): (&u64, &Open)| open.waiting().map(|place| (*id, place)).collect::<Vec<_>>();
+            self.open.iter().flat_map(stages).collect()
+        };
+        for (id, place) in waiting {
+            self.set(id, place, Phase::Waiting(now));
         }
         self.tick(now, view, out);
     }
@@ -566,7 +650,7 @@ impl Router {
                 let open = &self.open[&anomaly.id];
                 for place in open.told() {
                     let route = &self.routes[place];
-                    let message = self.message(Status::Firing, anomaly, open.group.as_ref(), None, place);
+                    let message = self.message(Status::Firing, place, &open.matter(&Marks::default()));
                     let outgoing = Outgoing::now(message, route.resolved);
                     assumed.extend(route.to.iter().map(|&channel| (channel, outgoing.clone())));
                 }
@@ -615,14 +699,14 @@ impl Router {
             let Some(open) = self.open.get_mut(&id) else { continue };
             let was_told = open.told().next().is_some();
             open.candidates = candidates;
-            open.phases.clear();
+            open.stages.clear();
             self.enter(id, now, |_| was_told.then_some(now));
         }
     }
 
     /// Anomalies that are open and not told for now, as they are silenced or it is quiet.
     pub(super) fn held(&self) -> usize {
-        let is_held = |open: &&Open| open.phases.iter().any(|(_, phase)| matches!(phase, Phase::Held(_)));
+        let is_held = |open: &&Open| open.stages.iter().any(|stage| matches!(stage.phase, Phase::Held(_)));
         self.open.values().filter(is_held).count()
     }
 }
@@ -630,10 +714,27 @@ impl Router {
 impl Open {
     /// Routes on which it was told.
     fn told(&self) -> impl Iterator<Item = usize> {
-        self.phases
+        self.stages
             .iter()
-            .filter(|(_, phase)| phase.is_told())
-            .map(|(place, _)| *place)
+            .filter(|stage| stage.phase.is_told())
+            .map(|stage| stage.route)
+    }
+
+    /// Routes on which it waits for others.
+    fn waiting(&self) -> impl Iterator<Item = usize> {
+        self.stages
+            .iter()
+            .filter(|stage| stage.phase.is_waiting())
+            .map(|stage| stage.route)
+    }
+
+    fn matter<'a>(&'a self, marks: &'a Marks) -> Matter<'a> {
+        Matter {
+            anomaly: &self.anomaly,
+            group: self.group.as_ref(),
+            marks,
+            before: self.before.as_ref(),
+        }
     }
 
     fn fingerprint(&self) -> String {
@@ -645,6 +746,47 @@ impl Open {
                 self.anomaly.opened.timestamp,
             ),
         }
+    }
+}
+
+impl<'a> Matter<'a> {
+    fn new(notice: &'a Notice, marks: &'a Marks) -> Self {
+        Self {
+            anomaly: &notice.anomaly,
+            group: notice.group.as_ref(),
+            marks,
+            before: None,
+        }
+    }
+}
+
+impl Hold {
+    /// All there are, as in metrics.
+    pub(super) const NAMES: [&str; 3] = [Self::Quiet.name(), Self::Silenced.name(), Self::Acknowledged.name()];
+
+    /// As in metrics.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Silenced => "silenced",
+            Self::Acknowledged => "acknowledged",
+        }
+    }
+
+    /// Why a route does not tell, now, of an anomaly that it `was_told` of or not; and when to look again.
+    fn of(route: &Alert, marks: &Marks, was_told: bool, now: Timestamp) -> Option<(Self, Timestamp)> {
+        if let Some(until) = route.quiet.until(now) {
+            return Some((Self::Quiet, until));
+        }
+        let hold = if !marks.silenced.is_empty() {
+            Self::Silenced
+        } else if was_told && marks.acknowledged.is_some() {
+            // Somebody knows of it; it is news to the others all the same.
+            Self::Acknowledged
+        } else {
+            return None;
+        };
+        Some((hold, now.saturating_add(SILENCE_CHECK_S)))
     }
 }
 

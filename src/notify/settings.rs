@@ -123,15 +123,6 @@ pub struct Alert {
     pub quiet: Quiet,
 }
 
-/// Why people are not told of an anomaly, or not again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hush {
-    /// It is not to be told for now. What was told before is told to be over.
-    Silenced,
-    /// Somebody knows, and is not to be told again.
-    Acknowledged,
-}
-
 impl Alert {
     /// Everything, to these channels.
     pub fn everything(name: &str, to: Vec<usize>) -> Self {

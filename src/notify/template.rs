@@ -206,6 +206,7 @@ fn seen(message: &Message) -> Seen {
     for absent in [
         "closed_at",
         "group",
+        "acknowledged",
         "severity",
         "expected",
         "lower",
@@ -215,6 +216,8 @@ fn seen(message: &Message) -> Seen {
         seen.entry(absent.to_owned()).or_insert(Value::from(()));
     }
     seen.entry("test".to_owned()).or_insert(Value::from(false));
+    seen.entry("silenced".to_owned())
+        .or_insert_with(|| Value::from(Serde(json!([]))));
     seen.entry("votes".to_owned())
         .or_insert_with(|| Value::from(Serde(json!({}))));
     let links = &message.links;

@@ -13,9 +13,9 @@ use std::{
 };
 
 use super::{
-    Alert, Hush, LinkSettings, Message, RateLimit, Status,
+    Alert, LinkSettings, Message, RateLimit, Status,
     mailbox::{Bounds, Loss, Mailbox},
-    router::{Known, Router, Routes, View},
+    router::{Hold, Known, Router, Routes, View},
 };
 use crate::{
     anomaly::{Anomaly, Board, Notice, Which, groups, groups::GroupSummary},
@@ -25,7 +25,7 @@ use crate::{
     metrics::Metrics,
     notify::Cause,
     shard::{Change, Event},
-    silence::Marks,
+    silence::{Acknowledgement, Marks},
 };
 
 /// Monday, 20 May 2024, noon (UTC).
@@ -60,12 +60,20 @@ struct Desk {
 }
 
 impl View for Desk {
-    fn hush(&self, anomaly: &Anomaly) -> Option<Hush> {
-        if self.silenced.borrow().contains(&*anomaly.series) {
-            Some(Hush::Silenced)
-        } else {
-            let acknowledged = self.acknowledged.borrow().contains(&*anomaly.series);
-            acknowledged.then_some(Hush::Acknowledged)
+    fn marks(&self, anomaly: &Anomaly) -> Marks {
+        let is_silenced = self.silenced.borrow().contains(&*anomaly.series);
+        let is_acknowledged = self.acknowledged.borrow().contains(&*anomaly.series);
+        let acknowledgement = || Acknowledgement {
+            anomaly: anomaly.id,
+            series: anomaly.series.to_string(),
+            detector: anomaly.detector.to_string(),
+            author: "kim".to_owned(),
+            reason: "being looked at".to_owned(),
+            at: NOON,
+        };
+        Marks {
+            silenced: is_silenced.then(|| "5".to_owned()).into_iter().collect(),
+            acknowledged: is_acknowledged.then(|| Arc::new(acknowledgement())),
         }
     }
 
@@ -240,13 +248,23 @@ impl Office {
         self.hand_on(out);
     }
 
+    /// Messages that channel `place` was not given: as it was quiet, silenced, or acknowledged.
+    fn held_back(&mut self, place: usize) -> [u64; 3] {
+        for (channel, hold, messages) in self.router.take_held_back() {
+            channel_metrics(&self.metrics, channel).held_back(hold.name(), messages);
+        }
+        Hold::NAMES.map(|reason| channel_metrics(&self.metrics, place).holds(reason))
+    }
+
     fn lost(&self, place: usize, loss: Loss) -> u64 {
         channel_metrics(&self.metrics, place).losses(loss.name())
     }
 }
 
 fn channel_metrics(metrics: &Metrics, place: usize) -> crate::metrics::ChannelMetrics {
-    metrics.notify.of(&format!("c{place}"), &Loss::NAMES, &Cause::NAMES)
+    metrics
+        .notify
+        .of(&format!("c{place}"), &Loss::NAMES, &Cause::NAMES, &Hold::NAMES)
 }
 
 /// A route for what matches `pattern`.

@@ -103,6 +103,8 @@ fn made_up(status: Status, route: &Alert, [series, detector]: [&str; 2], now: Ti
         closed_at: is_over.then_some(now),
         rank: 1.0,
         group: None,
+        silenced: Vec::new(),
+        acknowledged: None,
         series: series.into(),
         timestamp: if is_over { now } else { now - 60 },
         value: if is_over { EXPECTED } else { VALUE },

@@ -114,6 +114,39 @@ fn a_silence_holds_notifications_back_and_survives_a_kill() {
         told => Err(format!("{told:?}")),
     });
     assert_eq!(relay.metrics().sum("skyrelay_silences_active", &[]), 0);
+    let silenced = [("channel", "stdout"), ("reason", "silenced")];
+    let held_back = relay.metrics().sum("skyrelay_notifications_held_back_total", &silenced);
+    assert_eq!(held_back, 1, "web.one, once");
+}
+
+#[test]
+fn lines_say_who_has_seen_what_they_tell_and_what_silences_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
+    send(&relay, 60, &[("web.one", 1), ("web.one", 500)]);
+    let id = open(&relay, "web.one")["id"].clone();
+    let said = json!({"author": "kim", "reason": "<b>known</b>"});
+    let path = format!("/api/v1/anomalies/{id}/acknowledge");
+    ask(&relay, "POST", &path, &said, 200);
+    let silence = json!({"match": ["web.**"], "for": "2h", "reason": "works", "author": "kim"});
+    let silence = ask(&relay, "POST", "/api/v1/silences", &silence, 201);
+    let shown = open(&relay, "web.one");
+    send(&relay, 50, &[("web.one", 1)]);
+    let lines = wait_for("what is told", SOON, || match relay.events() {
+        lines if lines.len() == 2 => Ok(lines),
+        lines => Err(format!("{lines:?}")),
+    });
+    assert!(lines[0].get("silenced").is_none() && lines[0].get("acknowledged").is_none());
+    // As the API says it, and as was said.
+    let close = &lines[1];
+    assert_eq!(
+        (&close["event"], &close["silenced"]),
+        (&json!("close"), &json!([silence["id"]]))
+    );
+    assert_eq!(close["silenced"], shown["silenced"]);
+    assert_eq!(close["acknowledged"], shown["acknowledged"]);
+    assert_eq!(close["acknowledged"]["author"], "kim");
+    assert_eq!(close["acknowledged"]["reason"], "<b>known</b>");
 }
 
 #[test]

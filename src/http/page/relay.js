@@ -52,6 +52,7 @@ function table(heads, rows) {
   );
 }
 
+const shown = (counts) => Object.entries(counts).map(([reason, n]) => `${reason}: ${count(n)}`).join(", ");
 const sum = (counts) => Object.values(counts).reduce((all, one) => all + one, 0);
 
 function reasons(counts, all) {
@@ -119,7 +120,7 @@ export function show(main) {
           {},
           fact("Lines", [h("b", {}, perSecond(rates ? rates.received : undefined)), `, ${count(lines.received)} in all`]),
           fact("TCP connections", `${count(senders.connections_open)} open, ${count(senders.connections)} in all`),
-          sum(senders.connections_refused) > 0 && fact("Refused", h("span", { class: "bad" }, count(sum(senders.connections_refused))), Object.entries(senders.connections_refused).map(([why, n]) => `${why}: ${n}`).join(", ")),
+          sum(senders.connections_refused) > 0 && fact("Refused", h("span", { class: "bad" }, count(sum(senders.connections_refused))), shown(senders.connections_refused)),
           fact("UDP datagrams", count(senders.datagrams)),
           senders.datagrams_dropped > 0 && fact("dropped by the kernel", h("span", { class: "bad" }, count(senders.datagrams_dropped))),
           senders.datagrams_refused > 0 && fact("from others than allowed", count(senders.datagrams_refused)),
@@ -171,8 +172,8 @@ export function show(main) {
                 [count(upstream.queued), h("div", { class: "note" }, bytes(upstream.queued_bytes))],
                 relay.has_spool ? [count(upstream.spooled), h("div", { class: "note" }, bytes(upstream.spool_bytes)), upstream.spool_failures > 0 && h("div", { class: "bad" }, `${count(upstream.spool_failures)} failures`)] : "–",
                 count(upstream.resent),
-                sum(upstream.dropped) > 0 ? h("span", { class: "bad", title: Object.entries(upstream.dropped).map(([why, n]) => `${why}: ${n}`).join(", ") }, count(sum(upstream.dropped))) : "0",
-                Object.entries(upstream.failures).map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "none",
+                sum(upstream.dropped) > 0 ? h("span", { class: "bad", title: shown(upstream.dropped) }, count(sum(upstream.dropped))) : "0",
+                shown(upstream.failures) || "none",
               ]),
             ),
       ),
@@ -184,14 +185,15 @@ export function show(main) {
           { class: "card wide" },
           h("h3", {}, "Channels"),
           table(
-            [["Channel"], ["Told", "num"], ["Waiting", "num"], ["Summed up", "num wide-only"], ["Lost", "num"], ["Failures", "wide-only"]],
+            [["Channel"], ["Told", "num"], ["Waiting", "num"], ["Summed up", "num wide-only"], ["Held back", "num wide-only"], ["Lost", "num"], ["Failures", "wide-only"]],
             Object.entries(relay.notifications).map(([name, channel]) => [
               h("b", {}, name),
               count(channel.told),
               [count(channel.queued), channel.queued > 0 && h("div", { class: "note" }, `for ${duration(channel.queue_age_s)}`)],
               count(channel.withheld),
-              sum(channel.dropped) > 0 ? h("span", { class: "bad", title: Object.entries(channel.dropped).map(([why, n]) => `${why}: ${n}`).join(", ") }, count(sum(channel.dropped))) : "0",
-              Object.entries(channel.failures).map(([why, n]) => `${why}: ${count(n)}`).join(", ") || "none",
+              h("span", { title: shown(channel.held_back) }, count(sum(channel.held_back))),
+              sum(channel.dropped) > 0 ? h("span", { class: "bad", title: shown(channel.dropped) }, count(sum(channel.dropped))) : "0",
+              shown(channel.failures) || "none",
             ]),
           ),
         ),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     detect::Severity,
-    notify::{Links, Message, MessageGroup, MessageVote, Status, Summary, Votes},
+    notify::{Links, Message, MessageAcknowledgement, MessageGroup, MessageVote, Status, Summary, Votes},
 };
 
 /// What senders may send, if they mean harm: it ends strings and objects, and begins templates and tags.
@@ -57,6 +57,12 @@ fn most(status: Status) -> Message {
             members: 3,
             rank: 9.5,
         }),
+        silenced: vec![HOSTILE.to_owned()],
+        acknowledged: Some(MessageAcknowledgement {
+            author: HOSTILE.to_owned(),
+            reason: HOSTILE.to_owned(),
+            at: 1_700_000_300,
+        }),
         series: format!("servers.web1.{HOSTILE}.load").into(),
         timestamp: 1_700_000_600,
         value: 12.5,
@@ -85,6 +91,8 @@ fn least(most: Message) -> Message {
     Message {
         test: false,
         group: None,
+        silenced: Vec::new(),
+        acknowledged: None,
         severity: None,
         expected: None,
         lower: None,

@@ -196,10 +196,108 @@ fn what_is_silenced_is_told_when_it_is_not_any_more() {
     office.closes("told");
     office.says(0, &["0 firing told", "60 resolved told"]);
     assert_eq!(office.router.held(), 1);
+    assert_eq!(office.held_back(0), [0, 3, 0], "each once, however long it takes");
     office.desk.silenced.borrow_mut().clear();
     office.wait(5);
     office.says(0, &["65 firing held"]);
-    assert_eq!(office.router.held(), 0);
+    assert_eq!((office.router.held(), office.held_back(0)), (0, [0, 3, 0]));
+}
+
+#[test]
+fn what_is_held_back_is_counted_once_for_each_message_and_channel() {
+    let quiet = Quiet {
+        spans: vec![Span::parse("12:10-13:00").unwrap()],
+        ..Quiet::default()
+    };
+    let mut office = Office::new(
+        vec![
+            Alert {
+                quiet,
+                repeat_s: Some(600),
+                goes_on: true,
+                ..route("ops", "**", &[0, 1])
+            },
+            Alert {
+                repeat_s: Some(1200),
+                ..route("log", "**", &[1, 2])
+            },
+        ],
+        3,
+    );
+    office.opens("a");
+    office.desk.acknowledged.borrow_mut().insert("a".to_owned());
+    for channel in 0..3 {
+        office.says(channel, &["0 firing a"]);
+    }
+    // It is quiet from 600 on: what ops is not told there, log tells its channels.
+    office.leap(660);
+    office.opens("b");
+    office.goes_on("b");
+    office.says(0, &[]);
+    office.says(1, &["660 firing b", "660 again b"]);
+    office.says(2, &["660 firing b", "660 again b"]);
+    assert_eq!(office.held_back(0), [2, 0, 0], "that a goes on, and b");
+    assert_eq!(
+        office.held_back(1),
+        [1, 0, 0],
+        "that a goes on, which is a matter of each route"
+    );
+    assert_eq!(office.held_back(2), [0, 0, 0]);
+    // That a goes on is told nobody who was told of it, for one reason or the other.
+    office.leap(540);
+    assert_eq!(
+        [office.held_back(0), office.held_back(1), office.held_back(2)],
+        [[2, 0, 0], [1, 0, 1], [0, 0, 1]]
+    );
+    office.desk.acknowledged.borrow_mut().clear();
+    office.leap(5);
+    office.says(1, &["1205 again a"]);
+    office.says(2, &["1205 again a"]);
+    // What is held back next is counted anew.
+    office.desk.silenced.borrow_mut().insert("a".to_owned());
+    office.goes_on("a");
+    office.leap(1200);
+    office.leap(5);
+    assert_eq!(office.held_back(2), [0, 2, 1]);
+    assert_eq!(
+        office.held_back(1),
+        [1, 2, 1],
+        "two routes lead there, and it is one message"
+    );
+}
+
+#[test]
+fn one_that_goes_on_is_told_once_where_several_routes_lead() {
+    let leading_on = Alert {
+        goes_on: true,
+        ..route("ops", "**", &[0])
+    };
+    let mut office = Office::new(vec![leading_on, route("log", "**", &[1, 0])], 2);
+    office.opens("a");
+    office.goes_on("a");
+    office.says(0, &["0 firing a", "0 again a"]);
+    office.says(1, &["0 firing a", "0 again a"]);
+}
+
+#[test]
+fn a_message_says_what_people_have_said() {
+    let mut office = Office::new(vec![route("ops", "**", &[0])], 1);
+    let marks = |office: &Office, place: usize| {
+        let message = &office.heard[0][place].message;
+        let author = message.acknowledged.as_ref().map(|said| said.author.clone());
+        (message.silenced.clone(), author)
+    };
+    office.opens("a");
+    assert_eq!(marks(&office, 0), (Vec::new(), None));
+    office.desk.acknowledged.borrow_mut().insert("a".to_owned());
+    office.desk.silenced.borrow_mut().insert("a".to_owned());
+    office.closes("a");
+    assert_eq!(marks(&office, 1), (vec!["5".to_owned()], Some("kim".to_owned())));
+    office.says(0, &["0 firing a", "0 resolved a"]);
+    // Somebody knew of it before others are told.
+    office.desk.acknowledged.borrow_mut().insert("b".to_owned());
+    office.opens("b");
+    assert_eq!(marks(&office, 0), (Vec::new(), Some("kim".to_owned())));
 }
 
 #[test]

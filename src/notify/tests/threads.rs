@@ -48,7 +48,7 @@ fn start(settings: &Settings) -> (Notifier, Arc<Board>, Metrics) {
     let board = Arc::new(Board::new(100, groups::Settings::default(), metrics.anomaly.clone()));
     let sources = Sources {
         board: Arc::clone(&board),
-        hush: Arc::new(|_| None),
+        marks: Arc::new(|_| Marks::default()),
         surroundings: Surroundings::default(),
         metrics: metrics.clone(),
     };
@@ -127,13 +127,13 @@ fn a_channel_that_is_down_hears_later_and_holds_nobody_up() {
     }
     tell(&notifier, &board, "a", Change::Closed);
     wait_until(|| told(&good).len() == 3);
-    let down = metrics.notify.of("down", &[], &[]);
+    let down = metrics.notify.of("down", &[], &[], &[]);
     wait_until(|| down.retried.get() > 0);
     assert_eq!(down.losses("refused"), 0);
     // Somebody else cannot take the directory meanwhile.
     let sources = Sources {
         board: Arc::clone(&board),
-        hush: Arc::new(|_| None),
+        marks: Arc::new(|_| Marks::default()),
         surroundings: Surroundings::default(),
         metrics: Metrics::new(),
     };
@@ -166,7 +166,7 @@ fn without_a_directory_what_a_channel_has_not_taken_is_lost_and_counted() {
     let missing = Path::new("/nonexistent/file");
     let (notifier, board, metrics) = start(&everything_to(vec![channel("down", missing)], 0));
     tell(&notifier, &board, "a", Change::Opened);
-    let down = metrics.notify.of("down", &[], &[]);
+    let down = metrics.notify.of("down", &[], &[], &[]);
     wait_until(|| down.retried.get() == 1);
     assert!(!notifier.stop(SOON));
     assert_eq!((down.losses("left"), down.notified.get()), (1, 0));
@@ -212,7 +212,9 @@ impl Channel for Fake {
 #[test]
 fn a_thread_does_what_a_failure_asks_for() {
     let given = Arc::new(Mutex::new(Vec::new()));
-    let metrics = Metrics::new().notify.of("fake", &Loss::NAMES, &Cause::NAMES);
+    let metrics = Metrics::new()
+        .notify
+        .of("fake", &Loss::NAMES, &Cause::NAMES, &Hold::NAMES);
     let post = Post::new(Mailbox::in_memory(unbounded(), metrics.clone()));
     let fake = Fake {
         script: vec![
