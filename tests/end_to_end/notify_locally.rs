@@ -6,15 +6,17 @@ use crate::harness::{
     certificates::Authority,
     nagios::Nagios,
     skyrelay::Skyrelay,
-    smtp_sink::{PASSWORD, SmtpSink, USER},
+    smtp_sink::{PASSWORD, Part, SmtpSink, USER},
     unix_now, wait_for,
 };
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
 };
+use tiny_skia::{Pixmap, PremultipliedColorU8};
 
 /// More than 90 is an anomaly, and 90 or less is the end of it.
 const TOO_MUCH: &str = "
@@ -97,6 +99,115 @@ fn mail_comes_over_tls_as_one_thread() {
             mails[0]
         );
     }
+}
+
+/// Colours of a plot, as far as they can be told apart where several lie above each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ink {
+    Samples,
+    Band,
+    Anomaly,
+    Other,
+}
+
+/// The places in a picture that have this colour: column and row.
+fn places_of(picture: &Pixmap, ink: Ink) -> Vec<(u32, u32)> {
+    let width = picture.width();
+    let ink_of = |pixel: &PremultipliedColorU8| match [pixel.red(), pixel.green(), pixel.blue()].map(i32::from) {
+        [red, green, blue] if blue > red + 60 && blue > green + 30 => Ink::Samples,
+        [red, green, blue] if green > red + 20 && green > blue + 10 => Ink::Band,
+        [red, green, blue] if red > green + 20 && red > blue + 20 => Ink::Anomaly,
+        _ => Ink::Other,
+    };
+    let places = (0..).map(|place| (place % width, place / width));
+    let seen = places.zip(picture.pixels());
+    seen.filter(|(_, pixel)| ink_of(pixel) == ink)
+        .map(|(place, _)| place)
+        .collect()
+}
+
+#[test]
+fn a_mail_of_a_running_relay_shows_the_series_and_its_band() {
+    let sink = SmtpSink::start(None);
+    let relay = Skyrelay::start(
+        &[],
+        &format!(
+            "[detector.default]\nkind = \"threshold\"\noutside = [20, 80]\nseverity = \"critical\"\n[notify.mail]\n\
+             kind = \"smtp\"\nhost = \"127.0.0.1\"\nport = {}\ntls = \"none\"\nfrom = \"relay@example.com\"\n\
+             to = [\"ops@example.com\"]\nplot = \"1h\"\n",
+            sink.port
+        ),
+    );
+    // An hour that goes up and down within the band, and ends far above it.
+    let now = unix_now();
+    let sample = |minute: u64| {
+        format!(
+            "shop.sales {} {}\n",
+            40 + 20 * (minute / 5 % 2),
+            now - 60 * (60 - minute)
+        )
+    };
+    let hour: String = (0..=60).map(sample).collect();
+    let lines = format!("{hour}shop.sales 140 {}\n", now + 1);
+    relay.connect().write_all(lines.as_bytes()).unwrap();
+    let mails = wait_for_mails(&sink, &relay, 1);
+    let mail = Part::of(&mails[0]);
+    assert_eq!(mail.defects, Vec::<String>::new());
+    let [plain, related] = &*mail.parts else {
+        panic!("{mail:?}")
+    };
+    assert_eq!((&*mail.kind, &*plain.kind), ("multipart/alternative", "text/plain"));
+    let text = plain.text();
+    assert!(text.contains("shop.sales is anomalous: 140"), "{text}");
+    assert!(text.contains("Usual: 20 to 80"), "{text}");
+    let [html, picture] = &*related.parts else {
+        panic!("{related:?}")
+    };
+    assert_eq!((&*related.kind, &*html.kind), ("multipart/related", "text/html"));
+    assert_eq!(
+        (&*picture.kind, picture.disposition.as_deref()),
+        ("image/png", Some("inline"))
+    );
+    let id = picture.id.as_deref().unwrap().trim_matches(['<', '>']);
+    let html = html.text();
+    assert_eq!(html.matches("<img ").count(), 1, "{html}");
+    assert!(html.contains(&format!("<img src=\"cid:{id}\"")), "{id} in {html}");
+    assert!(html.contains("width=\"720\" height=\"220\""), "{html}");
+
+    let picture = Pixmap::decode_png(&picture.bytes()).unwrap();
+    assert_eq!((picture.width(), picture.height()), (1440, 440), "twice as many pixels");
+    if let Some(folder) = std::env::var_os("SKYRELAY_PICTURES") {
+        fs::write(
+            std::path::Path::new(&folder).join("mail.png"),
+            picture.encode_png().unwrap(),
+        )
+        .unwrap();
+    }
+    let [samples, band, anomaly] = [Ink::Samples, Ink::Band, Ink::Anomaly].map(|ink| places_of(&picture, ink));
+    let columns = |places: &[(u32, u32)]| places.iter().map(|(column, _)| *column).collect::<BTreeSet<_>>();
+    let rows = |places: &[(u32, u32)]| {
+        let rows = || places.iter().map(|(_, row)| *row);
+        (rows().min().unwrap(), rows().max().unwrap())
+    };
+    // The line goes from one side to the other, and at last up and out of the band, which has the height of 60 of 100.
+    assert!(columns(&samples).len() > 1200, "{}", columns(&samples).len());
+    assert!(columns(&band).len() > 1200, "{}", columns(&band).len());
+    let (top, bottom) = rows(&band);
+    let height = f64::from(bottom - top);
+    let (peak, lowest) = rows(&samples);
+    assert!(
+        peak < top && lowest < bottom,
+        "{peak} to {lowest}, band {top} to {bottom}"
+    );
+    let per_row = f64::from(lowest - peak) / (140.0 - 40.0);
+    assert!(
+        (height / per_row - 60.0).abs() < 4.0,
+        "the band is {} high",
+        height / per_row
+    );
+    let above: Vec<_> = samples.iter().copied().filter(|(_, row)| *row < top).collect();
+    assert!(above.iter().all(|(column, _)| *column > 1300), "{above:?}");
+    assert!(!anomaly.is_empty() && anomaly.iter().all(|(column, _)| *column > 1300));
 }
 
 #[test]
