@@ -16,13 +16,14 @@
 mod format;
 mod place;
 mod position;
+mod segment;
 
 use std::{
     collections::VecDeque,
     fs::{self, File},
     io::{self, BufReader, Seek, SeekFrom},
     os::unix::fs::FileExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use bytes::Bytes;
@@ -35,8 +36,9 @@ pub(super) use self::{
     position::Mark,
 };
 use self::{
-    format::{END_BYTES, END_SIZE, Entry, Fault, HEAD_BYTES, RECORD_HEAD_BYTES, Reader},
+    format::{END_BYTES, Entry, Fault, HEAD_BYTES, Reader},
     position::Position,
+    segment::Segment,
 };
 
 /// Number of the first segment; there is room before it for what has to go in front.
@@ -85,28 +87,6 @@ pub(super) struct Spool {
     is_synced: bool,
     mishaps: Mishaps,
     buffer: Vec<u8>,
-}
-
-/// One file.
-#[derive(Debug)]
-struct Segment {
-    number: u64,
-    /// Where reading goes on.
-    read_to: u64,
-    /// Where records end.
-    end: u64,
-    /// Lines before `read_to`, fresh ones and others.
-    lines_read: u64,
-    /// All lines.
-    count: Count,
-    unread: Count,
-    /// Was it there at the start? All its lines are fresh to this process then.
-    is_recovered: bool,
-    /// Does it stand in front of one that had been read in part?
-    is_prepended: bool,
-    is_damaged: bool,
-    /// Size of the file.
-    bytes: u64,
 }
 
 /// Lines that were read, and what is to be committed once they are delivered.
@@ -194,49 +174,7 @@ impl Spool {
 
     /// Takes the segment `number`, of which what is before `read` has been delivered.
     fn recover(&mut self, number: u64, read: Option<Mark>) -> io::Result<()> {
-        let path = self.path(number);
-        let file = File::open(&path)?;
-        let bytes = file.metadata()?.len();
-        let read_to = read.map_or(HEAD_BYTES, |mark| mark.offset.max(HEAD_BYTES));
-        let mut segment = Segment {
-            number,
-            read_to,
-            end: bytes.saturating_sub(END_BYTES).max(HEAD_BYTES),
-            lines_read: read.map_or(0, |mark| mark.lines),
-            count: Count::default(),
-            unread: Count::default(),
-            is_recovered: true,
-            is_prepended: false,
-            is_damaged: false,
-            bytes,
-        };
-        if let Some(count) = finished(&file, bytes) {
-            segment.count = count;
-        } else {
-            match scan(file, bytes) {
-                Ok((end, count)) => (segment.end, segment.count) = (end, count),
-                Err((end, count, fault)) => {
-                    (segment.end, segment.count) = (end, count);
-                    let is_torn = match &fault {
-                        Fault::Torn(_) => true,
-                        Fault::Damaged(_, behind) => !behind.is_some_and(|behind| holds_record(&path, behind, bytes)),
-                        Fault::Stranger | Fault::Io(_) => false,
-                    };
-                    if is_torn {
-                        self.mishaps.torn += 1;
-                        warn!(file = %path.display(), bytes = bytes - end, "dropped what a crash had left of the last record");
-                        if end > HEAD_BYTES {
-                            File::options().write(true).open(&path)?.set_len(end)?;
-                            segment.bytes = end;
-                        }
-                    } else {
-                        self.mishaps.damaged += 1;
-                        segment.is_damaged = true;
-                        warn!(file = %path.display(), %fault, "a segment is damaged: what is behind is not used");
-                    }
-                }
-            }
-        }
+        let mut segment = Segment::recover(&self.path(number), number, read, &mut self.mishaps)?;
         let lines = (segment.count.fresh + segment.count.again).saturating_sub(segment.lines_read);
         if segment.read_to >= segment.end || lines == 0 {
             return self.discard(&segment);
@@ -547,74 +485,6 @@ impl Spool {
     fn path(&self, number: u64) -> PathBuf {
         self.directory.join(format!("{number}.{EXTENSION}"))
     }
-}
-
-impl Segment {
-    fn new(number: u64) -> Self {
-        Self {
-            number,
-            read_to: HEAD_BYTES,
-            end: HEAD_BYTES,
-            lines_read: 0,
-            count: Count::default(),
-            unread: Count::default(),
-            is_recovered: false,
-            is_prepended: false,
-            is_damaged: false,
-            bytes: HEAD_BYTES,
-        }
-    }
-
-    fn add(&mut self, bytes: u64, count: Count) {
-        self.end += bytes;
-        self.bytes += bytes;
-        self.count.add(count);
-        self.unread.add(count);
-    }
-
-    fn mark_at(&self, offset: u64, lines: u64) -> Mark {
-        Mark {
-            segment: self.number,
-            offset,
-            lines,
-        }
-    }
-}
-
-/// The end of a segment of `bytes` bytes that was finished.
-fn finished(file: &File, bytes: u64) -> Option<Count> {
-    let at = bytes.checked_sub(END_BYTES).filter(|&at| at >= HEAD_BYTES)?;
-    let mut end = [0; END_SIZE];
-    file.read_exact_at(&mut end, at).ok()?;
-    match Reader::resume(&end[..], 0, END_BYTES).next() {
-        Ok(Entry::End(count)) => Some(count),
-        _ => None,
-    }
-}
-
-/// Reads through a segment: where its records end, and what is in them; on a fault, where and what is before it.
-fn scan(file: File, bytes: u64) -> Result<(u64, Count), (u64, Count, Fault)> {
-    let mut sums = Count::default();
-    let mut reader = Reader::begin(BufReader::with_capacity(READ_BYTES, file), bytes)
-        .map_err(|fault| (HEAD_BYTES.min(bytes), sums, fault))?;
-    loop {
-        let at = reader.at();
-        match reader.next() {
-            Ok(Entry::Record(_, count)) => sums.add(count),
-            Ok(Entry::End(_) | Entry::Nothing) => return Ok((at, sums)),
-            Err(fault) => return Err((at, sums, fault)),
-        }
-    }
-}
-
-/// Does an entry begin at byte `at` of a segment of `bytes` bytes?
-fn holds_record(path: &Path, at: u64, bytes: u64) -> bool {
-    let look = || {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(at))?;
-        Reader::resume(BufReader::new(file), at, bytes).next()
-    };
-    at + RECORD_HEAD_BYTES as u64 <= bytes && matches!(look(), Ok(Entry::Record(..) | Entry::End(_)))
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -1,5 +1,7 @@
 //! The spool against lists in memory, and on bad days: torn, damaged, full.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -186,7 +188,7 @@ fn a_power_cut_at_any_byte_of_the_last_record_costs_that_record_alone() {
     let lines = two_segments(directory.path());
     let last = segments(directory.path()).pop().unwrap();
     let whole = fs::read(&last).unwrap();
-    let begins = whole.len() - RECORD_HEAD_BYTES - lines[5].len();
+    let begins = whole.len() - format::RECORD_HEAD_BYTES - lines[5].len();
     for cut in begins..=whole.len() {
         for zeroed in [false, true] {
             // Some file systems have the length before the bytes.
@@ -236,7 +238,7 @@ fn any_flipped_byte_costs_what_is_behind_it_in_its_segment_and_the_file_is_kept(
             }
             let mut spool = open(directory.path());
             let (first, second) = lines.split_at(3);
-            let record = RECORD_HEAD_BYTES + first[0].len();
+            let record = format::RECORD_HEAD_BYTES + first[0].len();
             let intact = place.saturating_sub(format::HEAD_SIZE) / record;
             let expected = match index {
                 0 => [&first[..intact.min(3)], second].concat(),
@@ -284,7 +286,7 @@ fn damage_that_is_found_while_reading_is_counted_in_lines() {
     let lines = two_segments(directory.path());
     let first = segments(directory.path()).swap_remove(0);
     let mut bytes = fs::read(&first).unwrap();
-    let place = format::HEAD_SIZE + 2 * (RECORD_HEAD_BYTES + lines[0].len()) - 1;
+    let place = format::HEAD_SIZE + 2 * (format::RECORD_HEAD_BYTES + lines[0].len()) - 1;
     bytes[place] ^= 1;
     fs::write(&first, bytes).unwrap();
     let mut spool = open(directory.path());
@@ -392,12 +394,12 @@ fn mend(bytes: &mut [u8], is_position: bool) {
         return;
     }
     let mut at = format::HEAD_SIZE;
-    while let Some(head) = bytes.get(at..at + RECORD_HEAD_BYTES) {
+    while let Some(head) = bytes.get(at..at + format::RECORD_HEAD_BYTES) {
         let length = u32::from_le_bytes(head[..4].try_into().unwrap()) as usize;
         let end = if length == 0 {
-            at + END_SIZE
+            at + format::END_SIZE
         } else {
-            at + RECORD_HEAD_BYTES + length
+            at + format::RECORD_HEAD_BYTES + length
         };
         let Some(record) = bytes.get_mut(at..end) else {
             return;
@@ -448,7 +450,7 @@ proptest! {
         // A record whose length was changed, and that is good all the same, may have become several.
         let size = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
         let records_max = if is_mended {
-            files.iter().map(size).sum::<u64>() / RECORD_HEAD_BYTES as u64
+            files.iter().map(size).sum::<u64>() / format::RECORD_HEAD_BYTES as u64
         } else {
             lines.len() as u64
         };
