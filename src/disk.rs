@@ -1,7 +1,8 @@
 //! Files that are replaced as a whole: the next one is written aside, and takes the name of the one before when the disk has it.
+//! And directories that one process has for itself.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -48,9 +49,41 @@ pub(crate) fn replace(file: &Path, content: &[u8]) -> io::Result<()> {
     })
 }
 
+/// Makes `directory` where it is missing, and takes it: it is ours until the file is closed, or the process ends however it
+/// ends. `None`: another process has it.
+///
+/// # Errors
+/// When it cannot be made, or not be written to.
+pub(crate) fn claim(directory: &Path) -> io::Result<Option<File>> {
+    fs::create_dir_all(directory)?;
+    let mut options = OpenOptions::new();
+    let lock = options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(directory.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("a/b");
+        let lock = claim(&directory).unwrap().unwrap();
+        assert!(claim(&directory).unwrap().is_none());
+        drop(lock);
+        assert!(claim(&directory).unwrap().is_some());
+        fs::write(folder.path().join("c"), "").unwrap();
+        claim(&folder.path().join("c/d")).unwrap_err();
+    }
 
     #[test]
     fn a_file_is_replaced_or_stays() {

@@ -41,7 +41,7 @@ mod worker;
 
 use std::{
     collections::HashMap,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::{
@@ -66,7 +66,7 @@ use worker::{Post, Worker};
 
 use crate::{
     anomaly::{Anomaly, Board, Notice, Which, groups::GroupSummary},
-    clock,
+    clock, disk,
     glob::Glob,
     line::Timestamp,
     metrics::{ChannelMetrics, Metrics},
@@ -497,25 +497,16 @@ impl Drop for Way {
 impl Place {
     fn claim(directory: &Path) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
-        let lock = || {
-            fs::create_dir_all(directory)?;
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(directory.join("lock"))
-        };
-        let lock = lock().map_err(named)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self {
+        match disk::claim(directory) {
+            Ok(Some(lock)) => Ok(Self {
                 directory: directory.to_owned(),
                 _lock: lock,
             }),
-            Err(TryLockError::WouldBlock) => Err(named(io::Error::new(
+            Ok(None) => Err(named(io::Error::new(
                 io::ErrorKind::ResourceBusy,
                 "another process uses it for what it tells",
             ))),
-            Err(TryLockError::Error(error)) => Err(named(error)),
+            Err(error) => Err(named(error)),
         }
     }
 

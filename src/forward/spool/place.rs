@@ -2,10 +2,12 @@
 
 use std::{
     fmt::Write,
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
 };
+
+use crate::disk;
 
 /// Longest name that is spelled out (bytes); file systems take 255.
 const NAME_BYTES_MAX: usize = 200;
@@ -34,19 +36,10 @@ impl Place {
     /// Makes the directory for `upstream` in `root` where it is missing, and takes it.
     pub(in crate::forward) fn claim(root: &Path, upstream: &str) -> Result<Self, SpoolError> {
         let path = root.join(directory_name(upstream));
-        let lock = || {
-            fs::create_dir_all(&path)?;
-            File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(path.join("lock"))
-        };
-        let lock = lock().map_err(|error| SpoolError::Io(path.clone(), error))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path, _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(SpoolError::Taken(path)),
-            Err(TryLockError::Error(error)) => Err(SpoolError::Io(path, error)),
+        match disk::claim(&path) {
+            Ok(Some(lock)) => Ok(Self { path, _lock: lock }),
+            Ok(None) => Err(SpoolError::Taken(path)),
+            Err(error) => Err(SpoolError::Io(path, error)),
         }
     }
 
