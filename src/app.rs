@@ -39,6 +39,9 @@ pub enum AppError {
     /// A directory for what waits to be told, or a thread to tell it.
     #[error("{0}: set another directory under [notify]")]
     Notify(io::Error),
+    /// A directory for the history.
+    #[error("{0}: set another directory under [history]")]
+    History(io::Error),
     /// The operating system.
     #[error("{0}: {1}")]
     System(&'static str, io::Error),

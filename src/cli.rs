@@ -1,5 +1,6 @@
 //! The command line: what to do, with which configuration, and the exit code.
 
+mod history;
 mod remote;
 mod test_alert;
 
@@ -72,6 +73,8 @@ enum Command {
     Acknowledge(AcknowledgeArgs),
     /// Tell a running relay that something is no anomaly
     Feedback(FeedbackArgs),
+    /// Show anomalies that were, the newest first
+    History(history::HistoryArgs),
 }
 
 #[derive(Args, Debug)]
@@ -139,6 +142,7 @@ pub fn main() -> ExitCode {
         Command::Silence(command) => remote::silence(command),
         Command::Acknowledge(args) => remote::acknowledge(args),
         Command::Feedback(args) => remote::feedback(args),
+        Command::History(args) => history::history(&args),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
     }
 }

@@ -12,6 +12,11 @@ pub(crate) fn micros() -> u64 {
 
 /// Now, in whole seconds.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    seconds(SystemTime::now())
+}
+
+/// A time, in whole seconds.
+pub(crate) fn seconds(time: SystemTime) -> Timestamp {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::try_from(since.as_secs()).unwrap_or(Timestamp::MAX)
 }

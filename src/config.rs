@@ -31,7 +31,7 @@ use self::source::RawConfig;
 use crate::{
     analysis,
     anomaly::{groups, own_series},
-    forward,
+    forward, history,
     http::{GuardSettings, PageSettings},
     intake::ForwardInvalid,
     listen, notify, shard, silence, snapshot,
@@ -70,6 +70,8 @@ pub struct Config {
     pub own_series: own_series::Settings,
     /// What survives a restart.
     pub snapshot: snapshot::Settings,
+    /// Where anomalies that are over are kept on disk.
+    pub history: history::Settings,
     /// Where what people have said of anomalies survives.
     pub silences: silence::Settings,
     /// Longest time between the request to stop and the end of the process (0 to 1 hour): lines that are not
@@ -158,6 +160,7 @@ impl Default for Config {
             groups: groups::Settings::default(),
             own_series: own_series::Settings::default(),
             snapshot: snapshot::Settings::default(),
+            history: history::Settings::default(),
             silences: silence::Settings::default(),
             shutdown_deadline: Duration::from_secs(10),
         }

@@ -10,6 +10,7 @@ mod connections;
 mod feed;
 mod graphite;
 mod guard;
+mod history;
 mod page;
 mod relay;
 mod reload;
@@ -45,6 +46,7 @@ use crate::{
     analysis::Analysis,
     anomaly::{Anomaly, Board},
     clock,
+    history::History,
     intake::Sorter,
     metrics::Metrics,
     silence::{Marks, Silences},
@@ -75,6 +77,8 @@ pub struct Sources {
     pub counted: Arc<Counted>,
     /// What people have said of anomalies.
     pub silences: Arc<Silences>,
+    /// What was.
+    pub history: Arc<History>,
 }
 
 impl Sources {

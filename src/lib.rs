@@ -22,7 +22,7 @@
 //!
 //! A module knows only those to its left, and a test reads the imports and says so:
 //! `save → kernel → disk → units → secret → line → glob → graphite → window → detect → shard → metrics → analysis → forward → intake →
-//! report → silence → plot → anomaly → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
+//! report → silence → plot → anomaly → history → snapshot → notify → listen → http → backtest → demo → config → app → cli`.
 
 pub mod analysis;
 pub mod anomaly;
@@ -37,6 +37,7 @@ mod disk;
 pub mod forward;
 pub mod glob;
 pub mod graphite;
+pub mod history;
 pub mod http;
 pub mod intake;
 mod kernel;

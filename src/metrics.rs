@@ -4,6 +4,7 @@
 //! `received + recovered = quarantined + filtered + forwarded + queued + spooled + dropped`, and `received = analysed + not analysed`, by reason.
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
+mod history;
 mod http;
 mod notify;
 mod reading;
@@ -12,6 +13,7 @@ mod silence;
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
 pub use self::{
+    history::HistoryMetrics,
     http::HttpMetrics,
     notify::{ChannelMetrics, NotifyMetrics},
     reading::Reading,
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub notify: NotifyMetrics,
     /// What would survive a restart.
     pub snapshot: SnapshotMetrics,
+    /// The history on disk.
+    pub history: HistoryMetrics,
     /// By which configuration the relay goes.
     pub config: ConfigMetrics,
     /// What was asked over HTTP.
@@ -272,6 +276,7 @@ impl Metrics {
             anomaly: AnomalyMetrics::declare(&declare),
             notify: NotifyMetrics::declare(&declare),
             snapshot: SnapshotMetrics::declare(&declare),
+            history: HistoryMetrics::declare(&declare),
             config: ConfigMetrics::declare(&declare),
             http: HttpMetrics::declare(&declare),
             silence: SilenceMetrics::declare(&declare),

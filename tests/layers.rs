@@ -8,22 +8,24 @@ use std::{
 };
 
 /// Every module of the library, from left to right.
-const ORDER: [&str; 28] = [
+const ORDER: [&str; 29] = [
     "save", "kernel", "disk", "units", "secret", "line", "glob", "graphite", "window", "detect", "shard", "metrics",
-    "analysis", "forward", "intake", "report", "silence", "plot", "anomaly", "snapshot", "notify", "listen", "http",
-    "backtest", "demo", "config", "app", "cli",
+    "analysis", "forward", "intake", "report", "silence", "plot", "anomaly", "history", "snapshot", "notify", "listen",
+    "http", "backtest", "demo", "config", "app", "cli",
 ];
 
 /// The edges, which alone may know what time it is.
-const MAY_READ_THE_CLOCK: [&str; 8] = ["snapshot", "listen", "http", "notify", "backtest", "demo", "app", "cli"];
+const MAY_READ_THE_CLOCK: [&str; 9] = [
+    "history", "snapshot", "listen", "http", "notify", "backtest", "demo", "app", "cli",
+];
 
 /// What is told exactly by tests: handed bytes and the time, it knows neither tasks nor sockets, clocks, metrics or logs.
 const PURE: [&str; 8] = ["save", "units", "line", "glob", "graphite", "window", "detect", "shard"];
 const UNKNOWN_TO_THE_PURE: [&str; 6] = ["tokio", "prometheus", "tracing", "net", "SystemTime", "Instant"];
 
 /// The formats on disk and on the wire.
-const MAY_SERIALIZE: [&str; 8] = [
-    "config", "report", "silence", "anomaly", "http", "notify", "backtest", "cli",
+const MAY_SERIALIZE: [&str; 9] = [
+    "config", "report", "silence", "anomaly", "history", "http", "notify", "backtest", "cli",
 ];
 const SERIALIZERS: [&str; 3] = ["serde", "serde_json", "toml"];
 

@@ -2,22 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinHandle};
 use tracing::warn;
 
 use crate::{
     analysis::Sink,
-    anomaly::{Anomaly, Board},
+    anomaly::{Anomaly, Board, Which},
     clock,
+    glob::Glob,
+    history::History,
     http::Feed,
     metrics::AnalysisMetrics,
     notify::Notifier,
     shard::{Census, Event, Tally},
-    silence::Silences,
+    silence::{Marks, Silences},
 };
 
 /// Time for the channels to take what they are still to tell.
 const LAST_NOTICES: Duration = Duration::from_secs(5);
+
+/// Time for the disk to take what is still to be written.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
 
 /// What a shard tells the board.
 pub(super) enum Found {
@@ -25,6 +30,15 @@ pub(super) enum Found {
     Census(Census),
     /// The board holds what was open before a restart.
     Resumed,
+}
+
+/// Whom the board is kept for.
+pub(super) struct Keeper {
+    pub(super) board: Arc<Board>,
+    pub(super) notifier: Arc<Notifier>,
+    pub(super) feed: Arc<Feed>,
+    pub(super) silences: Arc<Silences>,
+    pub(super) history: Arc<History>,
 }
 
 /// The sink of one shard.
@@ -54,33 +68,61 @@ impl Sink for ToBoard {
     }
 }
 
-/// Keeps the board until no shard is left, and then waits for the channels.
-pub(super) async fn keep(
-    mut found: mpsc::Receiver<Found>,
-    board: Arc<Board>,
-    notifier: Arc<Notifier>,
-    feed: Arc<Feed>,
-    silences: Arc<Silences>,
-) {
-    while let Some(found) = found.recv().await {
-        match found {
-            Found::Census(census) => board.count(&census),
-            Found::Resumed => notifier.resume(),
-            Found::Event(event) => {
-                if let Some(mut notice) = board.record(event) {
-                    let Anomaly {
-                        id, series, detector, ..
-                    } = &*notice.anomaly;
-                    notice.marks = silences.marks(*id, series, detector, clock::now());
-                    let notice = Arc::new(notice);
-                    feed.tell(Arc::clone(&notice));
-                    notifier.tell(&notice);
+impl Keeper {
+    /// Begins to keep the board. With a snapshot somebody will say when it has been loaded.
+    pub(super) fn start(self, found: mpsc::Receiver<Found>, with_snapshot: bool) -> JoinHandle<()> {
+        if !with_snapshot {
+            self.resume();
+        }
+        tokio::spawn(self.keep(found))
+    }
+
+    /// Keeps the board until no shard is left, and then waits for the channels and for the disk.
+    async fn keep(self, mut found: mpsc::Receiver<Found>) {
+        while let Some(found) = found.recv().await {
+            match found {
+                Found::Census(census) => self.board.count(&census),
+                Found::Resumed => self.resume(),
+                Found::Event(event) => {
+                    if let Some(mut notice) = self.board.record(event) {
+                        notice.marks = self.marks(&notice.anomaly);
+                        self.history.note(notice.change, &notice.anomaly, &notice.marks);
+                        let notice = Arc::new(notice);
+                        self.feed.tell(Arc::clone(&notice));
+                        self.notifier.tell(&notice);
+                    }
                 }
             }
         }
+        let Self { notifier, history, .. } = self;
+        let told = tokio::task::spawn_blocking(move || notifier.stop(LAST_NOTICES));
+        let written = tokio::task::spawn_blocking(move || history.stop(LAST_RECORDS));
+        if !matches!(told.await, Ok(true)) {
+            warn!("a channel has not taken all that it was to be told");
+        }
+        if !matches!(written.await, Ok(true)) {
+            warn!("the disk has not taken the end of the history");
+        }
     }
-    let told = tokio::task::spawn_blocking(move || notifier.stop(LAST_NOTICES)).await;
-    if !matches!(told, Ok(true)) {
-        warn!("a channel has not taken all that it was to be told");
+
+    /// The board holds what was open before a restart: has the channels and the history know.
+    fn resume(&self) {
+        self.notifier.resume();
+        if self.history.is_kept() {
+            let open = self.board.select(Which::Open, &Glob::everything(), usize::MAX);
+            let open = open.anomalies.into_iter().map(|anomaly| {
+                let marks = self.marks(&anomaly);
+                (anomaly, marks)
+            });
+            self.history.resume(open.collect());
+        }
+    }
+
+    /// What people have said of it by now.
+    fn marks(&self, anomaly: &Anomaly) -> Marks {
+        let Anomaly {
+            id, series, detector, ..
+        } = anomaly;
+        self.silences.marks(*id, series, detector, clock::now())
     }
 }

@@ -92,12 +92,14 @@ impl Running {
             groups,
             own_series,
             snapshot,
+            history,
             silences,
             shutdown_deadline,
         } = &to;
         notifier.change(prepared);
         self.guard.change(guard.clone());
         self.silences.keep_for(silences.keep_s);
+        self.history.change(history);
         self.board.change(anomalies.history, *groups);
         self.own_series.change(own_series);
         self.analysis.set_when_behind(analysis.when_behind);
@@ -202,6 +204,7 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
         groups,
         own_series: _,
         snapshot,
+        history,
         silences,
         shutdown_deadline: _,
     } = to;
@@ -246,6 +249,12 @@ fn keep_fixed(to: &mut Config, from: &Config) -> Vec<&'static str> {
     keep("log.format", &mut log.format, &from.log.format, &mut kept);
     keep("groups.window", &mut groups.window_s, &from.groups.window_s, &mut kept);
     keep("snapshot.file", &mut snapshot.file, &from.snapshot.file, &mut kept);
+    keep(
+        "history.directory",
+        &mut history.directory,
+        &from.history.directory,
+        &mut kept,
+    );
     keep("silences.file", &mut silences.file, &from.silences.file, &mut kept);
     kept
 }
@@ -268,6 +277,7 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         groups,
         own_series,
         snapshot,
+        history,
         silences,
         shutdown_deadline,
     } = to;
@@ -338,6 +348,10 @@ fn changed(from: &Config, to: &Config) -> Vec<&'static str> {
         ("anomalies.history", *anomalies != from.anomalies),
         ("groups", *groups != from.groups),
         ("own_series", *own_series != from.own_series),
+        (
+            "history",
+            (history.bytes_max, history.age_max_s) != (from.history.bytes_max, from.history.age_max_s),
+        ),
         ("silences.keep", silences.keep_s != from.silences.keep_s),
         ("snapshot.every", snapshot.every != from.snapshot.every),
         ("shutdown_deadline", *shutdown_deadline != from.shutdown_deadline),

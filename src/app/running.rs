@@ -25,7 +25,7 @@ use tracing::{error, info, warn};
 
 use super::{
     AppError, Ended,
-    found::{ToBoard, keep},
+    found::{Keeper, ToBoard},
     own_series::OwnSeries,
     upstreams::Upstreams,
 };
@@ -34,6 +34,7 @@ use crate::{
     anomaly::Board,
     clock,
     config::Config,
+    history::History,
     http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
     intake::{Intake, Sorter},
     line::Timestamp,
@@ -87,6 +88,8 @@ pub(super) struct Running {
     in_force: watch::Sender<InForce>,
     /// What people have said of anomalies.
     pub(super) silences: Arc<Silences>,
+    /// What was, on disk.
+    pub(super) history: Arc<History>,
     /// When that is tidied up next.
     tidy_at: Timestamp,
     /// Has the shards carry series over to new settings.
@@ -115,24 +118,19 @@ impl Running {
         let (analysis, head_start) = Analysis::start_behind(config.analysis, &shard, sink)
             .map_err(|error| AppError::System("a thread for the analysis", error))?;
         let analysis = Arc::new(analysis);
-        let board = Arc::new(Board::new(
-            config.anomalies.history,
-            config.groups,
-            metrics.anomaly.clone(),
-        ));
-        // Numbers come twice neither after a crash nor without a snapshot: nobody has an anomaly each microsecond.
-        board.go_on_after(clock::micros());
+        let (board, history) = start_board(&config, &metrics)?;
         let silences = Arc::new(Silences::start(config.silences.clone(), metrics.silence.clone()));
         let sorter = Sorter::new(analysis.shards(), config.listen.max_line_bytes, config.forward_invalid);
         let notifier = start_notifier(&config, &board, &analysis, &sorter, &silences, &metrics)?;
         let feed = begin_feed();
-        let keeping = tokio::spawn(keep(
-            found,
-            Arc::clone(&board),
-            Arc::clone(&notifier),
-            Arc::clone(&feed),
-            Arc::clone(&silences),
-        ));
+        let keeper = Keeper {
+            board: Arc::clone(&board),
+            notifier: Arc::clone(&notifier),
+            feed: Arc::clone(&feed),
+            silences: Arc::clone(&silences),
+            history: Arc::clone(&history),
+        };
+        let keeping = keeper.start(found, config.snapshot.file.is_some());
 
         let sources = snapshot::Sources {
             analysis: Arc::clone(&analysis),
@@ -173,6 +171,7 @@ impl Running {
             in_force: in_force.subscribe(),
             counted: Arc::<Counted>::default(),
             silences: Arc::clone(&silences),
+            history: Arc::clone(&history),
         };
         let http = http.and_then(|listener| serve_http(listener, sources, &stop_http));
         let running = Self {
@@ -195,6 +194,7 @@ impl Running {
             guard,
             in_force,
             silences,
+            history,
             tidy_at: 0,
             carrying: None,
         };
@@ -279,6 +279,7 @@ impl Running {
             (moves_on, "analysis"),
             (!self.keeping.is_finished(), "board of anomalies"),
             (self.snapshots.as_ref().is_none_or(Snapshots::is_at_work), "snapshot"),
+            (self.history.is_at_work(), "history"),
             (self.http.as_ref().is_none_or(|(_, task)| !task.is_finished()), "HTTP"),
         ];
         parts.into_iter().find_map(|(works, part)| (!works).then_some(part))
@@ -385,10 +386,17 @@ fn start_notifier(
         metrics: metrics.clone(),
     };
     let notifier = Notifier::start(&config.notify, sources).map_err(AppError::Notify)?;
-    if config.snapshot.file.is_none() {
-        notifier.resume();
-    }
     Ok(Arc::new(notifier))
+}
+
+/// A board, and what is kept of what was on it.
+fn start_board(config: &Config, metrics: &Metrics) -> Result<(Arc<Board>, Arc<History>), AppError> {
+    let board = Board::new(config.anomalies.history, config.groups, metrics.anomaly.clone());
+    let history = History::start(&config.history, metrics.history.clone()).map_err(AppError::History)?;
+    // Numbers come twice neither after a crash nor without a snapshot: nobody has an anomaly each microsecond; and a clock
+    // that was put back does not bring those back that are on disk.
+    board.go_on_after(clock::micros().max(history.last_id()));
+    Ok((Arc::new(board), Arc::new(history)))
 }
 
 /// A feed whose numbers no other process gives.

@@ -38,10 +38,10 @@ pub(super) enum SilenceCommand {
 
 /// Where the relay is, and who asks.
 #[derive(Args, Debug)]
-struct Remote {
+pub(super) struct Remote {
     /// Configuration file of the relay, for its address and user [default: embedded defaults]
     #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     /// The relay [default: http.listen of the configuration]
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -53,7 +53,7 @@ struct Remote {
     password_file: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// What goes with whatever somebody says.
@@ -154,10 +154,10 @@ pub(super) struct FeedbackArgs {
 }
 
 /// Why there is no answer: the exit code, and a message.
-type Failed = (u8, String);
+pub(super) type Failed = (u8, String);
 
 /// A relay that can be asked.
-struct Relay {
+pub(super) struct Relay {
     url: String,
     authorization: Option<String>,
     json: bool,
@@ -335,7 +335,7 @@ fn row(silence: &Value) -> String {
     )
 }
 
-fn time_of(seconds: &Value) -> String {
+pub(super) fn time_of(seconds: &Value) -> String {
     let time = seconds
         .as_i64()
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
@@ -343,7 +343,7 @@ fn time_of(seconds: &Value) -> String {
 }
 
 /// A text without its quotes, and without what a terminal would obey.
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let seen = |character: char| {
         if report::is_unseen(character) {
@@ -355,7 +355,7 @@ fn text(value: &Value) -> String {
     text.chars().map(seen).collect()
 }
 
-fn finish(outcome: Result<String, Failed>) -> ExitCode {
+pub(super) fn finish(outcome: Result<String, Failed>) -> ExitCode {
     match outcome {
         Ok(text) => print(&text),
         Err((code, message)) => fail(code, &message),
@@ -375,7 +375,7 @@ impl Said {
 
 impl Remote {
     /// The relay that is meant.
-    fn relay(&self) -> Result<Relay, Failed> {
+    pub(super) fn relay(&self) -> Result<Relay, Failed> {
         let config = self
             .config
             .as_deref()
@@ -428,7 +428,7 @@ fn reachable(listens: SocketAddr) -> SocketAddr {
 
 impl Relay {
     /// The answer to a request; `null` where there is none but that it was done.
-    fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failed> {
+    pub(super) fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value, Failed> {
         let url = format!("{}{path}", self.url);
         let failed = |why: String| (EXIT_FAILED, format!("{url}: {why}"));
         let config = ureq::Agent::config_builder()
@@ -468,12 +468,14 @@ impl Relay {
 
     /// The answer as it was asked for.
     fn show(&self, answer: &Value, row: impl FnOnce(&Value) -> String) -> String {
-        if !self.json {
-            return row(answer);
-        }
-        let mut out = Vec::new();
-        report::write_json(&mut out, answer).expect("it was JSON, and a Vec takes everything");
-        out.push(b'\n');
-        String::from_utf8(out).expect("JSON is UTF-8")
+        if self.json { shown(answer) } else { row(answer) }
     }
+}
+
+/// An answer as JSON.
+pub(super) fn shown(answer: &Value) -> String {
+    let mut out = Vec::new();
+    report::write_json(&mut out, answer).expect("it was JSON, and a Vec takes everything");
+    out.push(b'\n');
+    String::from_utf8(out).expect("JSON is UTF-8")
 }

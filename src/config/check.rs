@@ -18,6 +18,7 @@ use crate::{
     analysis,
     anomaly::{groups, own_series},
     forward::{SpoolSettings, Sync},
+    history,
     http::PageSettings,
     notify::{self as telling, LinkSettings},
     shard::{self, Limits},
@@ -100,6 +101,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
         groups: top.section("groups", groups_settings),
         own_series: top.section("own_series", own_series_settings),
         snapshot: top.section("snapshot", snapshot),
+        history: top.section("history", history_settings),
         silences: top.section("silences", silences),
         shutdown_deadline,
     }
@@ -218,6 +220,20 @@ fn snapshot(section: &mut Section<'_>) -> snapshot::Settings {
     snapshot::Settings {
         file: file.map(|path| path.value.into()),
         every: section.optional_duration("every", default.every, 10 * SECOND..=LONGEST),
+    }
+}
+
+fn history_settings(section: &mut Section<'_>) -> history::Settings {
+    let default = history::Settings::default();
+    let directory = section.text("directory", "expected the path of a directory");
+    if let Some(path) = &directory {
+        section.check_name(path.value, path.place, "a directory");
+    }
+    let bytes_max = usize::try_from(default.bytes_max).unwrap_or(usize::MAX);
+    history::Settings {
+        directory: directory.map(|path| path.value.into()),
+        bytes_max: section.size("max_bytes", bytes_max, 1 << 20..=16 << 30) as u64,
+        age_max_s: optional_seconds(section, "max_age", default.age_max_s),
     }
 }
 

@@ -147,6 +147,14 @@ fn write_survivors(out: &mut String, config: &Config) -> fmt::Result {
     }
     key(out, "every", or_off(config.snapshot.every.map(duration)))?;
 
+    let history = &config.history;
+    header(out, "[history]")?;
+    if let Some(directory) = &history.directory {
+        key(out, "directory", quote(directory.display()))?;
+    }
+    key(out, "max_bytes", quote(units::show_size(history.bytes_max)))?;
+    key(out, "max_age", or_off(history.age_max_s.map(seconds)))?;
+
     header(out, "[silences]")?;
     if let Some(file) = &config.silences.file {
         key(out, "file", quote(file.display()))?;

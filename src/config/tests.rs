@@ -79,6 +79,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
     assert_eq!(config.analysis.memory_bytes_max, Some(12 << 30));
     assert_eq!(config.shard.detectors, shown_detectors());
     assert_eq!(config.snapshot.file, Some("/var/lib/skyrelay/snapshot".into()));
+    assert_eq!(config.history.directory, Some("/var/lib/skyrelay/history".into()));
     assert_eq!(config.silences.file, Some("/var/lib/skyrelay/silences".into()));
     assert_guarded(&config);
     shows_channels(&config);
@@ -95,6 +96,7 @@ fn what_the_example_leaves_out_is_good_as_well() {
         },
         spool: None,
         snapshot: snapshot::Settings::default(),
+        history: history::Settings::default(),
         silences: silence::Settings::default(),
         listen: listen::Settings {
             allow: None,

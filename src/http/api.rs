@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Sources,
     answer::{Json, Refusal, fit, glob},
-    feed, relay, series,
+    feed, history, relay, series,
 };
 use crate::anomaly::{Anomaly, AnomalyReport, Order, SubtreeReport, Which, groups::GroupReport};
 
@@ -107,6 +107,7 @@ struct SubtreesAnswer {
 pub(super) fn router() -> Router<Sources> {
     Router::new()
         .route("/anomalies", get(anomalies))
+        .route("/history", get(history::history))
         .route("/groups", get(groups))
         .route("/subtrees", get(subtrees))
         .route("/series", get(series::list))

@@ -5,7 +5,7 @@
 //! `cargo bench --bench faults`.
 
 mod cases;
-mod disk;
+pub(crate) mod disk;
 mod ledger;
 mod load;
 pub(crate) mod recorder;

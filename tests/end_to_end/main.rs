@@ -18,6 +18,8 @@ mod faults_in_short;
 mod graphite_reads;
 mod groups;
 mod harness;
+mod history;
+mod history_page;
 mod hostile;
 mod kinds;
 mod limits;

@@ -88,6 +88,12 @@ fn everything_may_be_different() {
     assert_eq!((own.anomaly_rate, own.anomalies), (false, true));
     assert_eq!(config.snapshot.file, Some("/var/lib/sky relay/\"snapshot\"".into()));
     assert_eq!(config.snapshot.every, None);
+    let history = history::Settings {
+        directory: Some("/var/lib/sky relay/\"history\"".into()),
+        bytes_max: 5 << 20,
+        age_max_s: None,
+    };
+    assert_eq!(config.history, history);
 }
 
 #[test]

@@ -144,6 +144,19 @@ fn snapshots_that_cannot_be() {
 }
 
 #[test]
+fn histories_that_cannot_be() {
+    say_all(
+        "[history]\ndirectory = true\nmax_bytes = \"1 KiB\"\nmax_age = \"1500ms\"\nmax_size = 1",
+        &[
+            "f.toml:2:13: history.directory is true, expected the path of a directory",
+            "f.toml:3:13: history.max_bytes is `1 KiB`, expected 1 MiB to 16 GiB",
+            "f.toml:4:11: history.max_age is not a number of whole seconds",
+            "f.toml:5:1: unknown key `max_size` in [history], expected `directory`, `max_bytes` or `max_age`",
+        ],
+    );
+}
+
+#[test]
 fn values_of_the_wrong_type_or_unit() {
     say_all(
         "[window]\nspan = 24\nmax_series = \"many\"\nexpire_after = \"24hours\"",

@@ -1,6 +1,6 @@
 // What was: anomalies on disk, searched by series, detector and time; without a history, those still remembered.
 
-import { ask, isMissing } from "./api.js";
+import { ask } from "./api.js";
 import { h, reconcile, replace } from "./dom.js";
 import { count, pattern } from "./format.js";
 import { makeRow, tickRow, updateRow } from "./now.js";
@@ -20,7 +20,7 @@ function local(timestamp) {
 
 export function show(main, place) {
   let wanted = {};
-  let [left, asked, typing, cursor] = [false, 0, 0, null];
+  let [left, asked, typing, cursor, looked] = [false, 0, 0, null, 0];
   let found = [];
   const input = h("input", { type: "search", "data-filter": true, placeholder: "a part of a name, or a pattern", "aria-label": "Series", spellcheck: "false", autocomplete: "off" });
   const detector = h("select", { "aria-label": "Detector" }, h("option", { value: "" }, "any detector"));
@@ -68,26 +68,18 @@ export function show(main, place) {
       before: older ? cursor : "",
     };
     try {
-      let answer;
-      let kept = true;
-      try {
-        answer = await ask("history", question);
-      } catch (error) {
-        if (!isMissing(error)) throw error;
-        kept = false;
-        answer = { ...(await ask("anomalies", { state: "all", match: question.match, limit: 200, brief: true })), next: null };
-        answer.anomalies = answer.anomalies.filter(({ detector, opened_at }) => (!question.detector || detector === question.detector) && (!question.from || opened_at >= question.from) && (!question.until || opened_at <= question.until));
-      }
+      const answer = await ask("history", question);
       if (left || mine !== asked) return;
       problem.hidden = true;
       found = older ? [...found, ...answer.anomalies] : answer.anomalies;
       cursor = answer.next;
+      looked = (older ? looked : 0) + answer.looked_at;
       reconcile(rows, found, (anomaly) => anomaly.id, makeRow, updateRow);
       more.hidden = !cursor;
       more.disabled = found.length >= MOST;
-      more.textContent = more.disabled ? `${count(MOST)} are shown: choose a time or a name to see older ones` : "Show older ones";
-      const what = found.length === 0 ? "No anomaly matches." : `${count(found.length)}${cursor ? " newest" : ""} ${found.length === 1 ? "anomaly" : "anomalies"}, the newest first.`;
-      note.textContent = kept ? what : `${what} No history is kept on disk: these are the ones that the relay still remembers.`;
+      more.textContent = more.disabled ? `${count(MOST)} are shown: choose a time or a name to see older ones` : answer.cut_short ? "Look further back" : "Show older ones";
+      const what = answer.cut_short ? `${found.length === 0 ? "None" : count(found.length)} of the newest ${count(looked)} records ${found.length === 1 ? "matches" : "match"} so far.` : found.length === 0 ? "No anomaly matches." : `${count(found.length)}${cursor ? " newest" : ""} ${found.length === 1 ? "anomaly" : "anomalies"}, the newest first.`;
+      note.textContent = answer.source === "disk" ? what : `${what} No history is kept on disk: these are the ones that the relay still remembers.`;
     } catch (error) {
       if (left || mine !== asked) return;
       problem.textContent = error.message;

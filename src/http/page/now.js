@@ -57,6 +57,12 @@ function bySeries(anomalies) {
   return [...first.values()];
 }
 
+// How long what is over has lasted; a relay that was killed has not seen the end of what was open.
+function ended({ opened_at, closed_at }) {
+  if (closed_at === undefined) return h("span", { class: "pill", title: "the relay ended before it did" }, "end not seen");
+  return h("span", { class: "pill" }, `for ${duration(closed_at - opened_at)}`);
+}
+
 // A row for one anomaly, to be kept up to date by `update`.
 export function makeRow(anomaly) {
   const parts = {
@@ -94,10 +100,10 @@ export function updateRow(row, anomaly) {
     row.anomaly = anomaly;
     row.className = `row sev-${severity(anomaly)}${isQuiet(anomaly) ? " is-quiet" : ""}${anomaly.state === "closed" ? " is-over" : ""}`;
     const isOver = anomaly.state === "closed";
-    const around = isOver ? `?from=${anomaly.opened_at - 1800}&until=${anomaly.closed_at + 1800}` : "";
+    const around = isOver ? `?from=${anomaly.opened_at - 1800}&until=${(anomaly.closed_at ?? anomaly.opened_at) + 1800}` : "";
     parts.name.href = "#/series/" + encodeURIComponent(anomaly.series) + around;
     parts.acknowledge.hidden = isOver;
-    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), (anomaly.others || []).map((other) => h("span", { class: "pill", title: other.reason }, other.detector)), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), isOver && h("span", { class: "pill" }, `for ${duration(anomaly.closed_at - anomaly.opened_at)}`), badges(anomaly));
+    replace(parts.what, h("span", { class: "value" }, valueLine(anomaly)), " ", h("span", { class: "pill" }, anomaly.detector), (anomaly.others || []).map((other) => h("span", { class: "pill", title: other.reason }, other.detector)), anomaly.severity && h("span", { class: "pill sev" }, anomaly.severity), isOver && ended(anomaly), badges(anomaly));
     parts.what.title = anomaly.reason;
     parts.rank.textContent = anomaly.rank.toFixed(1);
     parts.since.title = `since ${time(anomaly.opened_at)}`;
