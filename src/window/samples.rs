@@ -235,8 +235,10 @@ impl Samples {
             ..
         } = scratch;
         if self.sealed.capacity() < self.sealed.len() + 2 {
-            // Few at a time: by itself the list would double.
-            self.sealed.reserve_exact(4);
+            // 4, 12, 28: steps that are few, as what windows leave behind all at once lies idle for long, and small enough
+            // for a day of usual values to end soon after one of them.
+            let capacity = 2 * self.sealed.capacity() + 4;
+            self.sealed.reserve_exact(capacity - self.sealed.len());
         }
         let mut sealed = 0;
         if renewed > 0 {
