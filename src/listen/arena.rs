@@ -16,6 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use tracing::debug;
 
 const ARENA_BYTES: usize = 256 * 1024;
 /// Arenas that are kept for the time when their slices are gone: 128 MiB, a backlog of a million long lines.
@@ -69,6 +70,11 @@ impl Pool {
 /// Gives memory back that has been needed for a backlog and is no more. To be called once a second.
 pub fn give_back_memory() {
     Pool::get().shrink();
+    // The allocator looks at what it could give back to the system when it has much to do, and when a thread ends.
+    let passing = std::thread::Builder::new().name("give-back".to_owned());
+    if let Err(error) = passing.spawn(|| drop(std::hint::black_box(Box::new(0_u8)))) {
+        debug!(%error, "no thread to give memory back");
+    }
 }
 
 /// A buffer with `room` bytes behind its end.
