@@ -14,7 +14,7 @@
 //! # How a value becomes bits
 //!
 //! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with
-//!    value = key / 10^d; or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
+//!    value = key / 10^d, or with so many significant digits ([`significant`]); or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
 //!    minute); or a number of single precision, printed and read back; or a fraction with a denominator of its own (means of
 //!    so many things, [`fractions`]); or, failing these, the double's bits mapped to an integer of the same order. Values a few ulps from a decimal (51.846000000000004) keep that
 //!    distance beside their key. What all keys of the block share, key = multiple * key' + offset, is taken out.
@@ -44,7 +44,7 @@
 //! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
 //! or jitter            k (1), last timestamp less where the stride puts it (number)
 //! base, previous       numbers; the key before the first, less base, when differences are forecast
-//! divisor              2 bytes: D, or with fractions s / 64 of denominators (8), way of expecting (3), they wander
+//! divisor              2 bytes: D, or with significant digits d, or with fractions s / 64 of denominators (8), way of expecting (3), they wander
 //! center               4 bytes, fractions alone: the value expected first
 //! multiple, offset     width - 1 (1), two numbers of that width
 //! dictionary           entries - 1 (1), width - 1 | by frequency << 7 (1), the entries
@@ -52,7 +52,7 @@
 //! ```
 //!
 //! Transform codes: d; 63 for single precision; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
-//! 31 single precision, 32 + n decimals); 192 + digits for fractions.
+//! 31 single precision, 32 + n decimals); 180 + n significant digits alone; 192 + digits for fractions.
 
 mod bits;
 mod digits;
@@ -64,6 +64,7 @@ mod plan;
 mod predict;
 mod ratios;
 mod seal;
+mod significant;
 
 use bits::word;
 use keys::Transform;

@@ -8,9 +8,10 @@
 )]
 
 use super::bits::bit_length;
-use super::digits::{Digits, TENS, nearest, single};
+use super::digits::{Digits, TENS, magnitude, nearest, single};
 use super::fractions::Fraction;
 use super::ratios::Probes;
+use super::significant::{self, Significant};
 
 /// Most decimals looked for.
 pub(super) const DECIMALS_MAX: usize = 18;
@@ -24,6 +25,10 @@ pub(super) const EXCEPTION: i8 = i8::MAX;
 const ULPS_MAX: i64 = 6;
 /// Code of [`Transform::Single`].
 const SINGLE: u8 = 63;
+/// The first code of [`Transform::Significant`]: no digits of [`Transform::Printed`] have one as high.
+const SIGNIFICANT: u8 = 183;
+/// Decimals from which values are looked at for significant digits.
+const SIGNIFICANT_DECIMALS_MIN: usize = 2;
 /// Bits that an exception takes, about.
 const EXCEPTION_BITS: f64 = 86.0;
 const BITS_PER_DECIMAL: f64 = std::f64::consts::LOG2_10;
@@ -33,6 +38,8 @@ const BITS_PER_DECIMAL: f64 = std::f64::consts::LOG2_10;
 pub(super) enum Transform {
     /// key / divisor, where the divisor is a power of ten.
     Quotient(f64),
+    /// A decimal number of so many digits.
+    Significant(Significant),
     /// The double's bits, mapped so that they order as the numbers do, without that many zeros at the low end.
     Ordered(u32),
     /// The bits of a number of single precision, in order, printed and read back.
@@ -44,12 +51,13 @@ pub(super) enum Transform {
 }
 
 impl Transform {
-    /// `divisor` counts for [`Transform::Printed`], its lowest byte and `center` for [`Transform::Fraction`].
+    /// `divisor` counts for [`Transform::Printed`] and [`Transform::Significant`], its lowest byte and `center` for [`Transform::Fraction`].
     pub(super) fn from_code(code: u8, divisor: u16, center: u32) -> Option<Self> {
         match code {
             SINGLE => Some(Self::Single),
             0..64 => TENS.get(usize::from(code)).copied().map(Self::Quotient),
             64..128 => Some(Self::Ordered(u32::from(code) - 64)),
+            SIGNIFICANT..192 => Significant::from_code(code - SIGNIFICANT, divisor).map(Self::Significant),
             128..192 => Digits::from_code(code - 128).map(|digits| Self::Printed(u32::from(divisor), digits)),
             192.. => Digits::from_code(code - 192)
                 .map(|digits| Self::Fraction(Fraction::from_parameters(digits, divisor, center))),
@@ -64,6 +72,10 @@ impl Transform {
                 0,
                 0,
             ),
+            Self::Significant(significant) => {
+                let (code, decimals) = significant.code();
+                (SIGNIFICANT + code, decimals, 0)
+            }
             Self::Ordered(shift) => (64 + shift as u8, 0, 0),
             Self::Single => (SINGLE, 0, 0),
             Self::Printed(divisor, digits) => (128 + digits.code(), divisor as u16, 0),
@@ -78,6 +90,7 @@ impl Transform {
     pub(super) fn value(self, key: i64) -> f64 {
         match self {
             Self::Quotient(divisor) => key as f64 / divisor,
+            Self::Significant(significant) => significant.value(key),
             Self::Ordered(shift) => from_ordered(key, shift),
             Self::Single => single(single_of(key)),
             Self::Printed(divisor, digits) => digits.quotient(key, divisor),
@@ -91,8 +104,8 @@ impl Transform {
         match self {
             Self::Ordered(shift) => from_ordered(key, shift).is_finite(),
             Self::Single => single_of(key).is_finite(),
-            // A whole number, divided by one or more.
-            Self::Quotient(_) | Self::Printed(..) | Self::Fraction(_) => true,
+            // A whole number, divided by one or more, or times what a number of few digits may be.
+            Self::Quotient(_) | Self::Significant(_) | Self::Printed(..) | Self::Fraction(_) => true,
         }
     }
 
@@ -102,6 +115,7 @@ impl Transform {
         match self {
             Self::Quotient(1.0) if value.fract() == 0.0 => value as i64,
             Self::Quotient(divisor) => nearest(value, divisor),
+            Self::Significant(significant) => significant.key(value),
             Self::Printed(divisor, _) => nearest(value, f64::from(divisor)),
             Self::Ordered(shift) => to_ordered(value, shift),
             Self::Single => i64::from(flip_below_zero_32((value as f32).to_bits().cast_signed())),
@@ -209,6 +223,13 @@ pub(super) fn find(values: &[f64], keys: &mut Vec<i64>, ulps: &mut Vec<i8>) -> T
                 }
             }
         }
+    }
+    if let Transform::Quotient(ten) = best.1
+        && (low < 0.0 || magnitude(low) < magnitude(high))
+        && let Some(decimals @ SIGNIFICANT_DECIMALS_MIN..) = TENS.iter().position(|&other| other == ten)
+        && let Some(significant) = significant::find(values, decimals)
+    {
+        best.1 = Transform::Significant(significant);
     }
     let exceptions = adjusted(values, best.1, keys, ulps);
     let odd = ulps.iter().filter(|&&ulp| ulp != 0).count() as u32 - exceptions;

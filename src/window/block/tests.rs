@@ -139,6 +139,30 @@ fn ratios_take_what_their_numerators_carry() {
 }
 
 #[test]
+fn significant_digits_take_what_they_carry() {
+    // As %.6g prints, from 0.05 to 5: 17 bits of noise each, where seven decimals would take 23.
+    let values: Vec<f64> = noise(512, 10_000)
+        .zip(noise(1024, 30).skip(512))
+        .map(|(k, size)| {
+            let about = 0.05 * 10_f64.powf(size as f64 / 15.0) * (1.0 + k as f64 / 100_000.0);
+            format!("{about:.5e}").parse().unwrap()
+        })
+        .collect();
+    let decimals = values
+        .iter()
+        .filter(|value| (*value * 1e7).round() / 1e7 == **value)
+        .count();
+    assert_eq!(decimals, values.len());
+    assert!(bytes(&values) < 512 * 22 / 8);
+    let below_zero: Vec<f64> = values
+        .iter()
+        .zip([1.0, -1.0].iter().cycle())
+        .map(|(x, sign)| x * sign)
+        .collect();
+    round_trip(&every_10_s(&below_zero), &below_zero);
+}
+
+#[test]
 fn means_of_a_few_things_take_two_small_numbers() {
     // Five bits of count, ten of sum, against 53 of a double.
     let means: Vec<f64> = numbers(512, 1024)
@@ -364,6 +388,14 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
     prop_oneof![
         (0_usize..20, 1_i64..1 << 50).prop_map(|(decimals, most)| (-most..=most)
             .prop_map(move |k| format!("{k}e-{decimals}").parse().unwrap())
+            .boxed()),
+        (2_usize..12, -9_i32..9).prop_map(|(digits, power)| (any_finite(), -4_i32..4)
+            .prop_map(move |(x, step)| {
+                let mantissa = f64::from_bits(x.to_bits() & ((1 << 52) - 1) | 1023 << 52);
+                format!("{:.digits$e}", mantissa * 10_f64.powi(power + step))
+                    .parse()
+                    .unwrap()
+            })
             .boxed()),
         (0_i32..5, 1_i64..1 << 30).prop_map(|(decimals, most)| (0..=most, -4_i64..=4)
             .prop_map(move |(k, ulps)| {
