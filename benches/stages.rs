@@ -46,7 +46,7 @@ const BLOCK_SAMPLES: usize = 256;
 /// Samples of one series that make a chunk.
 const ONE_SERIES_CHUNK: usize = 1_024;
 
-criterion_group!(benches, reader, window, shard, board);
+criterion_group!(benches, reader, window, shard, expressions, board);
 criterion_main!(benches);
 
 /// What every line costs on the thread that reads it.
@@ -249,11 +249,6 @@ fn shard(criterion: &mut Criterion) {
             Fed::full(series, nine(), recordings.as_ref())
         });
     }
-    for (name, when) in EXPRESSIONS {
-        bench_samples(&mut group, &format!("expression/{name}"), || {
-            Fed::full(1, expression(when), None)
-        });
-    }
     bench_samples(&mut group, "nine/young/10000-series", || Fed::new(10_000, nine(), None));
     bench_samples(&mut group, "unwatched/10000-series", || {
         Fed::new(10_000, Vec::new(), None)
@@ -269,6 +264,26 @@ fn bench_samples(group: &mut BenchmarkGroup<'_, WallTime>, name: &str, fed: impl
         let fed = prepared.get_or_insert_with(&fed);
         bencher.iter_custom(|samples| fed.time_samples(samples));
     });
+}
+
+/// What a sample costs that a model judges, beside a detector of each kind that it may ask: one series in cache. What a model
+/// costs by itself is what it takes above `value`.
+fn expressions(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("expression");
+    group.throughput(Throughput::Elements(1)).sample_size(20);
+    group.warm_up_time(Duration::from_millis(500));
+    group.measurement_time(Duration::from_secs(2));
+    let mut row = |name: &str, when: &str| {
+        bench_samples(&mut group, name, || Fed::full(1, expression(when), None));
+    };
+    row("value", "value > 1e300");
+    for number in NUMBERS {
+        row(number, &format!("{number} > 1e300"));
+    }
+    for (name, when) in MODELS {
+        row(name, when);
+    }
+    group.finish();
 }
 
 /// How many watches there are, of which the last matches: that is looked for when a series is new, and not at its samples.
@@ -492,19 +507,63 @@ fn nine() -> Vec<Definition> {
     }]
 }
 
-/// Models from the cheapest on: what the first takes is mostly the window's.
-const EXPRESSIONS: [(&str, &str); 8] = [
-    ("value", "value > 1e300"),
+/// Each function of the language.
+const NUMBERS: [&str; 35] = [
+    "previous",
+    "rate()",
+    "age() / '1s'",
+    "hour()",
+    "minute()",
+    "weekday()",
+    "count('1h')",
+    "sum('1h')",
+    "mean('1h')",
+    "mean(30)",
+    "mean('1h', '22h')",
+    "stddev('1h')",
+    "min('1h')",
+    "max('6h')",
+    "median('10m')",
+    "median('1h')",
+    "median('6h')",
+    "median('24h')",
+    "quantile(0.99, '1h')",
+    "quantile(0.99, '6h')",
+    "quantile(0.99, '24h')",
+    "mad('1h')",
+    "mad('6h')",
+    "mad('24h')",
+    "slope('6h')",
+    "line('6h')",
+    "line_stddev('6h')",
+    "ewma(50)",
+    "ew_stddev(50)",
+    "log(abs(value)) + exp(-value) + sqrt(value) + floor(value) + ceil(value) + round(value)",
+    "pow(value, 1.5)",
+    "t_quantile(0.99, 100)",
+    "min(value, previous) + max(value, previous)",
+    "detector('bound').score",
+    "series('shop.requests').value",
+];
+/// Conditions, and what is in the examples.
+const MODELS: [(&str, &str); 8] = [
     (
-        "arithmetic",
+        "twenty steps",
         "let x = (value - previous) / 2; (x > 1e300 or -x > 1e300) and hour() in 8..20 and not (value in [1e301, 1e302])",
     ),
-    ("mean-1h", "value > 1e9 * mean('1h')"),
-    ("median-1h", "value > 1e9 * median('1h')"),
-    ("median-1h-and-hour", "value > 1e9 * median('1h') and hour() in 8..20"),
-    ("median-24h", "value > 1e9 * median('24h')"),
-    ("mad-24h", "abs(value - median('24h')) > 1e9 * mad('24h')"),
-    ("extremes-6h", "value > 1e9 + max('6h') or value < min('6h') - 1e9"),
+    ("node", "node(2) == 'web1' or node(-1) in ['load', 'cpu']"),
+    ("known", "not known(value / previous)"),
+    ("choice", "(if hour() in 8..20 then value else previous) > 1e300"),
+    (
+        "example: checkout errors",
+        "let usual = median('1h'); value > 3 * usual and value >= 1e300 and hour() in 8..20 and weekday() in 1..6",
+    ),
+    ("example: logins", "mean('15m') < 1e-9 * mean('15m', '23h')"),
+    (
+        "example: failure rate",
+        "let share = value / series('shop.requests').value; share > 0.05",
+    ),
+    ("deviations", "abs(value - median('24h')) > 1e9 * mad('24h')"),
 ];
 
 fn expression(when: &str) -> Vec<Definition> {
@@ -513,10 +572,19 @@ fn expression(when: &str) -> Vec<Definition> {
         ..Sources::default()
     };
     let model = Model::new(sources, SPAN_S).expect("it is a model");
-    vec![Definition {
-        name: "expression".into(),
-        kind: Kind::Expression(expression::Settings::new(model)),
-    }]
+    let kinds = [
+        (
+            "bound",
+            Kind::Threshold(threshold::Settings::new(threshold::Bounds::Above(1e300))),
+        ),
+        ("expression", Kind::Expression(expression::Settings::new(model))),
+    ];
+    kinds
+        .map(|(name, kind)| Definition {
+            name: name.into(),
+            kind,
+        })
+        .into()
 }
 
 /// Series that are more than a cache holds.

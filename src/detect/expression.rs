@@ -57,7 +57,7 @@
 //! | `check/`, `term` | to a tree in which every name leads somewhere and every type fits |
 //! | `program` | to a list of steps |
 //! | `model` | all of these |
-//! | `series`, `parts`, `extreme`, `ranks`, `smooth` | the past of a series, as far as it is asked for |
+//! | `series`, `parts`, `extreme`, `ranks`, `ordered`, `smooth` | the past of a series, as far as it is asked for |
 //! | `explanation` | what decided, in words |
 //! | `mistake` | what is wrong with a source, and where |
 
@@ -67,6 +67,7 @@ mod extreme;
 mod lexer;
 mod mistake;
 mod model;
+mod ordered;
 mod parser;
 mod parts;
 mod program;

@@ -190,7 +190,7 @@ impl PartPlan {
             Statistic::Deviation => state.moments.and_then(|moments| moments.sample_deviation()),
             Statistic::Largest => state.extreme(window, |state| &mut state.largest, 1.0),
             Statistic::Smallest => state.extreme(window, |state| &mut state.smallest, -1.0),
-            Statistic::Median => self.rank(state, window, scratch, |ranks| ranks.median()),
+            Statistic::Median => self.rank(state, window, scratch, Ranks::median),
             Statistic::Quantile(share) => self.rank(state, window, scratch, |ranks| ranks.quantile(share)),
             Statistic::MedianDeviation => self.rank(state, window, scratch, Ranks::median_deviation),
             Statistic::Slope => state.line().map(|line| line.slope),

@@ -1,20 +1,22 @@
 //! Medians and other quantiles of values that come and go, exact to the bit.
 //!
 //! Nobody asks for all ranks, so not all values are kept in order: only those about the ranks that are asked for, in a
-//! *region* each, and of the rest how many lie between. While values wander, ranks stay within their regions; when one has
-//! left, or a region has grown too long, all values are read and sorted again.
+//! *region* each, and of the rest how many lie between. While values wander, ranks stay within their regions: one that is full
+//! lets go of what is farthest from the ranks that are asked for. When a rank has left its region all values are read again.
 //!
-//! * A region takes 16 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 2.3 KB.
+//! * A region takes 8 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 1.3 KB.
 //! * Values that only rise or fall move a rank by one each time. Where they have to be read again too soon for that to cost
-//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 12 KB, and an hour at 10 seconds as a whole.
-//! * A value that comes or goes costs a search in a region.
+//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 9.5 KB, and an hour at 10 seconds as a whole.
+//! * A value that comes waits for the one that goes, so that both change a region at once (`ordered`).
 //! * It is not saved: sorted again, it comes out the same.
 
 use std::cell::Cell;
 
+use super::ordered::Ordered;
+
 /// Ranks on either side of one that is asked for, at first and at most.
 const REACH: usize = 48;
-const REACH_MAX: usize = 256;
+const REACH_MAX: usize = 384;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -30,9 +32,12 @@ pub(super) struct Wishes<'a> {
 pub(super) struct Ranks {
     /// In ascending order; none: the values have to be read again.
     regions: Vec<Region>,
-    /// How many values lie before each region, and behind the last.
+    /// How many values lie before each region, and behind the last: no larger than what follows, and no smaller than what is
+    /// before.
     gaps: Vec<u32>,
     total: u32,
+    /// A value that has come, and counts, but has no place yet.
+    arrived: Option<f64>,
     /// Ranks on either side of one that is asked for, and how many values have come since regions were made; `None`: there
     /// were none yet.
     reach: usize,
@@ -41,216 +46,226 @@ pub(super) struct Ranks {
     nearest_below: usize,
 }
 
-/// All values between two of them.
-#[derive(Clone, Debug, Default)]
+/// Values that follow each other in the order of all.
+#[derive(Clone, Debug)]
 struct Region {
-    /// In ascending order, each once.
-    values: Vec<Copies>,
-    /// Sum of their counts.
-    total: u32,
-    /// Different values for which there is room.
-    len_max: usize,
-    /// Where the last answer was found: most often the next is near.
-    finger: Cell<Finger>,
+    values: Ordered,
+    /// The lowest and the highest place that was asked for since something was let go.
+    asked: Cell<(usize, usize)>,
 }
 
-/// A value, and how often it is there.
-#[derive(Clone, Copy, Debug)]
-struct Copies {
-    value: f64,
-    count: u32,
-}
-
-/// A place in a region, and the sum of counts before it.
-#[derive(Clone, Copy, Debug, Default)]
-struct Finger {
-    place: usize,
-    before: u32,
-}
+/// What [`Region::asked`] is when nothing was.
+const NOTHING_ASKED: (usize, usize) = (usize::MAX, 0);
 
 /// Where a value belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
     Region(usize),
     /// Before the region of that number, or behind the last.
     Gap(usize),
 }
 
+/// On which side of a region something was let go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shed {
+    Nothing,
+    First,
+    Last,
+}
+
 impl Region {
     fn of(sorted: &[f64], reach: usize) -> Self {
-        let mut region = Self::default();
-        for same in sorted.chunk_by(f64::eq) {
-            region.values.push(Copies {
-                value: same[0],
-                count: count(same.len()),
-            });
+        Self {
+            values: Ordered::new(sorted, sorted.len() + reach),
+            asked: Cell::new(NOTHING_ASKED),
         }
-        region.total = count(sorted.len());
-        region.len_max = region.values.len() + reach;
-        region
     }
 
     fn first(&self) -> f64 {
-        self.values.first().map_or(f64::NAN, |first| first.value)
+        self.values.get(0).unwrap_or(f64::NAN)
     }
 
     fn last(&self) -> f64 {
-        self.values.last().map_or(f64::NAN, |last| last.value)
+        self.values.get(self.values.len().wrapping_sub(1)).unwrap_or(f64::NAN)
     }
 
-    /// Adds one more, if there is room.
-    fn add(&mut self, value: f64) -> bool {
-        let place = self.values.partition_point(|other| other.value < value);
-        #[expect(clippy::float_cmp, reason = "copies are the same")]
-        let is_there = self.values.get(place).is_some_and(|other| other.value == value);
-        let finger = self.finger.get_mut();
-        if is_there {
-            self.values[place].count += 1;
-            finger.before += u32::from(place < finger.place);
-        } else if self.values.len() < self.len_max {
-            self.values.insert(place, Copies { value, count: 1 });
-            if place <= finger.place {
-                finger.place += 1;
-                finger.before += 1;
-            }
-        } else {
-            return false;
+    /// Adds one more; where there is no room, lets go of the first or the last, which may be itself.
+    fn add(&mut self, value: f64) -> Shed {
+        let place = self.values.count_below(value);
+        if !self.values.is_full() {
+            self.values.insert(place, value);
+            return Shed::Nothing;
         }
-        self.total += 1;
-        true
+        let end = self.values.len() - 1;
+        let (low, high) = match self.asked.replace(NOTHING_ASKED) {
+            NOTHING_ASKED => (place, place),
+            asked => asked,
+        };
+        if low > end.saturating_sub(high) {
+            if let Some(before) = place.checked_sub(1) {
+                self.values.replace(0, before, value);
+            }
+            Shed::First
+        } else {
+            if place <= end {
+                self.values.replace(end, place, value);
+            }
+            Shed::Last
+        }
     }
 
     /// Takes one away, if it is there.
     fn remove(&mut self, value: f64) -> bool {
-        let place = self.values.partition_point(|other| other.value < value);
-        #[expect(clippy::float_cmp, reason = "copies are the same")]
-        if self.values.get(place).is_none_or(|other| other.value != value) {
-            return false;
-        }
-        self.values[place].count -= 1;
-        self.total -= 1;
-        let finger = self.finger.get_mut();
-        finger.before -= u32::from(place < finger.place);
-        if self.values[place].count == 0 {
+        let place = self.values.count_below(value);
+        let is_there = self.is_at(place, value);
+        if is_there {
             self.values.remove(place);
-            finger.place -= usize::from(place < finger.place);
         }
-        true
+        is_there
     }
 
-    /// The value that `rank` of the region come before.
-    fn get(&self, rank: u32) -> Option<f64> {
-        if self.values.len() == self.total as usize {
-            return self.values.get(rank as usize).map(|copies| copies.value);
+    /// Takes `gone` away, if it is there, and adds `come`, which is another.
+    fn replace(&mut self, gone: f64, come: f64) -> bool {
+        let (from, to) = (self.values.count_below(gone), self.values.count_below(come));
+        let is_there = self.is_at(from, gone);
+        if is_there {
+            self.values.replace(from, to - usize::from(from < to), come);
         }
-        let Finger { mut place, mut before } = self.finger.get();
-        while rank < before {
-            place -= 1;
-            before -= self.values[place].count;
-        }
-        loop {
-            let Copies { value, count } = *self.values.get(place)?;
-            if rank - before < count {
-                self.finger.set(Finger { place, before });
-                return Some(value);
-            }
-            before += count;
-            place += 1;
-        }
+        is_there
+    }
+
+    #[expect(clippy::float_cmp, reason = "copies are the same")]
+    fn is_at(&self, place: usize, value: f64) -> bool {
+        self.values.get(place).is_some_and(|other| other == value)
+    }
+
+    /// The value at a place.
+    fn get(&self, place: usize) -> Option<f64> {
+        let (low, high) = self.asked.get();
+        self.asked.set((low.min(place), high.max(place)));
+        self.values.get(place)
     }
 }
 
 impl Ranks {
+    /// Adds a value.
     pub(super) fn add(&mut self, value: f64) {
-        match self.place(value) {
-            None => return,
-            Some(Place::Region(number)) => {
-                if !self.regions[number].add(value) {
-                    return self.forget();
-                }
-            }
-            Some(Place::Gap(number)) => {
-                // Where nothing lies between, a region may grow.
-                let beside = if number < self.regions.len() {
-                    number
-                } else {
-                    number - 1
-                };
-                if self.gaps[number] > 0 || !self.regions[beside].add(value) {
-                    self.gaps[number] += 1;
-                }
-            }
+        self.settle();
+        if self.regions.is_empty() {
+            return;
         }
+        self.arrived = Some(value);
         self.total += 1;
         self.age = self.age.map(|age| age.saturating_add(1));
     }
 
     /// Takes away a value that is there.
     pub(super) fn remove(&mut self, value: f64) {
-        match self.place(value) {
-            None => return,
-            Some(Place::Gap(number)) => {
-                let Some(fewer) = self.gaps[number].checked_sub(1) else {
-                    return self.forget();
-                };
-                self.gaps[number] = fewer;
+        let Some(gone) = self.place(value) else { return };
+        self.total -= 1;
+        let Some(arrived) = self.arrived.take() else {
+            return self.take_away(value, gone);
+        };
+        #[expect(clippy::float_cmp, reason = "copies are the same")]
+        if arrived == value {
+            return;
+        }
+        let Some(come) = self.place(arrived) else { return };
+        match (gone, come) {
+            (Place::Region(number), Place::Region(other)) if number == other => {
+                if !self.regions[number].replace(value, arrived) {
+                    self.forget();
+                }
             }
-            Some(Place::Region(number)) => {
+            // Before anything is let go, as it may be this.
+            _ => {
+                self.put(arrived, come);
+                if let Some(gone) = self.place(value) {
+                    self.take_away(value, gone);
+                }
+            }
+        }
+    }
+
+    /// Gives the value that has come its place.
+    fn settle(&mut self) {
+        if let Some(arrived) = self.arrived.take()
+            && let Some(place) = self.place(arrived)
+        {
+            self.put(arrived, place);
+        }
+    }
+
+    fn put(&mut self, value: f64, place: Place) {
+        match place {
+            Place::Region(number) => match self.regions[number].add(value) {
+                Shed::Nothing => {}
+                Shed::First => self.gaps[number] += 1,
+                Shed::Last => self.gaps[number + 1] += 1,
+            },
+            Place::Gap(number) => {
+                // Where nothing lies between, a region may grow.
+                let beside = &mut self.regions[number.saturating_sub(usize::from(number == self.gaps.len() - 1))];
+                if self.gaps[number] == 0 && !beside.values.is_full() {
+                    beside.add(value);
+                } else {
+                    self.gaps[number] += 1;
+                }
+            }
+        }
+    }
+
+    fn take_away(&mut self, value: f64, place: Place) {
+        match place {
+            Place::Gap(number) => match self.gaps[number].checked_sub(1) {
+                Some(fewer) => self.gaps[number] = fewer,
+                None => self.forget(),
+            },
+            Place::Region(number) => {
                 if !self.regions[number].remove(value) {
                     return self.forget();
                 }
-                if self.regions[number].values.is_empty() {
+                if self.regions[number].values.len() == 0 {
                     self.regions.remove(number);
                     let gap = self.gaps.remove(number);
                     self.gaps[number] += gap;
                 }
             }
         }
-        self.total -= 1;
     }
 
-    /// Takes in all `values`, which are left in order.
+    /// Takes in all `values`, whose order is changed.
     pub(super) fn set(&mut self, values: &mut [f64], wishes: Wishes<'_>) {
-        values.sort_unstable_by(f64::total_cmp);
+        self.forget();
         let Some(last) = values.len().checked_sub(1) else {
-            return self.forget();
+            return;
         };
         self.choose_reach(count(values.len()));
+        // What only rises, or falls, has all been read again often, and is in order with little work.
+        if values.is_sorted_by(|one, other| one >= other) {
+            values.reverse();
+        }
         let reach = self.reach;
-        let mut wanted: Vec<usize> = wishes
-            .quantiles
-            .iter()
-            .map(|&share| rank(share, values.len()).0)
-            .collect();
+        let ranks = wishes.quantiles.iter().map(|&share| rank(share, values.len()).0);
+        let mut wanted: Vec<usize> = ranks.collect();
         if wishes.median_deviation {
-            let at = |rank: usize| values.get(rank).copied();
-            let nearest =
-                median(values.len(), at).and_then(|median| Nearest::find(values.len(), median, values.len() / 4, at));
             let middle = values.len() / 2;
-            wanted.push(middle);
-            if let Some(nearest) = nearest {
-                self.nearest_below = nearest.below;
-                wanted.extend([middle - nearest.below, (middle + nearest.above).min(last)]);
-            }
+            let below = nearest_below(values);
+            self.nearest_below = below;
+            wanted.extend([middle, middle - below, (middle + last / 2 + 1 - below).min(last)]);
         }
         wanted.sort_unstable();
-        self.regions.clear();
-        self.gaps.clear();
         let mut ends = 0;
         let mut wanted = wanted.into_iter().peekable();
         while let Some(first) = wanted.next() {
-            let mut begin = first.saturating_sub(reach);
+            let begin = first.saturating_sub(reach).max(ends);
             let mut end = (first + reach).min(values.len());
             while let Some(next) = wanted.next_if(|next| next.saturating_sub(reach) <= end) {
                 end = (next + reach).min(values.len());
             }
-            // All copies of a value are in a region, or none.
-            begin = values[..begin]
-                .partition_point(|other| *other < values[begin])
-                .max(ends);
-            end += values[end..].partition_point(|other| *other <= values[end - 1]);
             if begin < end {
                 self.gaps.push(count(begin - ends));
-                self.regions.push(Region::of(&values[begin..end], reach));
+                self.regions.push(Region::of(sorted(values, ends, begin..end), reach));
                 ends = end;
             }
         }
@@ -258,8 +273,8 @@ impl Ranks {
         self.total = count(values.len());
     }
 
-    /// How far regions of so many values are to reach, by how long those before them were good for. To read and sort a value
-    /// costs some 20 ns: twice for each sample that comes is little, and more is not.
+    /// How far regions of so many values are to reach, by how long those before them were good for. To read a value and put it
+    /// on its side of a region costs some 10 ns: twice for each sample that comes is little, and more is not.
     fn choose_reach(&mut self, total: u32) {
         self.reach = match self.age {
             Some(age) if age < total / 2 => (2 * self.reach).min(REACH_MAX),
@@ -271,7 +286,8 @@ impl Ranks {
     }
 
     /// The quantile, between two values by their distance; `None`: forgotten, or beyond its region.
-    pub(super) fn quantile(&self, share: f64) -> Option<f64> {
+    pub(super) fn quantile(&mut self, share: f64) -> Option<f64> {
+        self.settle();
         let (rank, beyond) = rank(share, self.total as usize);
         let low = self.get(rank)?;
         if beyond == 0.0 {
@@ -282,22 +298,22 @@ impl Ranks {
     }
 
     /// The mean of the two in the middle.
-    pub(super) fn median(&self) -> Option<f64> {
+    pub(super) fn median(&mut self) -> Option<f64> {
+        self.settle();
         median(self.total as usize, |rank| self.get(rank))
     }
 
     /// The median distance from the median.
     pub(super) fn median_deviation(&mut self) -> Option<f64> {
-        let total = self.total as usize;
         let median = self.median()?;
-        let nearest = Nearest::find(total, median, self.nearest_below, |rank| self.get(rank))?;
+        let nearest = Nearest::find(self.total as usize, median, self.nearest_below, |rank| self.get(rank))?;
         self.nearest_below = nearest.below;
         Some(nearest.middle)
     }
 
     /// Heap memory in use (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
-        let region = |region: &Region| region.values.capacity() * size_of::<Copies>();
+        let region = |region: &Region| region.values.heap_bytes();
         let lists = self.regions.capacity() * size_of::<Region>() + self.gaps.capacity() * size_of::<u32>();
         lists + self.regions.iter().map(region).sum::<usize>()
     }
@@ -306,6 +322,7 @@ impl Ranks {
     pub(super) fn forget(&mut self) {
         self.regions.clear();
         self.gaps.clear();
+        self.arrived = None;
         self.total = 0;
     }
 
@@ -325,14 +342,13 @@ impl Ranks {
     }
 
     /// The value that `rank` others come before.
-    fn get(&self, rank: usize) -> Option<f64> {
-        let mut rank = count(rank);
+    fn get(&self, mut rank: usize) -> Option<f64> {
         for (region, gap) in self.regions.iter().zip(&self.gaps) {
-            rank = rank.checked_sub(*gap)?;
-            if rank < region.total {
+            rank = rank.checked_sub(*gap as usize)?;
+            if rank < region.values.len() {
                 return region.get(rank);
             }
-            rank -= region.total;
+            rank -= region.values.len();
         }
         None
     }
@@ -340,9 +356,8 @@ impl Ranks {
 
 /// The half of all values that is nearest to the median.
 struct Nearest {
-    /// How many of it lie below the median, and above.
+    /// How many of it lie below the median.
     below: usize,
-    above: usize,
     /// The median distance.
     middle: f64,
 }
@@ -354,45 +369,87 @@ impl Nearest {
         let middle = total / 2;
         let (below_max, above_max) = (middle, total - middle);
         let wanted = total.checked_sub(1)? / 2 + 1;
-        // The distance of the nearest but so many.
-        let below_at = |place: usize| Some(median - at(middle - 1 - place)?);
-        let above_at = |place: usize| Some(at(middle + place)? - median);
+        // The farthest of those that are among so many below, or above, and the nearest that is not.
+        let below_within = |count: usize| match count.checked_sub(1) {
+            Some(place) => Some(median - at(middle - 1 - place)?),
+            None => Some(f64::NEG_INFINITY),
+        };
+        let below_beyond = |count: usize| match middle.checked_sub(1 + count) {
+            Some(rank) => Some(median - at(rank)?),
+            None => Some(f64::INFINITY),
+        };
+        let above_within = |count: usize| match count.checked_sub(1) {
+            Some(place) => Some(at(middle + place)? - median),
+            None => Some(f64::NEG_INFINITY),
+        };
+        let above_beyond = |count: usize| {
+            if count < above_max {
+                Some(at(middle + count)? - median)
+            } else {
+                Some(f64::INFINITY)
+            }
+        };
         let mut below = guess.clamp(wanted.saturating_sub(above_max), wanted.min(below_max));
+        let (mut below_last, mut below_next) = (below_within(below)?, below_beyond(below)?);
+        let (mut above_last, mut above_next) = (above_within(wanted - below)?, above_beyond(wanted - below)?);
         loop {
-            let above = wanted - below;
-            if below > 0 && above < above_max && below_at(below - 1)? > above_at(above)? {
+            if below_last > above_next {
                 below -= 1;
-            } else if above > 0 && below < below_max && above_at(above - 1)? > below_at(below)? {
+                (below_last, below_next) = (below_within(below)?, below_last);
+                (above_last, above_next) = (above_next, above_beyond(wanted - below)?);
+            } else if above_last > below_next {
                 below += 1;
+                (below_last, below_next) = (below_next, below_beyond(below)?);
+                (above_last, above_next) = (above_within(wanted - below)?, above_last);
             } else {
                 break;
             }
         }
-        let above = wanted - below;
-        let mut farthest = f64::NEG_INFINITY;
-        let mut next = f64::INFINITY;
-        if below > 0 {
-            farthest = farthest.max(below_at(below - 1)?);
-        }
-        if above > 0 {
-            farthest = farthest.max(above_at(above - 1)?);
-        }
-        if total.is_multiple_of(2) {
-            if below < below_max {
-                next = next.min(below_at(below)?);
-            }
-            if above < above_max {
-                next = next.min(above_at(above)?);
-            }
+        let farthest = below_last.max(above_last);
+        let next = if total.is_multiple_of(2) {
+            below_next.min(above_next)
         } else {
-            next = farthest;
-        }
+            farthest
+        };
         Some(Self {
             below,
-            above,
             middle: mean(farthest, next),
         })
     }
+}
+
+/// How many values of the half that is nearest to their median lie below it. There is one value at least.
+fn nearest_below(values: &mut [f64]) -> usize {
+    let middle = values.len() / 2;
+    if values.is_sorted() {
+        let at = |rank: usize| values.get(rank).copied();
+        let nearest = median(values.len(), at).and_then(|median| Nearest::find(values.len(), median, middle / 2, at));
+        return nearest.map_or(0, |nearest| nearest.below);
+    }
+    let (below, &mut median, above) = values.select_nth_unstable_by(middle, f64::total_cmp);
+    let mut distances: Vec<f64> = below.iter().map(|value| median - value).collect();
+    distances.extend(above.iter().map(|value| value - median).chain([0.0]));
+    let half = (distances.len() - 1) / 2;
+    let (nearer, &mut farthest, _) = distances.select_nth_unstable_by(half, f64::total_cmp);
+    let nearer = nearer.iter().filter(|distance| **distance < farthest).count();
+    let nearer_below = below.iter().filter(|value| median - **value < farthest).count();
+    let as_far_below = below.iter().filter(|value| median - **value <= farthest).count() - nearer_below;
+    nearer_below + as_far_below.min(half + 1 - nearer)
+}
+
+/// The values with the ranks of `region`, in order, when those before `from` have their places.
+fn sorted(values: &mut [f64], from: usize, region: std::ops::Range<usize>) -> &[f64] {
+    let mut put = |from: usize, rank: usize| {
+        let rests = &mut values[from..];
+        if from < rank && rank - from < rests.len() && !rests.is_sorted() {
+            rests.select_nth_unstable_by(rank - from, f64::total_cmp);
+        }
+    };
+    put(from, region.start);
+    put(region.start, region.end);
+    let region = &mut values[region];
+    region.sort_unstable_by(f64::total_cmp);
+    region
 }
 
 fn median(total: usize, at: impl Fn(usize) -> Option<f64>) -> Option<f64> {
