@@ -251,6 +251,10 @@ impl Scratch {
                     sum_x += weight * x;
                     sum_y += weight * y;
                 }
+                // Two kinds of values, equally many and far apart, are all too far from their middle.
+                if weights == 0.0 {
+                    continue;
+                }
                 let (mean_x, mean_y) = (sum_x / weights, sum_y / weights);
                 for (&(x, y), residual) in places.iter().zip(residuals) {
                     let weight = weight(*residual, scale);
@@ -287,6 +291,11 @@ impl Scratch {
             let weight = weight(*residual, scale);
             weights += weight;
             sum += weight * (y - slope * x);
+        }
+        if weights == 0.0 {
+            // The middle from which residuals are counted.
+            let (x, y) = last[0];
+            return y - slope * x - self.residuals[begin];
         }
         sum / weights
     }
@@ -487,5 +496,32 @@ fn weight(residual: f64, scale: f64) -> f64 {
         HUBER * scale / size
     } else {
         0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_two_kinds_of_values_says_nothing_of_the_slope_and_has_a_level() {
+        let wobble = |time: f64| (time * 0.7).sin() / 10.0;
+        let mut places: Vec<Place> = (0..47)
+            .map(f64::from)
+            .map(|time| (time, 20.0 + time / 20.0 + wobble(time)))
+            .collect();
+        // Three of six are wild.
+        for place in (42..47).step_by(2) {
+            places[place].1 += 30.0;
+        }
+        let mut scratch = Scratch {
+            parts: vec![(0, 40), (41, 47)],
+            ..Scratch::default()
+        };
+        let line = scratch.pooled(&places).unwrap();
+        assert!((line.slope - 0.05).abs() < 0.01, "{line:?}");
+        let numbers = [line.noise, line.fit, line.level_variance, line.slope_variance];
+        assert!(numbers.iter().all(|number| number.is_finite()), "{line:?}");
+        assert!((20.0..50.0).contains(&line.level), "{line:?}");
     }
 }
