@@ -9,6 +9,8 @@
 
 pub mod absence;
 pub mod adaptive;
+#[cfg(test)]
+mod bench;
 mod context;
 pub mod ensemble;
 pub mod expression;
@@ -94,6 +96,11 @@ trait Detect {
 
     /// The shortest silence that it may tell of (seconds); `None`: of none, and [`Self::silence`] is not called.
     fn least_silence_s(&self) -> Option<i64> {
+        None
+    }
+
+    /// The silence that it would tell of, by what is remembered (seconds); `None`: that is not known yet.
+    fn silence_s(&self, _state: &Self::State) -> Option<i64> {
         None
     }
 
@@ -264,6 +271,16 @@ macro_rules! kinds {
             /// The shortest silence that it may tell of (seconds); `None`: of none, and [`Self::silence`] is not called.
             pub fn least_silence_s(&self) -> Option<i64> {
                 match self { $($(#[$attribute])* Self::$kind(engine) => Detect::least_silence_s(engine),)* }
+            }
+
+            /// The silence that it would tell of, by what is remembered (seconds); `None`: that is not known yet.
+            pub fn silence_s(&self, state: &State) -> Option<i64> {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::silence_s(engine, state)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
             }
 
             /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.

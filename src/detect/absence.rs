@@ -273,6 +273,10 @@ impl Detect for Engine {
         Some(self.settings.least_s())
     }
 
+    fn silence_s(&self, state: &State) -> Option<i64> {
+        self.after_s(state)
+    }
+
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         Opinion {
             judged: self.standing(state, sample.window) == Standing::Analysed,

@@ -133,6 +133,15 @@ impl Listening {
         }
     }
 
+    /// The same for somebody who listened before it began at `at`, of whom a silence since `from` counts.
+    #[must_use]
+    pub fn resumed(&self, at: Timestamp, from: Timestamp) -> Self {
+        Self {
+            began: if self.began == at { from } else { self.began },
+            pauses: self.pauses.clone(),
+        }
+    }
+
     /// Has it begun?
     pub fn has_begun(&self) -> bool {
         self.began > Timestamp::MIN

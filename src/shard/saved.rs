@@ -23,7 +23,7 @@ use crate::{
     window::Window,
 };
 
-/// Some series of a shard, saved.
+/// Some series of a shard, or patterns, saved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Portion {
     bytes: Vec<u8>,
@@ -87,8 +87,8 @@ struct SavedJudge<'a> {
 }
 
 impl Portion {
-    /// The series, each by itself.
-    pub fn series(&self) -> impl Iterator<Item = &[u8]> {
+    /// The series, or patterns, each by itself.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let begins = std::iter::once(0).chain(self.ends.iter().copied());
         begins.zip(&self.ends).map(|(begin, &end)| &self.bytes[begin..end])
     }
@@ -203,6 +203,26 @@ impl Shard {
             next += 1;
         }
         (next < slots).then_some(next)
+    }
+
+    /// Saves what is known `now` of patterns of which something has to be heard.
+    pub fn save_patterns(&self, now: Timestamp, portion: &mut Portion) {
+        self.ears.save(now, &self.court.engines, |save| {
+            save(&mut portion.bytes);
+            portion.ends.push(portion.bytes.len());
+        });
+    }
+
+    /// Loads what was known of a pattern, and counts it.
+    pub fn load_pattern(&mut self, saved: &[u8], heirs: &Heirs, now: Timestamp, loaded: &mut Loaded) {
+        self.ears.begin(now, &self.shared.heard);
+        match self.ears.load(saved, heirs, now, &mut self.court.engines) {
+            Ok(open) => loaded.open.extend(open),
+            Err(damage) => {
+                loaded.damaged += 1;
+                loaded.damage = Some(damage);
+            }
+        }
     }
 
     /// Loads one series, which was saved under other settings perhaps, and counts it. `hash` gives the hash of a name.

@@ -7,6 +7,8 @@
 //! * When nothing at all comes any more, and there are ten series or more, it is not they who are silent: instead of all of
 //!   them one anomaly is told, by each detector that listens, on `**`. Its place in time is that of the pause.
 //! * A pattern is heard of when a series that it matches is; the shards tell each other. One shard tells people.
+//! * What is known of patterns survives a restart: an anomaly stays open, and a silence goes on, without the time in which the
+//!   relay was not there. Half of the time that it may last is left, so that senders have time to come back.
 //!
 //! Nothing of it costs anything while no detector listens. Otherwise a batch costs a lock, and what a sweep looks at, a look
 //! at the series that have been silent for as long as the least patient detector allows.
@@ -20,6 +22,7 @@ use super::{
     Change, Event,
     change::CHANGED,
     plan::Plan,
+    saved::Heirs,
     series::{Court, Series},
     settings::Settings,
 };
@@ -27,7 +30,7 @@ use crate::{
     detect::{Context, Engine, Listening, Observation, State, Subject},
     glob::Glob,
     line::Timestamp,
-    save::Saved,
+    save::{Damaged, Save, Saved, put_bytes, put_sized},
     window::{Point, Window},
 };
 
@@ -93,6 +96,8 @@ struct Expected {
     implied: bool,
     /// From when on, by the clock of the relay; `None`: that is to be seen.
     since: Option<Timestamp>,
+    /// When the relay was started again, and since when silence counts since then.
+    resumed: Option<(Timestamp, Timestamp)>,
     /// Is the anomaly that was told of still open?
     open: bool,
     heard: Option<Timestamp>,
@@ -117,6 +122,7 @@ impl Expectations {
                     glob,
                     implied,
                     since: None,
+                    resumed: None,
                     open: false,
                     heard: None,
                     taken: None,
@@ -180,8 +186,8 @@ impl Ears {
             });
             if let Some((heir, state)) = heir {
                 heir.state = state;
-                (heir.since, heir.open, heir.heard, heir.taken) =
-                    (former.since, former.open, former.heard, former.taken);
+                (heir.since, heir.resumed) = (former.since, former.resumed);
+                (heir.open, heir.heard, heir.taken) = (former.open, former.heard, former.taken);
             } else if former.open {
                 let last = Point {
                     timestamp: former.heard.unwrap_or_default(),
@@ -195,6 +201,61 @@ impl Ears {
             expected.any(|other| other.name == *name && to.detectors[other.detector].name == *detector)
         };
         heard.lock().expected.retain(|key, _| is_expected(key));
+    }
+
+    /// Saves what is known of patterns `now`, each as a piece; only the shard that tells of them knows.
+    pub(super) fn save(&self, now: Timestamp, engines: &[Engine], mut piece: impl FnMut(&dyn Fn(&mut Vec<u8>))) {
+        for expected in self.expected.iter().filter(|_| self.tells) {
+            let engine = &engines[expected.detector];
+            let may_last_s = engine.silence_s(&expected.state).unwrap_or_default();
+            let since = expected.own(&self.listening).since(may_last_s);
+            let silent_s = now.saturating_sub(since.max(expected.heard.unwrap_or(since))).max(0);
+            piece(&|out| {
+                u32::try_from(expected.detector)
+                    .expect("there are few detectors")
+                    .save(out);
+                put_bytes(expected.name.as_bytes(), out);
+                silent_s.save(out);
+                expected.heard.save(out);
+                expected.open.save(out);
+                put_sized(out, |out| expected.state.save(out));
+            });
+        }
+    }
+
+    /// Takes back what was saved of a pattern, if this shard tells of it and the detector still is what it was. Gives its name
+    /// and the detector's place if its anomaly is open.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub(super) fn load(
+        &mut self,
+        saved: &[u8],
+        heirs: &Heirs,
+        now: Timestamp,
+        engines: &mut [Engine],
+    ) -> Result<Option<(Arc<str>, usize)>, Damaged> {
+        let mut from = Saved::new(saved);
+        let place = u32::load(&mut from)? as usize;
+        let name = from.text()?;
+        let silent_s = i64::load(&mut from)?;
+        let heard = Option::load(&mut from)?;
+        let (open, state) = (bool::load(&mut from)?, from.bytes()?);
+        from.end()?;
+        let heir = heirs.place(place).filter(|_| self.tells);
+        let is_heir = |expected: &&mut Expected| Some(expected.detector) == heir && *expected.name == *name;
+        let Some(expected) = self.expected.iter_mut().find(is_heir) else {
+            return Ok(None);
+        };
+        let engine = &mut engines[expected.detector];
+        let mut from = Saved::new(state);
+        expected.state = engine.load_state(&mut from, Subject::new(name), &expected.window)?;
+        from.end()?;
+        let may_last_s = engine.silence_s(&expected.state).unwrap_or_default();
+        let since = now.saturating_sub(silent_s.clamp(0, may_last_s / 2));
+        (expected.since, expected.resumed) = (Some(since), Some((now, since)));
+        (expected.open, expected.heard, expected.taken) = (open, heard, heard);
+        Ok(open.then(|| (Arc::clone(&expected.name), expected.detector)))
     }
 
     /// Takes the samples' own times for those of their arrival.
@@ -335,13 +396,22 @@ impl Ears {
 }
 
 impl Expected {
-    fn follow(&mut self, now: Timestamp, series: usize, listening: &Listening, tell: &mut Telling<'_>) {
-        // A pause of everything is what this is about.
-        let mut own = match self.glob {
-            Some(_) => listening.clone(),
-            None => listening.without_pauses(),
+    /// Since when its silence counts.
+    fn own(&self, listening: &Listening) -> Listening {
+        let mut own = match self.resumed {
+            Some((at, from)) => listening.resumed(at, from),
+            None => listening.clone(),
         };
+        // A pause of everything is what this is about.
+        if self.glob.is_none() {
+            own = own.without_pauses();
+        }
         own.begin(self.since.unwrap_or(Timestamp::MIN));
+        own
+    }
+
+    fn follow(&mut self, now: Timestamp, series: usize, listening: &Listening, tell: &mut Telling<'_>) {
+        let own = self.own(listening);
         let few = self.implied && series < SERIES_FEW;
         if let Some(at) = self.heard
             && self.taken < Some(at)

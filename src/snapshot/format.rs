@@ -20,7 +20,7 @@ use crate::save::{Damaged, Save, Saved, put_bytes};
 
 /// To be raised when what this version writes is something that the version before would misread: records, or what is in
 /// them. States of detectors have a number of their own.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"skyrelay";
 
@@ -44,18 +44,21 @@ pub(super) enum Kind {
     Open = 3,
     End = 4,
     Closed = 5,
+    Pattern = 6,
 }
 
 /// How many records there were, and the number of the last anomaly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) series: u64,
+    pub(super) patterns: u64,
     pub(super) open: u64,
     pub(super) closed: u64,
     pub(super) last_id: u64,
 }
 crate::save::fields!(End {
     series,
+    patterns,
     open,
     closed,
     last_id
@@ -196,7 +199,14 @@ impl<R: Read> Reader<R> {
         if sum != checksum(number, content) {
             return Err(ReadError::Checksum(begins));
         }
-        let kinds = [Kind::Origin, Kind::Series, Kind::Open, Kind::End, Kind::Closed];
+        let kinds = [
+            Kind::Origin,
+            Kind::Series,
+            Kind::Open,
+            Kind::End,
+            Kind::Closed,
+            Kind::Pattern,
+        ];
         let kind = kinds.into_iter().find(|&kind| kind as u8 == number);
         kind.ok_or(ReadError::Damaged(begins, Damaged("a record is of an unknown kind")))
     }

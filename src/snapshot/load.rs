@@ -195,7 +195,7 @@ impl Loading<'_> {
         stopping: &AtomicBool,
         content: &mut Content,
     ) -> Result<u64, ReadError> {
-        let mut series = 0;
+        let (mut series, mut patterns) = (0, 0);
         loop {
             let begins = reader.at();
             let damaged = |damage| ReadError::Damaged(begins, damage);
@@ -205,18 +205,23 @@ impl Loading<'_> {
                     series += 1;
                     self.take(record).map_err(damaged)?;
                 }
+                Kind::Pattern => {
+                    patterns += 1;
+                    self.give_pattern(record);
+                }
                 Kind::Open => content.open.push(whole(record).map_err(damaged)?),
                 Kind::Closed => content.closed.push(whole(record).map_err(damaged)?),
                 Kind::End => {
                     content.end = whole(record).map_err(damaged)?;
                     let End {
                         series: of_series,
+                        patterns: of_patterns,
                         open,
                         closed,
                         last_id: _,
                     } = content.end;
-                    let counts = [series, content.open.len() as u64, content.closed.len() as u64];
-                    if [of_series, open, closed] != counts {
+                    let counts = [series, patterns, content.open.len() as u64, content.closed.len() as u64];
+                    if [of_series, of_patterns, open, closed] != counts {
                         return Err(damaged(Damaged("records are missing")));
                     }
                     if !reader.is_at_end() {
@@ -228,6 +233,22 @@ impl Loading<'_> {
             if stopping.load(Ordering::Relaxed) {
                 return Ok(begins);
             }
+        }
+    }
+
+    /// Gives a pattern to all shards, of which one tells of it.
+    fn give_pattern(&self, record: &[u8]) {
+        let record: Arc<[u8]> = record.into();
+        for shard in 0..self.batches.len() {
+            let (record, heirs, now) = (Arc::clone(&record), Arc::clone(&self.heirs), self.now);
+            let results = self.results.clone();
+            let errand = move |shard: &mut crate::shard::Shard| {
+                let mut loaded = Loaded::default();
+                shard.load_pattern(&record, &heirs, now, &mut loaded);
+                let _ = results.send(loaded);
+            };
+            // A shard that has ended loads nothing.
+            let _ = self.head_start.give(shard, errand);
         }
     }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     analysis,
     anomaly::{Anomaly, Which, groups},
-    detect::{Definition, Kind as Detector, skyline},
+    detect::{Definition, Kind as Detector, Severity, absence, skyline},
     glob::Glob,
     intake::ForwardInvalid,
     line::Timestamp,
@@ -214,6 +214,45 @@ fn a_relay_comes_back_with_its_memory() {
     assert_eq!(closed(&after).opened.reason, closed(&before).opened.reason);
     assert!(after.told.0.lock().unwrap().is_empty(), "nobody is told twice");
     assert_eq!(names(&directory), ["snapshot"]);
+}
+
+#[test]
+fn a_pattern_that_is_silent_stays_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("snapshot");
+    let settings = shard::Settings {
+        detectors: vec![Definition {
+            name: "backups".into(),
+            kind: Detector::Absence(absence::Settings {
+                after: absence::After::Stated(60),
+                of: vec![Glob::new("backups.**").unwrap()],
+                severity: Severity::Critical,
+            }),
+        }],
+        watches: Vec::new(),
+        ..shard::Settings::default()
+    };
+    let (before, _) = Relay::start(settings.clone(), &file, false);
+    let begin = clock::now() - 1000;
+    let told = |relay: &Relay| -> Vec<Event> {
+        // What a shard was given before is done when it answers.
+        (0..2).for_each(|shard| relay.ask(shard, |_| ()));
+        std::mem::take(&mut *relay.told.0.lock().unwrap())
+    };
+    for after_s in [0, 100] {
+        before.sources.analysis.sweep(begin + after_s);
+    }
+    for event in told(&before) {
+        before.sources.board.record(event);
+    }
+    assert_eq!(before.open(), [1]);
+    before.write(&file).unwrap();
+
+    let (after, _) = Relay::start(settings, &file, false);
+    assert_eq!(after.open(), [1]);
+    after.sources.analysis.sweep(clock::now() + 1000);
+    assert!(told(&after).is_empty(), "it is told of once, and is not over");
+    assert_eq!(names(&directory), ["snapshot"], "the file is good");
 }
 
 #[test]

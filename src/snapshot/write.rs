@@ -19,6 +19,7 @@ use super::{
 use crate::{
     analysis::Stopped,
     anomaly::Which,
+    clock,
     glob::Glob,
     save::Save,
     shard::{Origin, Portion, Settings},
@@ -56,6 +57,7 @@ pub(super) struct Draft<'a> {
     writer: Writer<BufWriter<File>>,
     begun: Instant,
     done: bool,
+    patterns: u64,
     summary: Summary,
 }
 
@@ -93,11 +95,12 @@ impl<'a> Draft<'a> {
             writer,
             begun,
             done: false,
+            patterns: 0,
             summary: Summary::default(),
         })
     }
 
-    /// Writes the series of all shards, unless it is told to stop.
+    /// Writes the series of all shards, and the patterns, unless it is told to stop.
     pub(super) fn series(&mut self, stopping: Option<&AtomicBool>) -> Result<(), WriteError> {
         for shard in 0..self.sources.analysis.shards() {
             let mut slot = Some(0);
@@ -117,10 +120,22 @@ impl<'a> Draft<'a> {
                 }
                 slot = next;
                 self.summary.longest_pause = self.summary.longest_pause.max(pause);
-                for series in portion.series() {
+                for series in portion.pieces() {
                     self.summary.series += 1;
                     self.record(Kind::Series, series)?;
                 }
+            }
+            let (patterns, settings) = self.sources.analysis.ask_and_wait(shard, |shard| {
+                let mut portion = Portion::default();
+                shard.save_patterns(clock::now(), &mut portion);
+                (portion, shard.settings())
+            })?;
+            if !Arc::ptr_eq(&settings, &self.settings) {
+                return Err(WriteError::Overtaken);
+            }
+            for pattern in patterns.pieces() {
+                self.patterns += 1;
+                self.record(Kind::Pattern, pattern)?;
             }
         }
         Ok(())
@@ -146,6 +161,7 @@ impl<'a> Draft<'a> {
         record.clear();
         let end = End {
             series: self.summary.series,
+            patterns: self.patterns,
             open: self.summary.open,
             closed: self.summary.closed,
             last_id: self.sources.board.last_id(),

@@ -109,7 +109,7 @@ fn hash(name: &str) -> u64 {
 fn save(shard: &Shard) -> Vec<Vec<u8>> {
     let mut portion = Portion::default();
     assert_eq!(shard.save(0, usize::MAX, usize::MAX, &mut portion), None);
-    portion.series().map(<[u8]>::to_vec).collect()
+    portion.pieces().map(<[u8]>::to_vec).collect()
 }
 
 /// A shard with what could be loaded of `bytes`, which were saved under `settings`.

@@ -3,58 +3,16 @@
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::window::Scratch;
+use super::{
+    super::bench::{BEGIN, Bench},
+    *,
+};
 
-/// A Monday.
-const BEGIN: i64 = 1_699_833_600;
-
-struct Bench {
-    engine: Engine,
-    state: State,
-    window: Window,
-    scratch: Scratch,
+fn judging(settings: Settings) -> Bench<Engine> {
+    Bench::new(Engine::new(settings))
 }
 
-impl Bench {
-    fn new(settings: Settings) -> Self {
-        Self {
-            engine: Engine::new(settings),
-            state: State::default(),
-            window: Window::new(86_400),
-            scratch: Scratch::default(),
-        }
-    }
-
-    fn push(&mut self, timestamp: i64, value: f64) -> (Observation, Verdict) {
-        self.window
-            .push(Point { timestamp, value }, &mut self.scratch, |_| {})
-            .unwrap();
-        let sample = Context {
-            window: &self.window,
-            now: timestamp,
-            said: &[],
-        };
-        let seen = self.engine.observe(&mut self.state, &sample);
-        let opinion = self.engine.opinion(&mut self.state, &sample, seen, true);
-        let verdict = self.engine.explain(&mut self.state, &sample, seen);
-        assert_eq!(opinion.score.to_bits(), verdict.score.to_bits());
-        (seen, verdict)
-    }
-
-    /// A sample every ten minutes. Gives the hours at which it opens and closes, with the reasons.
-    fn run(&mut self, hours: std::ops::Range<i64>, value: impl Fn(f64) -> f64) -> Vec<(f64, bool, String)> {
-        let mut turns = Vec::new();
-        for timestamp in (BEGIN + HOUR_S * hours.start..BEGIN + HOUR_S * hours.end).step_by(600) {
-            let hour = (timestamp - BEGIN) as f64 / 3600.0;
-            let (seen, verdict) = self.push(timestamp, value(hour));
-            if seen.changed {
-                turns.push((hour, seen.anomalous, verdict.reason));
-            }
-        }
-        turns
-    }
-
+impl Bench<Engine> {
     fn outlook(&self) -> Option<Outlook> {
         self.engine.outlook(&self.state, &self.window)
     }
@@ -74,7 +32,7 @@ fn season(hour: f64) -> f64 {
 
 #[test]
 fn the_next_day_is_foretold_with_its_weekend() {
-    let mut bench = Bench::new(Settings::default());
+    let mut bench = judging(Settings::default());
     // Up to the end of a Friday.
     let hours = 7 * 168 + 120;
     bench.run(0..hours + 1, |hour| season(hour) + noise(hour));
@@ -100,7 +58,7 @@ fn the_next_day_is_foretold_with_its_weekend() {
 
 #[test]
 fn what_was_not_expected_is_told_and_what_was_is_not() {
-    let mut bench = Bench::new(Settings::default());
+    let mut bench = judging(Settings::default());
     let hours = 5 * 168;
     // Until the week is known, the first hours of weekends come unexpectedly.
     bench.run(0..4 * 168 + 24, |hour| season(hour) + noise(hour));
@@ -123,7 +81,7 @@ fn what_was_not_expected_is_told_and_what_was_is_not() {
         turns[1].2.contains(" is between ") && turns[1].2.contains("; after "),
         "{turns:?}"
     );
-    let mut above = Bench::new(Settings {
+    let mut above = judging(Settings {
         direction: Direction::Above,
         ..Settings::default()
     });
@@ -140,7 +98,7 @@ fn deviations_too_small_to_matter_are_not_told() {
         ..Settings::default()
     };
     for (least, told) in [(0.0, 1), (50.0, 0)] {
-        let mut bench = Bench::new(settings(least));
+        let mut bench = judging(settings(least));
         let turns = bench.run(0..200, |hour| if hour >= 199.0 { 10.0 } else { 5.0 });
         assert_eq!(turns.len(), told, "{turns:?}");
     }
@@ -152,7 +110,7 @@ fn a_band_of_six_hours_before_does_not_know_the_last_five() {
     let slow = |hour: f64| season(hour) + noise(hour) + 10.0 * (hour / 8.0).sin();
     let jump = |hour: f64| slow(hour) + if hour >= hours as f64 { 12.0 } else { 0.0 };
     let expected = |horizon_s| {
-        let mut bench = Bench::new(Settings {
+        let mut bench = judging(Settings {
             horizon_s,
             ..Settings::default()
         });
@@ -166,7 +124,7 @@ fn a_band_of_six_hours_before_does_not_know_the_last_five() {
 
 #[test]
 fn nothing_is_foretold_of_what_is_not_known() {
-    let mut bench = Bench::new(Settings::default());
+    let mut bench = judging(Settings::default());
     bench.run(0..96, |hour| season(hour) + noise(hour));
     assert_eq!(bench.outlook(), None);
     assert!(matches!(
@@ -184,7 +142,7 @@ fn nothing_is_foretold_of_what_is_not_known() {
 
 #[test]
 fn six_weeks_take_5_kb() {
-    let mut bench = Bench::new(Settings {
+    let mut bench = judging(Settings {
         horizon_s: 24 * HOUR_S,
         ..Settings::default()
     });
@@ -208,7 +166,7 @@ proptest! {
         };
         let timestamp = |place: usize| BEGIN + step_s * place as i64 + if place > 400 { 100_000 } else { 0 };
         let settings = Settings { horizon_s: 3 * HOUR_S, ..Settings::default() };
-        let mut bench = Bench::new(settings.clone());
+        let mut bench = judging(settings.clone());
         for place in 0..cut {
             bench.push(timestamp(place), value(place));
         }
@@ -217,7 +175,7 @@ proptest! {
         let mut from = Saved::new(&bytes);
         let state = State::load(&mut from).unwrap();
         from.end().unwrap();
-        let mut again = Bench { engine: Engine::new(settings), state, window: Window::new(86_400), scratch: Scratch::default() };
+        let mut again = Bench { state, ..judging(settings) };
         for place in cut..600 {
             let (seen, verdict) = bench.push(timestamp(place), value(place));
             let (seen_again, verdict_again) = again.push(timestamp(place), value(place));

@@ -2,45 +2,18 @@
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::window::{Point, Scratch, Window};
+use super::{super::bench::Bench, *};
 
-/// A threshold over a series.
-struct Bench {
-    engine: Engine,
-    state: State,
-    window: Window,
-    scratch: Scratch,
+fn judging(settings: Settings) -> Bench<Engine> {
+    Bench::new(Engine::new(settings))
 }
 
-impl Bench {
-    fn new(settings: Settings) -> Self {
-        Self {
-            engine: Engine::new(settings),
-            state: State::default(),
-            window: Window::new(86_400),
-            scratch: Scratch::default(),
-        }
-    }
-
-    fn sample(&mut self, timestamp: i64, value: f64) -> (Observation, Verdict) {
-        let point = Point { timestamp, value };
-        self.window.push(point, &mut self.scratch, |_| {}).unwrap();
-        let sample = Context {
-            window: &self.window,
-            now: timestamp,
-            said: &[],
-        };
-        let seen = self.engine.observe(&mut self.state, &sample);
-        (seen, self.engine.explain(&mut self.state, &sample, seen))
-    }
-
+impl Bench<Engine> {
     /// Values at one in 60 seconds: the places at which it opens and closes, with the reasons.
     fn turns(&mut self, values: &[f64]) -> Vec<(usize, bool, String)> {
         let mut turns = Vec::new();
         for (place, &value) in values.iter().enumerate() {
-            let (seen, verdict) = self.sample(60 * i64::try_from(place).unwrap(), value);
-            assert_eq!((verdict.anomalous, verdict.alert), (seen.anomalous, seen.alert));
+            let (seen, verdict) = self.push(60 * i64::try_from(place).unwrap(), value);
             if seen.changed {
                 turns.push((place, seen.anomalous, verdict.reason));
             }
@@ -55,7 +28,7 @@ fn turn(place: usize, opens: bool, reason: &str) -> (usize, bool, String) {
 
 #[test]
 fn the_bound_itself_is_allowed() {
-    let mut bench = Bench::new(Settings::new(Bounds::Above(90.0)));
+    let mut bench = judging(Settings::new(Bounds::Above(90.0)));
     assert_eq!(
         bench.turns(&[90.0, 90.1, 90.0]),
         [
@@ -63,9 +36,9 @@ fn the_bound_itself_is_allowed() {
             turn(2, false, "90 is not above 90, after 60s")
         ]
     );
-    let mut bench = Bench::new(Settings::new(Bounds::Below(-5.0)));
+    let mut bench = judging(Settings::new(Bounds::Below(-5.0)));
     assert_eq!(bench.turns(&[-5.0, -5.5])[0].2, "-5.5 is below -5, for 0s");
-    let mut bench = Bench::new(Settings::new(Bounds::Inside(0.0, 1.0)));
+    let mut bench = judging(Settings::new(Bounds::Inside(0.0, 1.0)));
     let turns = bench.turns(&[0.0, 1.0, 0.5, -1.0]);
     assert_eq!(turns[0], turn(2, true, "0.5 is between 0 and 1, for 0s"));
     assert_eq!(turns[1], turn(3, false, "-1 is not between 0 and 1, after 60s"));
@@ -73,7 +46,7 @@ fn the_bound_itself_is_allowed() {
 
 #[test]
 fn it_is_over_only_beyond_the_level_to_come_back_through() {
-    let mut bench = Bench::new(Settings {
+    let mut bench = judging(Settings {
         not_back: Bounds::Above(80.0),
         ..Settings::new(Bounds::Above(90.0))
     });
@@ -85,7 +58,7 @@ fn it_is_over_only_beyond_the_level_to_come_back_through() {
             turn(5, false, "80 is not above 80, after 4m")
         ]
     );
-    let mut bench = Bench::new(Settings {
+    let mut bench = judging(Settings {
         not_back: Bounds::Outside(20.0, 80.0),
         ..Settings::new(Bounds::Outside(10.0, 90.0))
     });
@@ -101,7 +74,7 @@ fn it_is_over_only_beyond_the_level_to_come_back_through() {
 
 #[test]
 fn reasons_tell_how_long_it_takes_still() {
-    let mut bench = Bench::new(Settings {
+    let mut bench = judging(Settings {
         not_back: Bounds::Above(80.0),
         patience: Patience {
             for_s: 300,
@@ -109,16 +82,16 @@ fn reasons_tell_how_long_it_takes_still() {
         },
         ..Settings::new(Bounds::Above(90.0))
     });
-    bench.sample(0, 91.0);
-    assert_eq!(bench.sample(120, 92.0).1.reason, "92 is above 90, for 2m of 5m");
+    bench.push(0, 91.0);
+    assert_eq!(bench.push(120, 92.0).1.reason, "92 is above 90, for 2m of 5m");
     // A gap: nothing is known of it, and it does not begin anew.
-    let (seen, verdict) = bench.sample(1200, 93.0);
+    let (seen, verdict) = bench.push(1200, 93.0);
     assert!(seen.alert && seen.changed);
     assert_eq!(verdict.reason, "93 is above 90, for 20m");
-    let (seen, verdict) = bench.sample(1260, 85.0);
+    let (seen, verdict) = bench.push(1260, 85.0);
     assert!(seen.anomalous && !seen.alert);
     assert_eq!(verdict.reason, "85 is not above 90, but above 80 as well, for 21m");
-    let mut bench = Bench::new(Settings {
+    let mut bench = judging(Settings {
         patience: Patience {
             needed: 3,
             of: 5,
@@ -126,14 +99,14 @@ fn reasons_tell_how_long_it_takes_still() {
         },
         ..Settings::new(Bounds::Above(90.0))
     });
-    bench.sample(0, 91.0);
-    let reason = bench.sample(60, 92.0).1.reason;
+    bench.push(0, 91.0);
+    let reason = bench.push(60, 92.0).1.reason;
     assert_eq!(reason, "92 is above 90; 2 of the last 5 samples were odd, 3 needed");
 }
 
 #[test]
 fn a_verdict_has_the_bounds_for_a_band_and_expects_nothing() {
-    let verdict = |odd, value| Bench::new(Settings::new(odd)).sample(0, value).1;
+    let verdict = |odd, value| judging(Settings::new(odd)).push(0, value).1;
     let above = verdict(Bounds::Above(90.0), 95.0);
     assert_eq!((above.expected, above.lower, above.upper), (None, None, Some(90.0)));
     assert_eq!(above.severity, Some(Severity::Warning));
@@ -199,14 +172,14 @@ fn a_state_comes_back_to_the_bit() {
         },
         ..Settings::new(Bounds::Above(90.0))
     };
-    let mut bench = Bench::new(settings);
+    let mut bench = judging(settings);
     for place in 0..10 {
         let mut bytes = Vec::new();
         bench.state.save(&mut bytes);
         let loaded = State::load(&mut Saved::new(&bytes)).unwrap();
         assert_eq!(loaded, bench.state);
         bench.state = loaded;
-        let (seen, _) = bench.sample(60 * place, 91.0);
+        let (seen, _) = bench.push(60 * place, 91.0);
         assert_eq!(seen.alert, place == 5);
     }
 }

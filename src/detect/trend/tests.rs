@@ -8,62 +8,19 @@
 
 use proptest::prelude::*;
 
-use super::{super::Severity, *};
-use crate::{
-    save::{Save, Saved},
-    window::Scratch,
+use super::{
+    super::{
+        Severity,
+        bench::{BEGIN, Bench},
+    },
+    *,
 };
+use crate::save::{Save, Saved};
 
 const HOUR: i64 = 3600;
-/// A Monday.
-const BEGIN: i64 = 1_699_833_600;
 
-/// A series, its window, and what is told of it.
-struct Bench {
-    engine: Engine,
-    state: State,
-    window: Window,
-    scratch: Scratch,
-}
-
-impl Bench {
-    fn new(settings: Settings) -> Self {
-        Self {
-            engine: Engine::new(settings),
-            state: State::default(),
-            window: Window::new(DAY_S),
-            scratch: Scratch::default(),
-        }
-    }
-
-    fn push(&mut self, timestamp: i64, value: f64) -> (Observation, Verdict) {
-        self.window
-            .push(Point { timestamp, value }, &mut self.scratch, |_| {})
-            .unwrap();
-        let sample = Context {
-            window: &self.window,
-            now: timestamp,
-            said: &[],
-        };
-        let seen = self.engine.observe(&mut self.state, &sample);
-        let opinion = self.engine.opinion(&mut self.state, &sample, seen, true);
-        let verdict = self.engine.explain(&mut self.state, &sample, seen);
-        assert_eq!(opinion.score.to_bits(), verdict.score.to_bits());
-        (seen, verdict)
-    }
-
-    /// A sample every ten minutes: the value at each. Gives the hours at which it opens and closes, with the reasons.
-    fn run(&mut self, hours: std::ops::Range<i64>, value: impl Fn(f64) -> f64) -> Vec<(f64, bool, String)> {
-        let mut turns = Vec::new();
-        for timestamp in (BEGIN + HOUR * hours.start..BEGIN + HOUR * hours.end).step_by(600) {
-            let hour = (timestamp - BEGIN) as f64 / 3600.0;
-            let (seen, verdict) = self.push(timestamp, value(hour));
-            if seen.changed {
-                turns.push((hour, seen.anomalous, verdict.reason));
-            }
-        }
-        turns
-    }
+fn judging(settings: Settings) -> Bench<Engine> {
+    Bench::new(Engine::new(settings))
 }
 
 fn wobble(hour: f64) -> f64 {
@@ -79,7 +36,7 @@ fn disk() -> Settings {
 
 #[test]
 fn a_disk_that_fills_is_told_of_a_day_ahead_and_no_more_when_it_stops() {
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     // 95 after 300 hours, unless somebody comes 20 hours before.
     let turns = bench.run(0..500, |hour| 35.0 + 0.2 * hour.min(280.0) + wobble(hour));
     assert_eq!(turns.len(), 2, "{turns:?}");
@@ -92,7 +49,7 @@ fn a_disk_that_fills_is_told_of_a_day_ahead_and_no_more_when_it_stops() {
 
 #[test]
 fn numbers_go_with_the_words() {
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     bench.run(0..280, |hour| 35.0 + 0.2 * hour + wobble(hour));
     let (seen, verdict) = bench.push(BEGIN + 280 * HOUR, 91.0);
     assert!(seen.anomalous);
@@ -124,7 +81,7 @@ fn space_that_is_left_goes_down() {
         clear_s: 18 * HOUR,
         ..Settings::new(0.0)
     };
-    let mut bench = Bench::new(settings);
+    let mut bench = judging(settings);
     let turns = bench.run(0..200, |hour| 1e12 - 5e9 * hour + 1e10 * wobble(hour));
     assert_eq!(turns.len(), 1, "{turns:?}");
     assert!((187.0..189.0).contains(&turns[0].0), "{turns:?}");
@@ -132,7 +89,7 @@ fn space_that_is_left_goes_down() {
 
 #[test]
 fn what_is_reached_stays_told_until_it_is_left() {
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     let turns = bench.run(0..400, |hour| if hour < 350.0 { 35.0 + 0.2 * hour } else { 50.0 });
     assert_eq!(
         turns.iter().map(|turn| turn.1).collect::<Vec<_>>(),
@@ -140,7 +97,7 @@ fn what_is_reached_stays_told_until_it_is_left() {
         "{turns:?}"
     );
     assert!(turns[1].0 >= 350.0);
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     bench.run(0..200, |hour| 97.0 + wobble(hour));
     let (seen, verdict) = bench.push(BEGIN + 200 * HOUR, 97.0);
     assert!(
@@ -149,14 +106,14 @@ fn what_is_reached_stays_told_until_it_is_left() {
         verdict.reason
     );
     // From wherever it is: then it would have to fall.
-    let mut bench = Bench::new(Settings::new(95.0));
+    let mut bench = judging(Settings::new(95.0));
     assert_eq!(bench.run(0..200, |hour| 97.0 + wobble(hour)), []);
 }
 
 #[test]
 fn noise_seasons_and_a_slope_that_is_not_sure_are_not_told() {
     for shape in 0..3 {
-        let mut bench = Bench::new(disk());
+        let mut bench = judging(disk());
         let turns = bench.run(0..1000, |hour| match shape {
             0 => 80.0 + 10.0 * wobble(hour),
             1 => 80.0 + 10.0 * (hour * std::f64::consts::TAU / 24.0).sin() + wobble(hour),
@@ -169,7 +126,7 @@ fn noise_seasons_and_a_slope_that_is_not_sure_are_not_told() {
 #[test]
 fn rotated_logs_are_no_trend_until_the_rotation_stays_away() {
     let day = |hour: f64| 60.0 + 20.0 * (hour % 24.0) / 24.0;
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     assert_eq!(bench.run(0..600, |hour| day(hour) + wobble(hour)), []);
     // 0.83 an hour: the day after the last rotation ends at 80, and 95 is 18 hours away then.
     let turns = bench.run(600..640, |hour| 60.0 + 20.0 * (hour - 600.0) / 24.0 + wobble(hour));
@@ -179,7 +136,7 @@ fn rotated_logs_are_no_trend_until_the_rotation_stays_away() {
 
 #[test]
 fn a_step_is_no_pace() {
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     assert_eq!(
         bench.run(0..600, |hour| 40.0
             + if hour > 300.0 { 30.0 } else { 0.0 }
@@ -190,7 +147,7 @@ fn a_step_is_no_pace() {
 
 #[test]
 fn it_takes_time_to_know_a_series() {
-    let mut bench = Bench::new(disk());
+    let mut bench = judging(disk());
     bench.run(0..90, |hour| 80.0 + 0.1 * hour);
     assert!(matches!(
         bench.engine.standing(&bench.state, &bench.window),
@@ -212,7 +169,7 @@ fn a_short_look_back_finds_what_fills_within_hours() {
         clear_s: 2 * HOUR,
         ..disk()
     };
-    let mut bench = Bench::new(settings);
+    let mut bench = judging(settings);
     let mut opened = None;
     for second in (0..4 * HOUR).step_by(10) {
         let minute = second as f64 / 60.0;
@@ -228,7 +185,7 @@ fn a_short_look_back_finds_what_fills_within_hours() {
 #[test]
 fn what_was_learnt_without_being_told_is_the_same() {
     let value = |hour: f64| 35.0 + 0.2 * hour + wobble(hour);
-    let (mut judged, mut learnt) = (Bench::new(disk()), Bench::new(disk()));
+    let (mut judged, mut learnt) = (judging(disk()), judging(disk()));
     judged.run(0..279, value);
     for timestamp in (BEGIN..BEGIN + 279 * HOUR).step_by(600) {
         let hour = (timestamp - BEGIN) as f64 / 3600.0;
@@ -259,7 +216,7 @@ fn sixty_days_take_less_than_12_kb() {
         over_s: 60 * DAY_S,
         ..disk()
     };
-    let mut bench = Bench::new(settings);
+    let mut bench = judging(settings);
     bench.run(0..70 * 24, f64::sin);
     let bytes = bench.state.memory_bytes();
     assert!((5760..6500).contains(&bytes), "{bytes}");
@@ -280,7 +237,7 @@ proptest! {
         };
         let timestamp = |place: usize| BEGIN + step_s * place as i64 + if place > 300 { 900_000 } else { 0 };
         let settings = Settings { min_history_s: HOUR, min_fit: 0.0, ..Settings::new(0.6 * size) };
-        let mut bench = Bench::new(settings.clone());
+        let mut bench = judging(settings.clone());
         for place in 0..cut {
             bench.push(timestamp(place), value(place));
         }
@@ -289,7 +246,7 @@ proptest! {
         let mut from = Saved::new(&bytes);
         let state = State::load(&mut from).unwrap();
         from.end().unwrap();
-        let mut again = Bench { engine: Engine::new(settings), state, window: Window::new(DAY_S), scratch: Scratch::default() };
+        let mut again = Bench { state, ..judging(settings) };
         for place in cut..700 {
             let (seen, verdict) = bench.push(timestamp(place), value(place));
             let (seen_again, verdict_again) = again.push(timestamp(place), value(place));

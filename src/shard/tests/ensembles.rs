@@ -141,7 +141,7 @@ fn ensembles_go_on_after_a_restart() {
         let settings = ensembles(&[0, 1]);
         let heirs = Origin::new(&settings).heirs(&settings);
         let mut loaded = Loaded::default();
-        for saved in portion.series() {
+        for saved in portion.pieces() {
             after.shard.load(saved, hash(b"a"), &heirs, NOW, &mut loaded);
         }
         assert_eq!((loaded.series, loaded.begun_anew), (1, vec![0; 6]));
@@ -167,7 +167,7 @@ fn what_is_not_heard_any_more_is_not_open_any_more() {
     let mut loaded = Loaded::default();
     after
         .shard
-        .load(portion.series().next().unwrap(), hash(b"a"), &heirs, NOW, &mut loaded);
+        .load(portion.pieces().next().unwrap(), hash(b"a"), &heirs, NOW, &mut loaded);
     assert_eq!(loaded.open, [("a".into(), 0)], "the snapshot closes that of the other");
 }
 

@@ -94,7 +94,7 @@ pub(super) fn save(shard: &Shard) -> Vec<Vec<u8>> {
     while let Some(from) = slot {
         let mut portion = Portion::default();
         slot = shard.save(from, 3, 1, &mut portion);
-        saved.extend(portion.series().map(<[u8]>::to_vec));
+        saved.extend(portion.pieces().map(<[u8]>::to_vec));
     }
     saved
 }

@@ -156,7 +156,7 @@ fn after_a_restart_everybody_has_time_to_come_back() {
     let heirs = Origin::new(&settings).heirs(&settings);
     let mut loaded = Loaded::default();
     let restart = NOW + 3600;
-    for saved in portion.series() {
+    for saved in portion.pieces() {
         let name = &saved[4..4 + usize::try_from(u32::from_le_bytes(saved[..4].try_into().unwrap())).unwrap()];
         after.shard.load(saved, hash(name), &heirs, restart, &mut loaded);
     }
@@ -373,4 +373,81 @@ fn one_shard_tells_of_patterns_whatever_changes() {
         [opened("a*", NOW + 10 + AFTER_S), opened("c*", NOW + 610 + AFTER_S)]
     );
     assert_eq!(second.told(), []);
+}
+
+/// A shard by `settings` that is started again at `restart`, after what `before` was saved as at `stop`.
+fn started_again(before: &Bench, settings: &Settings, stop: Timestamp, restart: Timestamp) -> (Bench, Loaded) {
+    let mut portion = Portion::default();
+    before.shard.save_patterns(stop, &mut portion);
+    let heirs = Origin::new(settings).heirs(settings);
+    let (mut after, mut loaded) = (bench(settings.clone()), Loaded::default());
+    for saved in portion.pieces() {
+        after.shard.load_pattern(saved, &heirs, restart, &mut loaded);
+    }
+    assert_eq!(loaded.damaged, 0);
+    (after, loaded)
+}
+
+#[test]
+fn an_anomaly_of_a_pattern_survives_a_restart() {
+    let settings = patterns(&["a*", "x.**"]);
+    let mut before = bench(settings.clone());
+    before.sweep(NOW);
+    go_on(&mut before, &["a0", "b"], NOW, NOW + 600);
+    assert_eq!(before.told(), [opened("x.**", NOW + AFTER_S)]);
+    let restart = NOW + 9000;
+    let (mut after, loaded) = started_again(&before, &settings, NOW + 600, restart);
+    assert_eq!(loaded.open, [("x.**".into(), 0)]);
+    go_on(&mut after, &["a0", "b"], restart, restart + 900);
+    assert_eq!(after.told(), [], "it is told of once");
+    go_on(&mut after, &["a0", "x.y"], restart + 900, restart + 960);
+    assert_eq!(after.told(), [closed("x.**", restart + 900)]);
+}
+
+#[test]
+fn a_silence_of_a_pattern_goes_on_after_a_restart_with_half_of_its_time_left() {
+    for (silent_s, before_s) in [(100, 100), (250, AFTER_S / 2)] {
+        let settings = patterns(&["a*"]);
+        let mut before = bench(settings.clone());
+        before.sweep(NOW);
+        go_on(&mut before, &["a0", "b"], NOW, NOW + 600);
+        let stop = NOW + 540 + silent_s;
+        go_on(&mut before, &["b"], NOW + 600, stop);
+        assert_eq!(before.told(), []);
+        // The time without a relay does not count.
+        let restart = stop + 5000;
+        let (mut after, _) = started_again(&before, &settings, stop, restart);
+        after.sweep(restart);
+        go_on(&mut after, &["b"], restart, restart + 600);
+        assert_eq!(after.told(), [opened("a*", restart + AFTER_S - before_s)]);
+        // And what is heard later counts from then on.
+        go_on(&mut after, &["a0"], restart + 600, restart + 660);
+        go_on(&mut after, &["b"], restart + 660, restart + 1200);
+        assert_eq!(
+            after.told(),
+            [closed("a*", restart + 600), opened("a*", restart + 600 + AFTER_S)]
+        );
+    }
+}
+
+#[test]
+fn a_pattern_whose_detector_is_another_begins_anew() {
+    let settings = patterns(&["a*"]);
+    let mut before = bench(settings.clone());
+    go_on(&mut before, &["b"], NOW, NOW + 600);
+    assert_eq!(before.told(), [opened("a*", NOW + 30 + AFTER_S)]);
+    let mut portion = Portion::default();
+    before.shard.save_patterns(NOW + 600, &mut portion);
+    let others = patterns(&["a*", "c"]);
+    let heirs = Origin::new(&settings).heirs(&others);
+    let (mut after, mut loaded) = (bench(others), Loaded::default());
+    for saved in portion.pieces() {
+        for end in 0..saved.len() {
+            let mut torn = Loaded::default();
+            after.shard.load_pattern(&saved[..end], &heirs, NOW + 700, &mut torn);
+            assert_eq!(torn.damaged, 1, "torn at {end}");
+        }
+        after.shard.load_pattern(saved, &heirs, NOW + 700, &mut loaded);
+    }
+    assert_eq!((loaded.damaged, loaded.open.len()), (0, 0));
 }
