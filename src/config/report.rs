@@ -92,15 +92,6 @@ impl Report {
         self.note(place, None, message.into());
     }
 
-    /// The place of the bytes `at` of what the text that is written at `place` says.
-    pub(super) fn place_within(&self, place: Place, at: &Range<usize>) -> Place {
-        let within = |offset| excerpt::bytes_of(&self.files[place.file].text, offset, at).start;
-        Place {
-            offset: place.offset.map(within),
-            ..place
-        }
-    }
-
     /// Notes a mistake within the text that is written at `place`: in the bytes `at` of what the text says.
     pub(super) fn say_within(&self, place: Place, at: &Range<usize>, message: String) {
         let Some(offset) = place.offset else {

@@ -9,13 +9,13 @@ mod skyline;
 mod threshold;
 mod trend;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use ensemble::Rule;
 
 use super::{
     kind,
-    routes::{Patterns, unknown},
+    routes::{Patterns, does_not_exist},
 };
 use crate::{
     config::{
@@ -57,16 +57,27 @@ pub(super) struct Detectors {
 struct Mention {
     /// The key that names it, as in `detector.both.of`.
     key: String,
-    name: At<String>,
+    name: String,
+    place: Place,
+    /// Where in the text that is written at `place`, if not all of it is the name.
+    within: Option<Range<usize>>,
 }
 
 impl Mention {
     fn new(key: String, name: &At<&str>) -> Self {
-        let name = At {
-            value: name.value.to_owned(),
+        Self {
+            key,
+            name: name.value.to_owned(),
             place: name.place,
-        };
-        Self { key, name }
+            within: None,
+        }
+    }
+
+    fn say(&self, report: &Report, message: String) {
+        match &self.within {
+            Some(within) => report.say_within(self.place, within, message),
+            None => report.say(self.place, message),
+        }
     }
 }
 
@@ -130,19 +141,16 @@ impl Detectors {
     /// Notes names that no detector has, and detectors that would have to be asked before themselves.
     fn check_mentions(&self, report: &Report, mentions: &[Mention]) {
         let mut all_known = true;
-        for Mention { key, name } in mentions {
-            if self.find(&name.value).is_none() {
+        for mention in mentions {
+            let Mention { key, name, .. } = mention;
+            if self.find(name).is_none() {
                 all_known = false;
-                let name = At {
-                    value: name.value.as_str(),
-                    place: name.place,
-                };
-                unknown(report, &name, key, "detector", self.names());
-            } else if self.is_absence(&name.value) {
-                let shown = quoted(&name.value);
+                mention.say(report, does_not_exist(report, name, key, "detector", self.names()));
+            } else if self.is_absence(name) {
+                let shown = quoted(name);
                 let message =
                     format!("{key} names {shown}, which tells of silence, when there is no sample to agree on");
-                report.say(name.place, message);
+                mention.say(report, message);
             }
         }
         if !all_known {

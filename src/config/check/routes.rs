@@ -263,19 +263,23 @@ fn detector_names<'a>(section: &mut Section<'a>, what: &str, detectors: &Detecto
 }
 
 /// Notes a name that is not declared.
-pub(super) fn unknown<'a>(
+fn unknown<'a>(report: &Report, name: &At<&str>, key: &str, section: &str, names: impl IntoIterator<Item = &'a str>) {
+    report.say(name.place, does_not_exist(report, name.value, key, section, names));
+}
+
+/// What is said of a name that is not declared.
+pub(super) fn does_not_exist<'a>(
     report: &Report,
-    name: &At<&str>,
+    name: &str,
     key: &str,
     section: &str,
     names: impl IntoIterator<Item = &'a str>,
-) {
-    let suggestion = match report.suggestion(name.value, names) {
-        none if none.is_empty() => format!("; declare it as [{section}.{}]", quoted(name.value).trim_matches('`')),
+) -> String {
+    let suggestion = match report.suggestion(name, names) {
+        none if none.is_empty() => format!("; declare it as [{section}.{}]", quoted(name).trim_matches('`')),
         suggestion => suggestion,
     };
-    let message = format!("{key} names {}, which does not exist{suggestion}", quoted(name.value));
-    report.say(name.place, message);
+    format!("{key} names {}, which does not exist{suggestion}", quoted(name))
 }
 
 /// Notes a watch or alert that comes after one that matches everything.

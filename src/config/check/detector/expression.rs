@@ -7,7 +7,6 @@ use crate::{
     config::{
         check::{SECOND, seconds},
         names,
-        report::At,
         section::Section,
     },
     detect::expression::{Meant, Mistake, Model, Settings, Sources},
@@ -53,9 +52,11 @@ pub(super) fn read(section: &mut Section<'_>, span_s: i64, mentions: &mut Vec<Me
     };
     let model = model?;
     let named = model.detectors().iter().zip(model.mentions());
-    mentions.extend(named.map(|(name, (key, at))| {
-        let place = section.report().place_within(section.place(key), at);
-        Mention::new(section.path(key), &At { value: &**name, place })
+    mentions.extend(named.map(|(name, (key, at))| Mention {
+        key: section.path(key),
+        name: name.to_string(),
+        place: section.place(key),
+        within: Some(at.clone()),
     }));
     Some(settings)
 }

@@ -28,13 +28,13 @@ fn mistakes_within_a_model_are_shown() {
     );
     says(
         "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('defalt').anomalous\"\n[detector.default]\nkind = \"skyline\"",
-        "f.toml:3:18: detector.busy.when names `defalt`, which does not exist; did you mean `default`?",
+        "f.toml:3:18: detector.busy.when names `defalt`, which does not exist; did you mean `default`?\n 3 | when = \"detector('defalt').anomalous\"\n   |                  ^^^^^^^^",
     );
     say_all(
         "[detector.busy]\nkind = \"expression\"\nwhen = \"\"\"\nlet high = value > 3;\nhigh and detector('a').anomalous\"\"\"\nscore = \"1 + detector('b').score\"",
         &[
-            "f.toml:5:19: detector.busy.when names `a`, which does not exist; declare it as [detector.a]",
-            "f.toml:6:23: detector.busy.score names `b`, which does not exist; declare it as [detector.b]",
+            "f.toml:5:19: detector.busy.when names `a`, which does not exist; declare it as [detector.a]\n 5 | high and detector('a').anomalous\"\"\"\n   |                   ^^^",
+            "f.toml:6:23: detector.busy.score names `b`, which does not exist; declare it as [detector.b]\n 6 | score = \"1 + detector('b').score\"\n   |                       ^^^",
         ],
     );
     says(
