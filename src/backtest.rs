@@ -5,41 +5,48 @@
 //! `limits.max_age` is off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it
 //! did live.
 
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `feed`, `input` | from the inputs to the sides, and what can be read twice |
+//! | `side` | one configuration at work |
+//! | `tape`, `whisper`, `graphite` | what is no carbon lines |
+//! | `compare` | what two configurations make of the same lines |
+//! | `gallery`, `page`, `report_file` | the report |
+
 mod compare;
+mod feed;
 mod gallery;
 mod graphite;
+mod input;
 mod page;
+mod report_file;
+mod side;
 mod tape;
 mod whisper;
 
 use std::{
     collections::BTreeMap,
-    fs::File,
-    io::{self, BufWriter, Read, Seek, Write},
-    path::{Path, PathBuf},
+    io::{self, BufWriter, Write},
+    path::PathBuf,
     sync::Arc,
-    time::Instant,
 };
 
-use bytes::{Bytes, BytesMut};
 pub use compare::Comparison;
-use flate2::read::MultiGzDecoder;
-use gallery::{Found, Gallery};
+pub use feed::{Progress, Stage};
+use feed::{Source, Turn, feed_all};
+use gallery::Found;
 pub use graphite::Graphite;
+pub use report_file::ReportFile;
+use side::Side;
 pub use tape::Wanted;
-use tape::{Tape, is_for_tape};
 
 use crate::{
-    clock,
     detect::Kind,
     glob::Glob,
-    intake::{ForwardInvalid, Sorter},
-    line::Chunker,
     report::{self, VerdictReport},
-    shard::{self, Change, Event, Reading, Shard, Tally, Unanalysed, Verbosity, Watch},
+    shard::{self, Event, Reading, Shard, Tally, Verbosity, Watch},
 };
-
-const READ_BYTES: usize = 256 * 1024;
 
 /// Where lines come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,48 +110,8 @@ pub struct Summary {
     pub open: u64,
     /// Files and series that were passed over, and why.
     pub skipped: Vec<String>,
-    /// Of how many series Graphite has given points, and how many it was asked for.
-    pub fetched: Option<(usize, usize)>,
     /// Time taken so far (seconds).
     pub elapsed_s: f64,
-}
-
-/// Where a report goes, and what it says of whom.
-#[derive(Debug)]
-pub struct ReportFile {
-    path: PathBuf,
-    file: File,
-}
-
-/// Where lines come from, when they are read for the first time or again.
-enum Source<'a> {
-    Input(&'a Input),
-    /// What an input gave that gives it only once.
-    Copy(File),
-}
-
-/// Writes down what is read.
-struct Tee<R> {
-    reader: R,
-    copy: Option<BufWriter<File>>,
-}
-
-/// A backtest at work.
-struct Backtest<'a> {
-    sides: Vec<Side>,
-    options: Options,
-    events: Vec<Event>,
-    /// Told of each event, with the place of its side.
-    hear: &'a mut dyn FnMut(usize, &Event) -> io::Result<()>,
-    started: Instant,
-    progress: &'a mut dyn FnMut(&Summary),
-}
-
-/// One configuration at work.
-struct Side {
-    sorter: Sorter,
-    shard: Shard,
-    summary: Summary,
 }
 
 impl Options {
@@ -155,67 +122,6 @@ impl Options {
             max_line_bytes,
             wanted: Wanted::default(),
         }
-    }
-}
-
-impl ReportFile {
-    /// Creates the file, so that it is known before the work begins that it can be.
-    ///
-    /// # Errors
-    /// When it cannot be.
-    pub fn create(path: &Path) -> Result<Self, BacktestError> {
-        let unwritable = |error| BacktestError::Report {
-            path: path.display().to_string(),
-            error,
-        };
-        Ok(Self {
-            path: path.to_owned(),
-            file: File::create(path).map_err(unwritable)?,
-        })
-    }
-
-    fn write(
-        &mut self,
-        names: &[String],
-        summaries: &[Summary],
-        anomalous: usize,
-        gallery: &Gallery,
-    ) -> Result<(), BacktestError> {
-        let report = page::Report {
-            names,
-            summaries,
-            anomalous,
-            gallery,
-        };
-        let written = self.file.write_all(report.html().as_bytes());
-        written.map_err(|error| BacktestError::Report {
-            path: self.path.display().to_string(),
-            error,
-        })
-    }
-}
-
-impl<R: Read> Tee<R> {
-    fn new(reader: R, copy: Option<File>) -> Self {
-        Self {
-            reader,
-            copy: copy.map(BufWriter::new),
-        }
-    }
-
-    /// What was read.
-    fn end(self) -> io::Result<Option<File>> {
-        self.copy.map(|copy| Ok(copy.into_inner()?)).transpose()
-    }
-}
-
-impl<R: Read> Read for Tee<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.reader.read(buffer)?;
-        if let Some(copy) = &mut self.copy {
-            copy.write_all(&buffer[..read])?;
-        }
-        Ok(read)
     }
 }
 
@@ -265,7 +171,7 @@ pub fn run(
     inputs: &[Input],
     verdicts: impl Write,
     report: Option<(ReportFile, String)>,
-    progress: &mut dyn FnMut(&Summary),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Summary, BacktestError> {
     let mut verdicts = BufWriter::new(verdicts);
     let mut hear = |_, event: &Event| {
@@ -289,7 +195,7 @@ pub fn compare(
     options: Options,
     inputs: &[Input],
     report: Option<ReportFile>,
-    progress: &mut dyn FnMut(&Summary),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Comparison, BacktestError> {
     let mut comparison = Comparison::new(names.clone(), settings.clone().map(Arc::new));
     let mut hear = |side: usize, event: &Event| {
@@ -309,7 +215,7 @@ fn reported(
     inputs: &[Input],
     hear: &mut dyn FnMut(usize, &Event) -> io::Result<()>,
     report: Option<ReportFile>,
-    progress: &mut dyn FnMut(&Summary),
+    progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Summary>, BacktestError> {
     let mut sources: Vec<Source<'_>> = inputs.iter().map(Source::Input).collect();
     let sides = |settings: &[shard::Settings]| -> Vec<Side> {
@@ -319,7 +225,7 @@ fn reported(
             .collect()
     };
     let Some(mut report) = report else {
-        let ended = feed_all(sides(settings), options, &mut sources, false, hear, progress)?;
+        let ended = feed_all(sides(settings), options, &mut sources, Turn::Only, hear, progress)?;
         return Ok(ended.into_iter().map(|side| side.summary).collect());
     };
     let mut found = Found::default();
@@ -327,7 +233,14 @@ fn reported(
         found.hear(side, event);
         hear(side, event)
     };
-    let ended = feed_all(sides(settings), options, &mut sources, true, &mut first, progress)?;
+    let ended = feed_all(
+        sides(settings),
+        options,
+        &mut sources,
+        Turn::First,
+        &mut first,
+        progress,
+    )?;
     let anomalous = found.anomalous();
     let mut gallery = found.choose(names.len(), series_of(&ended[0].shard));
     let summaries: Vec<_> = ended.into_iter().map(|side| side.summary).collect();
@@ -340,7 +253,7 @@ fn reported(
         gallery.hear(side, event);
         Ok(())
     };
-    feed_all(again, options, &mut sources, false, &mut look, progress)?;
+    feed_all(again, options, &mut sources, Turn::Second, &mut look, progress)?;
     report.write(names, &summaries, anomalous, &gallery)?;
     Ok(summaries)
 }
@@ -350,208 +263,6 @@ fn series_of(shard: &Shard) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     shard.names(0, usize::MAX, |name| names.push(Arc::clone(name)));
     names
-}
-
-/// Feeds the samples of all sources through the sides. What can be read only once is copied and can be read again, if that
-/// is wanted.
-fn feed_all(
-    sides: Vec<Side>,
-    options: Options,
-    sources: &mut [Source<'_>],
-    copied: bool,
-    hear: &mut dyn FnMut(usize, &Event) -> io::Result<()>,
-    progress: &mut dyn FnMut(&Summary),
-) -> Result<Vec<Side>, BacktestError> {
-    let mut backtest = Backtest {
-        sides,
-        options,
-        events: Vec::new(),
-        hear,
-        started: Instant::now(),
-        progress,
-    };
-    for source in sources {
-        let copy = || copied.then(tempfile::tempfile).transpose();
-        let uncopied = |error| BacktestError::Read {
-            input: "a copy of the input".to_owned(),
-            error,
-        };
-        let input = match source {
-            Source::Input(input) => *input,
-            Source::Copy(file) => {
-                file.rewind().map_err(uncopied)?;
-                backtest.feed(file, "a copy of the input")?;
-                continue;
-            }
-        };
-        match input {
-            Input::Stdin => {
-                let mut tee = Tee::new(io::stdin().lock(), copy().map_err(uncopied)?);
-                backtest.feed(&mut tee, "standard input")?;
-                if let Some(file) = tee.end().map_err(uncopied)? {
-                    *source = Source::Copy(file);
-                }
-            }
-            Input::File(path) => {
-                let name = path.display().to_string();
-                let unread = |error| BacktestError::Read {
-                    input: name.clone(),
-                    error,
-                };
-                if is_for_tape(path) {
-                    let tape = Tape::record(path, options.wanted).map_err(unread)?;
-                    let lines = backtest.take_in(tape);
-                    backtest.feed(lines, &name)?;
-                } else {
-                    backtest.feed(open(path).map_err(unread)?, &name)?;
-                }
-            }
-            Input::Graphite(graphite) => {
-                let tape = graphite.record(options.wanted, &mut |done, all| backtest.fetched(done, all));
-                let name = format!("Graphite at {}", graphite.shown());
-                let unread = |error| BacktestError::Read {
-                    input: name.clone(),
-                    error,
-                };
-                let mut tee = Tee::new(backtest.take_in(tape.map_err(unread)?), copy().map_err(uncopied)?);
-                backtest.feed(&mut tee, &name)?;
-                if let Some(file) = tee.end().map_err(uncopied)? {
-                    *source = Source::Copy(file);
-                }
-            }
-        }
-    }
-    for place in 0..backtest.sides.len() {
-        backtest.sides[place].shard.end(&mut backtest.events);
-        backtest.tell(place)?;
-    }
-    Ok(backtest.sides)
-}
-
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
-    let file = File::open(path)?;
-    let packed = path
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
-    Ok(if packed {
-        Box::new(MultiGzDecoder::new(file))
-    } else {
-        Box::new(file)
-    })
-}
-
-impl Side {
-    fn new(mut settings: shard::Settings, options: Options) -> Self {
-        settings.limits.max_age_s = None;
-        Self {
-            sorter: Sorter::new(1, options.max_line_bytes, ForwardInvalid::Forward),
-            shard: Shard::new(Arc::new(settings), options.verbosity, Arc::default()).by_samples(),
-            summary: Summary::default(),
-        }
-    }
-
-    /// Judges the lines of `chunk`.
-    fn judge(&mut self, chunk: &Bytes, events: &mut Vec<Event>) {
-        let received = clock::now();
-        let mut sorted = self.sorter.sort(chunk, received);
-        self.summary.lines += sorted.lines;
-        self.summary.tally.add(&sorted.tally);
-        if let Some(batch) = sorted.take_batch(0, chunk, received) {
-            self.shard.apply(&batch, events, &mut self.summary.tally);
-        }
-        self.summary.series = self.shard.series_count();
-    }
-
-    fn count(&mut self, event: &Event) {
-        match event.change {
-            Some(Change::Opened) => {
-                *self.summary.opened.entry(Arc::clone(&event.detector)).or_default() += 1;
-                self.summary.open += 1;
-            }
-            Some(Change::Closed) => self.summary.open -= 1,
-            Some(Change::Again) | None => {}
-        }
-    }
-}
-
-impl Backtest<'_> {
-    /// Says what is not on a tape, and gives its lines.
-    fn take_in(&mut self, tape: Tape) -> impl Read + use<> {
-        for (path, why) in &tape.skipped {
-            self.skip(&format!("{}: {why}", path.display()));
-        }
-        tape.play()
-    }
-
-    /// Graphite has given the points of so many of all series.
-    fn fetched(&mut self, done: usize, all: usize) {
-        self.sides[0].summary.fetched = Some((done, all));
-        (self.progress)(&self.sides[0].summary);
-    }
-
-    fn feed(&mut self, mut reader: impl Read, input: &str) -> Result<(), BacktestError> {
-        let mut chunker = Chunker::new(self.options.max_line_bytes);
-        let mut buffer = BytesMut::new();
-        loop {
-            buffer.reserve(chunker.begun_bytes() + READ_BYTES);
-            chunker.put_begun(&mut buffer);
-            let begun = buffer.len();
-            buffer.resize(begun + READ_BYTES, 0);
-            let read = reader.read(&mut buffer[begun..]).map_err(|error| BacktestError::Read {
-                input: input.to_owned(),
-                error,
-            })?;
-            buffer.truncate(begun + read);
-            let mut filled = buffer.split();
-            if read == 0 {
-                // A file, unlike a connection, is whole without a last newline.
-                if filled.is_empty() {
-                    return Ok(());
-                }
-                filled.extend_from_slice(b"\n");
-            }
-            let cut = chunker.cut(filled.freeze());
-            if cut.given_up.is_some() {
-                for side in &mut self.sides {
-                    side.summary.lines += 1;
-                    side.summary.tally.add_unanalysed(Unanalysed::Quarantined, 1);
-                }
-            }
-            if let Some(chunk) = cut.chunk {
-                self.judge(&chunk)?;
-            }
-            for side in &mut self.sides {
-                side.summary.elapsed_s = self.started.elapsed().as_secs_f64();
-            }
-            (self.progress)(&self.sides[0].summary);
-            if read == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn judge(&mut self, chunk: &Bytes) -> Result<(), BacktestError> {
-        for place in 0..self.sides.len() {
-            self.sides[place].judge(chunk, &mut self.events);
-            self.tell(place)?;
-        }
-        Ok(())
-    }
-
-    /// Tells of what the side at `place` has found.
-    fn tell(&mut self, place: usize) -> Result<(), BacktestError> {
-        for event in self.events.drain(..) {
-            self.sides[place].count(&event);
-            (self.hear)(place, &event)?;
-        }
-        Ok(())
-    }
-
-    fn skip(&mut self, file: &str) {
-        for side in &mut self.sides {
-            side.summary.skipped.push(file.to_owned());
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The command line: what to do, with which configuration, and the exit code.
 
 mod history;
+mod progress;
 mod remote;
 mod test_alert;
 
@@ -8,10 +9,10 @@ use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
     process::ExitCode,
-    time::{Duration, Instant},
 };
 
 use clap::{Args, Parser, Subcommand};
+use progress::Bar;
 use remote::{AcknowledgeArgs, FeedbackArgs, SilenceCommand};
 use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
@@ -38,9 +39,6 @@ const SKIPPED_LISTED: usize = 20;
 
 /// The variable of the environment with what Graphite is given for `Authorization`.
 const GRAPHITE_AUTHORIZATION: &str = "SKYRELAY_GRAPHITE_AUTHORIZATION";
-
-/// Time between two reports of progress.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 
 /// A carbon relay that watches every metric as it passes.
 #[derive(Debug, Parser)]
@@ -229,22 +227,15 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
     let name =
         |path: Option<&PathBuf>| path.map_or_else(|| "the defaults".to_owned(), |path| path.display().to_string());
     let own_name = name(args.configured.config.as_ref());
-    let mut shown = Instant::now();
-    let terminal = io::stderr().is_terminal();
-    let mut progress = |summary: &Summary| {
-        if terminal && shown.elapsed() >= PROGRESS_EVERY {
-            shown = Instant::now();
-            match summary.fetched {
-                Some((done, all)) if summary.lines == 0 => eprint!("\r{done} of {all} series fetched "),
-                _ => eprint!("\r{} lines, {:.0} a second ", summary.lines, rate(summary)),
-            }
-        }
-    };
+    let bar = Bar::new();
+    let mut progress = |progress| bar.show(progress);
     let outcome = match &args.against {
         None => {
             let report = report.map(|report| (report, own_name));
-            backtest::run(settings, options, &inputs, io::stdout().lock(), report, &mut progress)
-                .map(|summary| eprint!("{}{}", if terminal { "\r" } else { "" }, summarise(&summary)))
+            let verdicts = bar.beside(io::stdout());
+            let summary = backtest::run(settings, options, &inputs, verdicts, report, &mut progress);
+            bar.clear();
+            summary.map(|summary| eprint!("{}", summarise(&summary)))
         }
         Some(other) => {
             let against = Config::load(other).map_err(|error| error.to_string());
@@ -254,8 +245,10 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
                 Err(error) => return fail(EXIT_CONFIGURATION, &error),
             };
             let names = [own_name, name(Some(other))];
-            backtest::compare(&names, &[settings, against], options, &inputs, report, &mut progress)
-                .and_then(|comparison| Ok(write!(io::stdout().lock(), "{comparison}")?))
+            let settings = [settings, against];
+            let comparison = backtest::compare(&names, &settings, options, &inputs, report, &mut progress);
+            bar.clear();
+            comparison.and_then(|comparison| Ok(write!(io::stdout().lock(), "{comparison}")?))
         }
     };
     match outcome {

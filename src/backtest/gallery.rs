@@ -4,7 +4,7 @@
 //! that are to be seen is told, with its band. So memory is bounded by what is shown, whatever the backtest reads.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -23,6 +23,14 @@ const COLUMNS: usize = 800;
 
 /// Anomalies of a series that are kept, of each side.
 const MARKS_MAX: usize = 2000;
+
+/// Anomalies of a series that are seen from close by, of each side.
+pub(super) const CLOSE_UPS_MAX: usize = 12;
+
+/// Samples of a close-up: before the anomaly opens, at most from then on, and at most once it is over.
+const BEFORE: usize = 50;
+const SINCE_MAX: usize = 100;
+const AFTER_MAX: usize = 30;
 
 /// Anomalies by series, of each side.
 #[derive(Debug, Default)]
@@ -52,6 +60,20 @@ pub(super) struct Seen {
     open: HashMap<Arc<str>, usize>,
     /// Anomalies that have opened.
     pub(super) opened: u64,
+    /// The last samples, by detector.
+    recent: HashMap<Arc<str>, VecDeque<Sample>>,
+    pub(super) close_ups: Vec<CloseUp>,
+}
+
+/// An anomaly from close by: what its detector made of the samples about its beginning.
+#[derive(Debug)]
+pub(super) struct CloseUp {
+    /// Its place among the marks.
+    pub(super) mark: usize,
+    pub(super) detector: Arc<str>,
+    track: Track,
+    /// Samples that are still to come.
+    wanted: usize,
 }
 
 impl Found {
@@ -93,6 +115,17 @@ impl Found {
     }
 }
 
+impl CloseUp {
+    pub(super) fn track(&self) -> &Track {
+        &self.track
+    }
+
+    /// Times of the first sample and of the last.
+    pub(super) fn times(&self) -> Option<(Timestamp, Timestamp)> {
+        times(&self.track)
+    }
+}
+
 impl Gallery {
     /// The series that are shown.
     pub(super) fn names(&self) -> HashSet<Arc<str>> {
@@ -125,17 +158,41 @@ impl Seen {
                 .entry(Arc::clone(detector))
                 .or_insert_with(|| Track::new(COLUMNS)),
         };
-        track.push(Sample {
+        let sample = Sample {
             timestamp: verdict.timestamp,
             value: verdict.value,
             expected: verdict.expected,
             lower: verdict.lower,
             upper: verdict.upper,
-        });
+        };
+        track.push(sample);
+        for close_up in &mut self.close_ups {
+            if close_up.wanted > 0 && close_up.detector == *detector {
+                close_up.track.push(sample);
+                close_up.wanted -= 1;
+            }
+        }
+        let recent = self.recent.entry(Arc::clone(detector)).or_default();
+        if recent.len() > BEFORE {
+            recent.pop_front();
+        }
+        recent.push_back(sample);
         match change {
             Some(Change::Opened) => {
                 self.opened += 1;
                 if self.marks.len() < MARKS_MAX {
+                    if self.close_ups.len() < CLOSE_UPS_MAX {
+                        let mut track = Track::new(BEFORE + SINCE_MAX + 1);
+                        for sample in &*recent {
+                            track.push(*sample);
+                        }
+                        self.close_ups.push(CloseUp {
+                            mark: self.marks.len(),
+                            detector: Arc::clone(detector),
+                            track,
+                            wanted: SINCE_MAX,
+                        });
+                    }
                     self.open.insert(Arc::clone(detector), self.marks.len());
                     self.marks.push(Mark {
                         from: verdict.timestamp,
@@ -149,6 +206,10 @@ impl Seen {
             Some(Change::Closed) => {
                 if let Some(place) = self.open.remove(detector) {
                     self.marks[place].until = Some(verdict.timestamp);
+                    let close_up = self.close_ups.iter_mut().find(|close_up| close_up.mark == place);
+                    if let Some(close_up) = close_up {
+                        close_up.wanted = close_up.wanted.min(AFTER_MAX);
+                    }
                 }
             }
             Some(Change::Again) | None => {}
@@ -169,8 +230,12 @@ impl Seen {
     /// Times of the first sample and of the last.
     pub(super) fn times(&self) -> Option<(Timestamp, Timestamp)> {
         let (_, track) = self.best()?;
-        Some((track.columns().first()?.from, track.columns().last()?.until))
+        times(track)
     }
+}
+
+fn times(track: &Track) -> Option<(Timestamp, Timestamp)> {
+    Some((track.columns().first()?.from, track.columns().last()?.until))
 }
 
 #[cfg(test)]
@@ -225,5 +290,51 @@ mod tests {
         let ends: Vec<_> = seen.marks.iter().map(|mark| mark.until).collect();
         assert_eq!(ends, [None, Some(2)]);
         assert_eq!(seen.best().unwrap().0, "two", "it says what is usual");
+    }
+
+    #[test]
+    fn a_close_up_begins_before_its_anomaly_and_ends_after_it_at_some_distance() {
+        let mut seen = Seen::default();
+        let mut hear = |timestamp, detector: &str, change| {
+            seen.hear(&Event {
+                detector: detector.into(),
+                change,
+                verdict: Verdict {
+                    timestamp,
+                    ..Verdict::default()
+                },
+                ..opening("a")
+            });
+        };
+        for timestamp in 0..5000 {
+            let change = match timestamp {
+                1000 | 2000 => Some(Change::Opened),
+                1010 => Some(Change::Closed),
+                _ => None,
+            };
+            hear(timestamp, "one", change);
+            // Of its own samples, not of another's.
+            hear(timestamp, "two", None);
+        }
+        for timestamp in 5000..5100 {
+            hear(
+                timestamp,
+                "one",
+                Some([Change::Closed, Change::Opened][usize::from(timestamp % 2 == 1)]),
+            );
+        }
+        let times: Vec<_> = seen
+            .close_ups
+            .iter()
+            .map(|close_up| close_up.times().unwrap())
+            .collect();
+        assert_eq!(times[0], (1000 - 50, 1010 + 30));
+        assert_eq!(times[1], (2000 - 50, 2000 + 100), "a long one is seen where it begins");
+        assert_eq!(times.len(), CLOSE_UPS_MAX);
+        assert!(
+            seen.close_ups
+                .iter()
+                .all(|close_up| close_up.track.columns().len() <= 151)
+        );
     }
 }

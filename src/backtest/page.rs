@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 
 use super::{
     Summary,
-    gallery::{Gallery, Seen},
+    gallery::{CloseUp, Gallery, Seen},
 };
 use crate::{
     plot::{Mark, Plot, number, time},
@@ -30,8 +30,9 @@ const LISTED_MAX: usize = 20;
 /// Characters of a reason.
 const REASON_CHARS: usize = 400;
 
-/// Pixels of a plot.
+/// Pixels of a plot, and of one from close by.
 const SIZE: (u16, u16) = (900, 240);
+const CLOSE_UP_SIZE: (u16, u16) = (445, 180);
 
 const STYLE: &str = "
 :root { color-scheme: light dark; --line: #d5d8dc; --weak: #5f6770; --plot-samples: #2a6fbb; --plot-band: #2f8f57;
@@ -47,6 +48,8 @@ table { border-collapse: collapse; margin: .4rem 0; font-size: .88rem } td, th {
 td.number, th.number { text-align: right } td.time { white-space: nowrap } td.why { overflow-wrap: anywhere; min-width: 14rem }
 .scroll { overflow-x: auto } .key { display: flex; flex-wrap: wrap; gap: 1.2rem; margin: .6rem 0 }
 .swatch { display: inline-block; width: 1.2rem; height: .7rem; margin-right: .35rem }
+.close-ups { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .4rem 1rem; margin: .6rem 0 }
+figure { margin: 0 } figcaption { font-size: .85rem; color: var(--weak); overflow-wrap: anywhere }
 .samples { background: var(--plot-samples) } .band { background: var(--plot-band); opacity: .35 }
 .info { background: var(--plot-info) } .warning { background: var(--plot-warning) } .critical { background: var(--plot-critical) }
 ";
@@ -204,7 +207,7 @@ impl Report<'_> {
                 writeln!(page, "<p class=\"weak\">and {} more anomalies</p>", opened - listed)?;
             }
         }
-        Ok(())
+        close_ups(page, seen)
     }
 
     fn left_out(&self, page: &mut String, shown: usize) -> fmt::Result {
@@ -227,6 +230,49 @@ impl Report<'_> {
         }
         Ok(())
     }
+}
+
+/// The first anomalies, each from close by.
+fn close_ups(page: &mut String, seen: &Seen) -> fmt::Result {
+    if seen.close_ups.is_empty() {
+        return Ok(());
+    }
+    page.push_str("<div class=\"close-ups\">\n");
+    for close_up in &seen.close_ups {
+        let CloseUp { mark, detector, .. } = close_up;
+        let (mark, Some((from, until))) = (&seen.marks[*mark], close_up.times()) else {
+            continue;
+        };
+        let caption = format!(
+            "{}, {detector}, {}",
+            time(mark.from, &TimeZone::UTC),
+            mark.severity.name()
+        );
+        let plot = Plot {
+            title: &caption,
+            columns: close_up.track().columns(),
+            marks: &seen.marks,
+            from,
+            until: until.max(from + 1),
+            zone: &TimeZone::UTC,
+            size: CLOSE_UP_SIZE,
+        };
+        writeln!(
+            page,
+            "<figure><figcaption>{}</figcaption>{}</figure>",
+            markup(&cut(&caption, 1024)),
+            plot.svg()
+        )?;
+    }
+    page.push_str("</div>\n");
+    if seen.opened > seen.close_ups.len() as u64 {
+        writeln!(
+            page,
+            "<p class=\"weak\">Close by are the first {} anomalies.</p>",
+            seen.close_ups.len()
+        )?;
+    }
+    Ok(())
 }
 
 fn anomaly(page: &mut String, mark: &Mark) -> fmt::Result {

@@ -11,7 +11,7 @@ use std::{
 use flate2::read::MultiGzDecoder;
 use jiff::civil::DateTime;
 
-use super::whisper;
+use super::{input::Reel, whisper};
 use crate::line::Timestamp;
 
 /// Points of all files together, as they are in memory at the same time: 24 bytes each.
@@ -41,10 +41,15 @@ pub(super) struct Tape {
     pub(super) skipped: Vec<(PathBuf, String)>,
 }
 
+/// Of the time that a file takes, this part goes to reading it, and the rest to judging its points.
+const READING_PARTS: u64 = 8;
+
 /// A tape that is read.
 struct Playing {
     tape: Tape,
     next: usize,
+    /// What it counts as when all of it is read (bytes).
+    size: u64,
     /// Text that nobody has taken yet.
     text: Vec<u8>,
     taken: usize,
@@ -76,16 +81,84 @@ pub(super) fn is_for_tape(path: &Path) -> bool {
     path.is_dir() || Form::of(path).is_some()
 }
 
+/// Bytes of a file, or of all files in a folder, that hold series.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn size_of_files(path: &Path) -> io::Result<u64> {
+    if !path.is_dir() {
+        return Ok(fs::metadata(path)?.len());
+    }
+    let mut listed = Listed::default();
+    listed.add(path, DEPTH_MAX)?;
+    Ok(listed.files.iter().map(|file| file.bytes).sum())
+}
+
+/// What lies in a folder.
+#[derive(Debug, Default)]
+struct Listed {
+    files: Vec<ListedFile>,
+    /// What was passed over, and why.
+    skipped: Vec<(PathBuf, String)>,
+}
+
+#[derive(Debug)]
+struct ListedFile {
+    path: PathBuf,
+    form: Form,
+    bytes: u64,
+}
+
+impl Listed {
+    fn add(&mut self, folder: &Path, depth: usize) -> io::Result<()> {
+        let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        entries.sort_by_key(fs::DirEntry::path);
+        for entry in entries {
+            let path = entry.path();
+            // Not through links, which may lead round in circles.
+            if entry.file_type()?.is_dir() {
+                let added = match depth.checked_sub(1) {
+                    Some(depth) => self.add(&path, depth),
+                    None => Err(io::Error::other("it lies too deep")),
+                };
+                if let Err(error) = added {
+                    self.skipped.push((path, error.to_string()));
+                }
+            } else if let Some(form) = Form::of(&path) {
+                let bytes = fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                self.files.push(ListedFile { path, form, bytes });
+            } else {
+                self.skipped
+                    .push((path, "it ends neither in .wsp nor in .csv".to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Tape {
     /// The points of a file, or of all files in a folder, that are wanted. A file alone is named after itself, those in a
-    /// folder after their way from there.
+    /// folder after their way from there. `progress` is told how far that is, in bytes of the files, of which some are left for
+    /// what comes next.
     ///
     /// # Errors
     /// When the file, or the folder, cannot be read. Files within a folder that cannot be are passed over.
-    pub(super) fn record(path: &Path, wanted: Wanted) -> io::Result<Self> {
+    pub(super) fn record(path: &Path, wanted: Wanted, progress: &mut dyn FnMut(u64)) -> io::Result<Self> {
         let mut tape = Self::default();
         if path.is_dir() {
-            tape.add_folder(path, path, wanted, DEPTH_MAX)?;
+            let mut listed = Listed::default();
+            listed.add(path, DEPTH_MAX)?;
+            tape.skipped = listed.skipped;
+            let mut read = 0;
+            for file in listed.files {
+                if let Err(why) = tape.add_file(&file.path, path, file.form, wanted) {
+                    tape.skipped.push((file.path, why));
+                }
+                read += file.bytes;
+                progress(read / READING_PARTS);
+            }
+            // As they lie there.
+            tape.skipped.sort_by(|(one, _), (other, _)| one.cmp(other));
         } else {
             let form = Form::of(path).ok_or_else(|| io::Error::other("its form is not known"))?;
             let folder = path.parent().unwrap_or(Path::new(""));
@@ -93,6 +166,11 @@ impl Tape {
         }
         tape.sort();
         Ok(tape)
+    }
+
+    /// Memory of its points (bytes).
+    pub(super) fn size_bytes(&self) -> u64 {
+        (self.points.len() * size_of::<(Timestamp, u32, f64)>()) as u64
     }
 
     /// Adds a series, or those of its points that are wanted.
@@ -128,40 +206,15 @@ impl Tape {
         self.points.sort_by_key(|&(timestamp, ..)| timestamp);
     }
 
-    /// Its lines.
-    pub(super) fn play(self) -> impl Read {
+    /// Its lines. All of them count as `size` bytes.
+    pub(super) fn play(self, size: u64) -> impl Reel + use<> {
         Playing {
             tape: self,
             next: 0,
+            size,
             text: Vec::new(),
             taken: 0,
         }
-    }
-
-    fn add_folder(&mut self, folder: &Path, root: &Path, wanted: Wanted, depth: usize) -> io::Result<()> {
-        let mut entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
-        entries.sort_by_key(fs::DirEntry::path);
-        for entry in entries {
-            let path = entry.path();
-            // Not through links, which may lead round in circles.
-            if entry.file_type()?.is_dir() {
-                let added = match depth.checked_sub(1) {
-                    Some(depth) => self.add_folder(&path, root, wanted, depth),
-                    None => Err(io::Error::other("it lies too deep")),
-                };
-                if let Err(error) = added {
-                    self.skipped.push((path, error.to_string()));
-                }
-            } else if let Some(form) = Form::of(&path) {
-                if let Err(why) = self.add_file(&path, root, form, wanted) {
-                    self.skipped.push((path, why));
-                }
-            } else {
-                self.skipped
-                    .push((path, "it ends neither in .wsp nor in .csv".to_owned()));
-            }
-        }
-        Ok(())
     }
 
     fn add_file(&mut self, path: &Path, root: &Path, form: Form, wanted: Wanted) -> Result<(), String> {
@@ -246,6 +299,15 @@ fn seconds(text: &str) -> Option<Timestamp> {
     Some(zoned.timestamp().as_second())
 }
 
+impl Reel for Playing {
+    fn done(&self) -> u64 {
+        let read = self.size / READING_PARTS;
+        let points = self.tape.points.len().max(1) as u128;
+        let played = u128::from(self.size - read) * self.next as u128 / points;
+        read + u64::try_from(played).unwrap_or(self.size)
+    }
+}
+
 impl Read for Playing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.taken == self.text.len() {
@@ -271,14 +333,14 @@ mod tests {
     use super::*;
 
     fn played(path: &Path, wanted: Wanted) -> (String, Vec<String>) {
-        let tape = Tape::record(path, wanted).unwrap();
+        let tape = Tape::record(path, wanted, &mut |_| {}).unwrap();
         let skipped = tape
             .skipped
             .iter()
             .map(|(path, why)| format!("{}: {why}", path.display()))
             .collect();
         let mut text = String::new();
-        tape.play().read_to_string(&mut text).unwrap();
+        tape.play(0).read_to_string(&mut text).unwrap();
         (text, skipped)
     }
 
@@ -316,7 +378,7 @@ mod tests {
         assert_eq!(played(folder.path(), some).0, "web_1.load 1.5 100\n");
         let (text, _) = played(&folder.path().join("cpu.csv"), Wanted::default());
         assert!(text.starts_with("cpu 7 90\ncpu 1"), "{text}");
-        assert!(Tape::record(&folder.path().join("broken.csv"), Wanted::default()).is_err());
+        assert!(Tape::record(&folder.path().join("broken.csv"), Wanted::default(), &mut |_| {}).is_err());
     }
 
     #[test]

@@ -145,3 +145,56 @@ fn two_configurations_are_compared() {
         .unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
 }
+
+/// Runs a backtest of `input` on a terminal, whose output is given back, or with `stderr` in a file.
+fn on_a_terminal(input: &Path, redirection: &str) -> String {
+    let command = format!("{PROGRAM} backtest '{}' {redirection}", input.display());
+    let output = Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_sees_how_far_it_is_and_nobody_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = folder.path().join("tables");
+    fs::create_dir(&tables).unwrap();
+    for table in 0..4 {
+        let row = |minute: i64| format!("{},{}\n", 1_700_000_000 + 60 * minute, (minute * 7919) % 13);
+        let mut rows: String = (0..20_000).map(row).collect();
+        rows += "1701300000,900\n";
+        fs::write(tables.join(format!("t{table}.csv")), rows).unwrap();
+    }
+    let lines = folder.path().join("lines");
+    let line = |minute: i64| format!("a.b {} {}\n", (minute * 7919) % 13, 1_700_000_000 + 60 * minute);
+    fs::write(
+        &lines,
+        (0..80_000).map(line).collect::<String>() + "a.b 900 1705000000\n",
+    )
+    .unwrap();
+    for (input, opened) in [(&tables, 4), (&lines, 1)] {
+        let seen = on_a_terminal(input, "");
+        assert!(seen.contains("judging") && seen.contains(" % "), "{seen:?}");
+        assert!(seen.contains(" lines, ") && seen.contains(" left"), "{seen:?}");
+        // Verdicts and the summary have lines of their own, which begin at the left.
+        let verdicts = seen.split('\n').filter(|line| line.contains("{\"series\":"));
+        assert_eq!(verdicts.clone().count(), opened, "{seen:?}");
+        for verdict in verdicts {
+            let json = &verdict[verdict.find('{').unwrap()..=verdict.rfind('}').unwrap()];
+            serde_json::from_str::<serde_json::Value>(json).unwrap();
+        }
+        assert!(seen.contains("samples analysed"), "{seen:?}");
+        let quiet = on_a_terminal(input, "2>/dev/null");
+        assert!(!quiet.contains("judging") && !quiet.contains('\x1b'), "{quiet:?}");
+        let output = backtest(&[input.to_str().unwrap()]);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            !stderr.contains("judging") && !stderr.contains('\r') && !stderr.contains('\x1b'),
+            "{stderr:?}"
+        );
+    }
+}

@@ -77,8 +77,13 @@ fn a_report_shows_series_with_anomalies_first_and_asks_for_nothing() {
     assert!(titles.contains(&"queue.length"), "{titles:?}");
     assert!(html.contains("&lt;script&gt;") && !html.contains("<script") && !html.contains("<img"));
     assert!(html.contains("default-src 'none'"));
-    assert_eq!(html.matches("<svg").count(), 3);
-    assert_eq!(html.matches("<circle").count(), 10, "five spikes of each");
+    assert_eq!(
+        html.matches("<figure>").count(),
+        10,
+        "five spikes of each, seen from close by"
+    );
+    assert_eq!(html.matches("<svg").count(), 3 + 10);
+    assert_eq!(html.matches("<circle").count(), 20, "each spike twice");
     for asks in ["src=\"", "href=", "url(", "@import", "<link", "<iframe"] {
         assert!(!html.contains(asks), "{asks}");
     }
@@ -109,7 +114,8 @@ fn a_report_on_two_configurations_has_a_plot_for_each() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8(output.stdout).unwrap().contains("limit on **"));
     let html = fs::read_to_string(&page).unwrap();
-    assert_eq!(html.matches("<svg").count(), 6);
+    assert_eq!(html.matches("<figure>").count(), 2 * (5 + 2));
+    assert_eq!(html.matches("<svg").count(), 6 + 14);
     for heading in ["5 anomalies with ", "2 anomalies with ", "0 anomalies with "] {
         assert!(html.contains(heading), "{heading}");
     }
@@ -149,7 +155,7 @@ fn chromium_shows_the_report_without_a_complaint() {
     let dom = String::from_utf8_lossy(&shown.stdout);
     let said = String::from_utf8_lossy(&shown.stderr);
     assert!(dom.contains("<title>skyrelay backtest</title>"), "{dom}\n{said}");
-    assert_eq!(dom.matches("<svg").count(), 3);
+    assert_eq!(dom.matches("<svg").count(), 3 + 10);
     assert!(!dom.contains("<script") && !dom.contains("<img"));
     // What a page does wrong, by its own rules as well, is said on the console.
     assert!(!said.contains("CONSOLE"), "{said}");

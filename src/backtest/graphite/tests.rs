@@ -142,7 +142,7 @@ fn graphite(url: &str, targets: &[&str]) -> Graphite {
 fn lines(graphite: &Graphite) -> Result<Vec<String>, String> {
     let tape = graphite.record(Wanted::default(), &mut |_, _| {});
     let mut text = String::new();
-    let mut played = tape.map_err(|error| error.to_string())?.play();
+    let mut played = tape.map_err(|error| error.to_string())?.play(0);
     played.read_to_string(&mut text).unwrap();
     Ok(text.lines().map(str::to_owned).collect())
 }
@@ -204,7 +204,7 @@ fn questions_are_of_200_targets_at_most_and_two_at_a_time() {
     let mut seen = Vec::new();
     let tape = graphite(&url, &["hosts.*.up"]).record(Wanted::default(), &mut |done, all| seen.push((done, all)));
     let mut text = String::new();
-    tape.unwrap().play().read_to_string(&mut text).unwrap();
+    tape.unwrap().play(0).read_to_string(&mut text).unwrap();
     let played: BTreeSet<_> = text.lines().map(str::to_owned).collect();
     assert_eq!(
         played,
