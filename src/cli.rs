@@ -220,6 +220,10 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
         Ok(inputs) => inputs,
         Err(error) => return fail(EXIT_USAGE, &error),
     };
+    if (wanted.from.is_some() || wanted.until.is_some()) && inputs.iter().any(Input::has_lines) {
+        let message = "--from and --until choose points of whisper files, tables and Graphite; carbon lines are judged as they come";
+        return fail(EXIT_USAGE, &message);
+    }
     let report = match args.report.as_deref().map(ReportFile::create).transpose() {
         Ok(report) => report,
         Err(error) => return fail(EXIT_FAILED, &error),

@@ -38,6 +38,15 @@ pub(super) struct Tee<R> {
 }
 
 impl Input {
+    /// Are these carbon lines, which are judged as they come?
+    pub fn has_lines(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::File(path) => path.is_file() && !is_for_tape(path),
+            Self::Graphite(_) => false,
+        }
+    }
+
     /// Bytes on the disk, as far as that can be known.
     pub(super) fn size_bytes(&self) -> Option<u64> {
         match self {

@@ -144,6 +144,20 @@ fn two_configurations_are_compared() {
         .output()
         .unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    // Rather than judge all of them.
+    let lines = folder.path().join("lines");
+    fs::write(&lines, "a 1 1700000000\n").unwrap();
+    let wrong = Command::new(PROGRAM)
+        .args(["backtest", "--from", "-7d"])
+        .arg(&lines)
+        .output()
+        .unwrap();
+    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert!(
+        String::from_utf8(wrong.stderr)
+            .unwrap()
+            .contains("carbon lines are judged as they come")
+    );
 }
 
 /// Runs a backtest of `input` on a terminal, whose output is given back, or with `stderr` in a file.
