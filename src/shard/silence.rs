@@ -208,8 +208,13 @@ impl Ears {
         for expected in self.expected.iter().filter(|_| self.tells) {
             let engine = &engines[expected.detector];
             let may_last_s = engine.silence_s(&expected.state).unwrap_or_default();
-            let since = expected.own(&self.listening).since(may_last_s);
-            let silent_s = now.saturating_sub(since.max(expected.heard.unwrap_or(since))).max(0);
+            let own = expected.own(&self.listening);
+            let since = own.since(may_last_s);
+            let silent_s = if own.has_begun() {
+                now.saturating_sub(since.max(expected.heard.unwrap_or(since))).max(0)
+            } else {
+                0
+            };
             piece(&|out| {
                 u32::try_from(expected.detector)
                     .expect("there are few detectors")
