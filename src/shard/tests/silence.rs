@@ -431,23 +431,26 @@ fn a_silence_of_a_pattern_goes_on_after_a_restart_with_half_of_its_time_left() {
 }
 
 #[test]
-fn a_pattern_whose_detector_is_another_begins_anew() {
+fn a_pattern_goes_on_beside_others_and_begins_anew_with_another_detector() {
     let settings = patterns(&["a*"]);
     let mut before = bench(settings.clone());
     go_on(&mut before, &["b"], NOW, NOW + 600);
     assert_eq!(before.told(), [opened("a*", NOW + 30 + AFTER_S)]);
     let mut portion = Portion::default();
     before.shard.save_patterns(NOW + 600, &mut portion);
-    let others = patterns(&["a*", "c"]);
-    let heirs = Origin::new(&settings).heirs(&others);
-    let (mut after, mut loaded) = (bench(others), Loaded::default());
-    for saved in portion.pieces() {
-        for end in 0..saved.len() {
-            let mut torn = Loaded::default();
-            after.shard.load_pattern(&saved[..end], &heirs, NOW + 700, &mut torn);
-            assert_eq!(torn.damaged, 1, "torn at {end}");
+    let mut renamed = patterns(&["a*"]);
+    renamed.detectors[0].name = "other".into();
+    for (others, open) in [(patterns(&["c", "a*"]), 1), (patterns(&["c"]), 0), (renamed, 0)] {
+        let heirs = Origin::new(&settings).heirs(&others);
+        let (mut after, mut loaded) = (bench(others), Loaded::default());
+        for saved in portion.pieces() {
+            for end in 0..saved.len() {
+                let mut torn = Loaded::default();
+                after.shard.load_pattern(&saved[..end], &heirs, NOW + 700, &mut torn);
+                assert!(torn.damaged == 1 && torn.open.is_empty(), "torn at {end}");
+            }
+            after.shard.load_pattern(saved, &heirs, NOW + 700, &mut loaded);
         }
-        after.shard.load_pattern(saved, &heirs, NOW + 700, &mut loaded);
+        assert_eq!((loaded.damaged, loaded.open.len()), (0, open));
     }
-    assert_eq!((loaded.damaged, loaded.open.len()), (0, 0));
 }
