@@ -58,10 +58,10 @@ impl Bar {
         if self.bar.is_hidden() {
             return;
         }
-        if self.shown.replace(Some((stage, all.is_some()))) != Some((stage, all.is_some())) {
-            self.bar.reset();
+        let is_other = self.shown.replace(Some((stage, all.is_some()))) != Some((stage, all.is_some()));
+        if is_other {
             self.bar.set_style(style(stage, all.is_some()));
-            self.bar.enable_steady_tick(TICK);
+            self.bar.reset();
         }
         if let Some(all) = all {
             self.bar.set_length(all);
@@ -77,6 +77,9 @@ impl Bar {
             let rate = (lines as f64 / self.bar.elapsed().as_secs_f64().max(1e-3)) as u64;
             self.bar
                 .set_message(format!("{} lines, {}/s", HumanCount(lines), HumanCount(rate)));
+        }
+        if is_other {
+            self.bar.enable_steady_tick(TICK);
         }
     }
 

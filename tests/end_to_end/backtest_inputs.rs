@@ -192,7 +192,7 @@ fn a_terminal_sees_how_far_it_is_and_nobody_else_does() {
     .unwrap();
     for (input, opened) in [(&tables, 4), (&lines, 1)] {
         let seen = on_a_terminal(input, "");
-        assert!(seen.contains("judging") && seen.contains(" % "), "{seen:?}");
+        assert!(seen.contains("judging") && seen.contains(" %, "), "{seen:?}");
         assert!(seen.contains(" lines, ") && seen.contains(" left"), "{seen:?}");
         // Verdicts and the summary have lines of their own, which begin at the left.
         let verdicts = seen.split('\n').filter(|line| line.contains("{\"series\":"));
