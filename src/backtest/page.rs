@@ -49,7 +49,7 @@ td.number, th.number { text-align: right } td.time { white-space: nowrap } td.wh
 .scroll { overflow-x: auto } .key { display: flex; flex-wrap: wrap; gap: 1.2rem; margin: .6rem 0 }
 .swatch { display: inline-block; width: 1.2rem; height: .7rem; margin-right: .35rem }
 .close-ups { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: .4rem 1rem; margin: .6rem 0 }
-figure { margin: 0 } figcaption { font-size: .85rem; color: var(--weak); overflow-wrap: anywhere }
+figure { margin: 0 }
 .samples { background: var(--plot-samples) } .band { background: var(--plot-band); opacity: .35 }
 .info { background: var(--plot-info) } .warning { background: var(--plot-warning) } .critical { background: var(--plot-critical) }
 ";
@@ -251,18 +251,13 @@ fn close_ups(page: &mut String, seen: &Seen) -> fmt::Result {
         let plot = Plot {
             title: &caption,
             columns: close_up.track().columns(),
-            marks: &seen.marks,
+            marks: std::slice::from_ref(mark),
             from,
             until: until.max(from + 1),
             zone: &TimeZone::UTC,
             size: CLOSE_UP_SIZE,
         };
-        writeln!(
-            page,
-            "<figure><figcaption>{}</figcaption>{}</figure>",
-            markup(&cut(&caption, 1024)),
-            plot.svg()
-        )?;
+        writeln!(page, "<figure>{}</figure>", plot.svg())?;
     }
     page.push_str("</div>\n");
     if seen.opened > seen.close_ups.len() as u64 {
