@@ -1,11 +1,14 @@
 //! Shards at work: a thread and a queue for each.
 //!
 //! The queue of a shard is bounded in weight, and full it sheds or makes senders wait, as configured. A line weighs one,
-//! and long lines one for each 128 bytes of them, so that the bound holds memory too. Questions (from the API) wait in the
+//! and long lines one for each 128 bytes of them, so that the bound holds memory too. Shedding goes on until a part of the
+//! queue is free again, and threads stand back meanwhile where forwarding needs their processors (`pace`). Questions (from the API) wait in the
 //! same queue and are answered between batches: the shard stays the only owner of its series. What a shard is to do before
 //! it looks at its first line comes as a [`HeadStart`], while lines wait in the queue.
 
+mod inbox;
 mod memory;
+mod pace;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -13,23 +16,22 @@ mod tests;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use inbox::{Inbox, Queue, Taken};
+use pace::Pace;
 pub use settings::*;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     line::Timestamp,
     shard::{self, Batch, Census, Event, Shard, Shared, Tally, Verbosity},
 };
-
-/// Bytes of a batch that weigh as much as one line.
-const BYTES_PER_WEIGHT: usize = 128;
 
 /// Slots looked at in a sweep, of each thousand: with one sweep a second, every series is looked at in about a minute.
 const SWEEP_PER_THOUSAND: usize = 17;
@@ -50,21 +52,8 @@ pub struct Analysis {
     shard_settings: Mutex<Arc<shard::Settings>>,
 }
 
-/// The way to one shard.
-#[derive(Clone, Debug)]
-struct Inbox {
-    messages: mpsc::UnboundedSender<Message>,
-    /// What `messages` may still take on: the queue is bounded by this, as every batch in it holds a permit.
-    room: Arc<Semaphore>,
-    room_max: u32,
-    /// Has anything been shed since the last sweep?
-    has_shed: Arc<AtomicBool>,
-    /// Messages that have been dealt with.
-    done: Arc<AtomicU64>,
-}
-
 enum Message {
-    Batch(Batch, OwnedSemaphorePermit),
+    Batch(Batch, Taken),
     Sweep {
         now: Timestamp,
         /// Has anything been shed since the last?
@@ -147,25 +136,20 @@ impl Analysis {
         let room = memory::Room::new(settings.memory_bytes_max);
         room.look(&common);
         let room_max = u32::try_from(settings.queue_lines_max.div_ceil(settings.shards)).unwrap_or(u32::MAX);
+        let used = Arc::default();
         let (mut inboxes, mut threads, mut errands) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..settings.shards {
             let shard = Shard::new(Arc::clone(shard_settings), Verbosity::Changes, Arc::clone(&common));
             let (messages, inbox) = mpsc::unbounded_channel();
             let (errand, first) = sync_channel(QUEUE_ERRANDS);
             errands.push(errand);
-            let (sink, done) = (sink(), Arc::new(AtomicU64::new(0)));
+            let (sink, queue, used) = (sink(), Arc::new(Queue::new(room_max)), Arc::clone(&used));
             let thread = std::thread::Builder::new().name(format!("shard-{number}")).spawn({
-                let done = Arc::clone(&done);
-                move || drive(shard, &first, inbox, sink, &done)
+                let queue = Arc::clone(&queue);
+                move || drive(shard, &first, inbox, sink, &queue, Pace::new(used))
             })?;
             threads.push(thread);
-            inboxes.push(Inbox {
-                messages,
-                room: Arc::new(Semaphore::new(room_max as usize)),
-                room_max,
-                has_shed: Arc::default(),
-                done,
-            });
+            inboxes.push(Inbox { messages, queue });
         }
         let analysis = Self {
             sheds: AtomicBool::new(settings.when_behind == WhenBehind::Shed),
@@ -183,23 +167,7 @@ impl Analysis {
     /// # Errors
     /// The batch, which was not taken.
     pub async fn give(&self, shard: usize, batch: Batch) -> Result<(), Batch> {
-        let inbox = &self.inboxes[shard];
-        let weight = inbox.weight(&batch);
-        let room = Arc::clone(&inbox.room);
-        let permit = if self.sheds() {
-            room.try_acquire_many_owned(weight).ok()
-        } else {
-            room.acquire_many_owned(weight).await.ok()
-        };
-        let Some(permit) = permit else {
-            inbox.has_shed.store(true, Ordering::Relaxed);
-            return Err(batch);
-        };
-        match inbox.messages.send(Message::Batch(batch, permit)) {
-            Ok(()) => Ok(()),
-            Err(mpsc::error::SendError(Message::Batch(batch, _))) => Err(batch),
-            Err(_) => unreachable!("what comes back is what was sent"),
-        }
+        self.inboxes[shard].give(batch, self.sheds()).await
     }
 
     fn sheds(&self) -> bool {
@@ -214,12 +182,11 @@ impl Analysis {
     /// Is every shard so far behind that it would shed whatever part it is given of a chunk of so many bytes? Then nobody
     /// needs to look for names in it.
     pub fn would_shed(&self, chunk_bytes: usize) -> bool {
-        let least = chunk_bytes / BYTES_PER_WEIGHT;
-        let is_full = |inbox: &Inbox| inbox.room.available_permits() < least.min(inbox.room_max as usize);
-        let would_shed = self.sheds() && self.inboxes.iter().all(is_full);
+        let mut inboxes = self.inboxes.iter();
+        let would_shed = self.sheds() && inboxes.all(|inbox| inbox.queue.would_shed(chunk_bytes));
         if would_shed {
             for inbox in &self.inboxes {
-                inbox.has_shed.store(true, Ordering::Relaxed);
+                inbox.queue.shed();
             }
         }
         would_shed
@@ -325,7 +292,7 @@ impl Analysis {
         self.room.look(&self.shared);
         for inbox in &self.inboxes {
             // A shard that is behind sweeps later.
-            let has_shed = inbox.has_shed.swap(false, Ordering::Relaxed);
+            let has_shed = inbox.queue.take_has_shed();
             let _ = inbox.messages.send(Message::Sweep { now, has_shed });
         }
     }
@@ -336,7 +303,7 @@ impl Analysis {
         before.resize(self.inboxes.len(), 0);
         let mut all = true;
         for (inbox, before) in self.inboxes.iter().zip(before) {
-            let done = inbox.done.load(Ordering::Relaxed);
+            let done = inbox.queue.done();
             // So that there is something to do.
             let takes = inbox.messages.send(Message::Ask(Box::new(|_, _| ()))).is_ok();
             all &= takes && (done == 0 || done != std::mem::replace(before, done));
@@ -356,10 +323,7 @@ impl Analysis {
 
     /// Weight of the batches that wait.
     pub fn queued_weight(&self) -> usize {
-        self.inboxes
-            .iter()
-            .map(|inbox| inbox.room_max as usize - inbox.room.available_permits())
-            .sum()
+        self.inboxes.iter().map(|inbox| inbox.queue.weight_taken()).sum()
     }
 
     /// Waits up to `deadline` for the queues to run empty, in the order in which they were filled, and ends the threads.
@@ -389,20 +353,14 @@ impl HeadStart {
     }
 }
 
-impl Inbox {
-    fn weight(&self, batch: &Batch) -> u32 {
-        let weight = batch.lines.len().max(batch.chunk.len() / BYTES_PER_WEIGHT);
-        u32::try_from(weight).unwrap_or(u32::MAX).min(self.room_max)
-    }
-}
-
 /// Drives one shard until nobody can send to it any more.
 fn drive(
     mut shard: Shard,
     first: &Receiver<Errand>,
     mut inbox: mpsc::UnboundedReceiver<Message>,
     mut sink: impl Sink,
-    done: &AtomicU64,
+    queue: &Queue,
+    mut pace: Pace,
 ) {
     // Forwarding comes first: on a busy machine the threads that forward run before this one. Where that may not be asked
     // for, all run alike.
@@ -449,6 +407,7 @@ fn drive(
         if !events.is_empty() {
             sink.events(&mut events);
         }
-        done.fetch_add(1, Ordering::Relaxed);
+        queue.count_done();
+        pace.step(|| queue.is_behind());
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(options: &Options) -> bool {
         let mut runs = [const { Vec::new() }; SETUPS.len()];
         for round in 1..=options.rounds {
             for ((name, setup), runs) in SETUPS.iter().zip(&mut runs) {
-                let run = run_once(Program::Skyrelay, *setup, &warm, &measured);
+                let run = run_once(Program::Skyrelay, *setup, &warm, None, &measured);
                 eprintln!(
                     "grow {series} series, {senders} senders {round}/{}, {name}: {:.2} M lines/s",
                     options.rounds,

@@ -10,6 +10,9 @@ use crate::{
     sink::Sink,
 };
 
+/// Lines sent right before those that are measured, where analysis is to shed: more than its queue holds.
+const AHEAD_LINES: usize = 3_000_000;
+
 /// Silence after which no more lines are expected: carbon-c-relay sleeps up to a second between sends.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -44,13 +47,15 @@ pub(crate) struct Case {
     setup: Setup,
     series: usize,
     senders: usize,
+    /// Is the queue of the analysis full when it begins?
+    is_behind: bool,
 }
 
 pub(crate) const CASES: [Case; 13] = [
     Case::new("forward/1-sender", UNWATCHED, 100_000, 1),
     Case::new("forward/8-senders", UNWATCHED, 100_000, 8),
-    Case::new("shed/1-sender", SHED, 100_000, 1),
-    Case::new("shed/8-senders", SHED, 100_000, 8),
+    Case::new("shed/1-sender", SHED, 100_000, 1).behind(),
+    Case::new("shed/8-senders", SHED, 100_000, 8).behind(),
     Case::new("default/100k-series/1-sender", DEFAULT, 100_000, 1),
     Case::new("default/100k-series/8-senders", DEFAULT, 100_000, 8),
     Case::new("default/1M-series/8-senders", DEFAULT, 1_000_000, 8),
@@ -71,6 +76,14 @@ impl Case {
             setup,
             series,
             senders,
+            is_behind: false,
+        }
+    }
+
+    const fn behind(self) -> Self {
+        Self {
+            is_behind: true,
+            ..self
         }
     }
 }
@@ -134,15 +147,17 @@ fn run_case(options: &Options, table: &Table, case: &Case) -> bool {
         setup,
         series,
         senders,
+        is_behind,
     } = case;
     let mut traffic = Senders::new(series, senders, first_timestamp(), None);
     let warm = traffic.build((1_000_000 / series).clamp(2, 30));
+    let ahead = is_behind.then(|| traffic.build(AHEAD_LINES / series));
     let measured = traffic.build((options.lines / series).max(1));
     let programs = options.programs(&Program::ALL);
     let mut runs = vec![Vec::new(); programs.len()];
     for round in 1..=options.rounds {
         for (&program, runs) in programs.iter().zip(&mut runs) {
-            let run = run_once(program, setup, &warm, &measured);
+            let run = run_once(program, setup, &warm, ahead.as_ref(), &measured);
             eprintln!(
                 "{name} {round}/{} {}: {:.2} M lines/s",
                 options.rounds,
@@ -186,28 +201,37 @@ fn run_case(options: &Options, table: &Table, case: &Case) -> bool {
     place.is_none_or(|place| runs[place].iter().all(|run| !run.is_wrong && run.lost == 0))
 }
 
+/// Sends `warm` and waits until it is judged; sends `ahead`, and right behind it what is `measured`.
 #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
-pub(crate) fn run_once(program: Program, setup: Setup, warm: &Load, measured: &Load) -> Run {
+pub(crate) fn run_once(program: Program, setup: Setup, warm: &Load, ahead: Option<&Load>, measured: &Load) -> Run {
     let sink = Sink::start(false);
     let running = program.start(sink.port, setup);
     warm.send(running.port);
     sink.wait_for_bytes(warm.fingerprint.bytes, PATIENCE);
-    let before = running.wait_until_judged();
+    running.wait_until_judged();
+    let mut expected = warm.fingerprint;
+    if let Some(ahead) = ahead {
+        ahead.send(running.port);
+        expected.add(ahead.fingerprint);
+        sink.wait_for_bytes(expected.bytes, PATIENCE);
+    }
+    let before = running.metrics();
     let used_before = running.used();
     let warmed = sink.fingerprint();
 
     let begun = measured.send(running.port);
     sink.wait_for_bytes(warmed.bytes + measured.fingerprint.bytes, PATIENCE);
     let out = sink.last();
+    let used_out = running.used();
     let metrics = running.wait_until_judged();
     let done = if program == Program::Skyrelay && setup.is_judged {
         Instant::now().max(out)
     } else {
         out
     };
-    let used = running.used();
+    // What still waits for analysis had waited before.
+    let used = if ahead.is_some() { used_out } else { running.used() };
 
-    let mut expected = warm.fingerprint;
     expected.add(measured.fingerprint);
     let arrived = sink.fingerprint();
     let millions = measured.lines() as f64 / 1e6;

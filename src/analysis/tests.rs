@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::*;
+use super::{inbox::BYTES_PER_WEIGHT, *};
 use crate::shard::{LineRef, Unanalysed};
 
 const NOW: Timestamp = 1_700_000_000;
