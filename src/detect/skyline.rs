@@ -12,8 +12,9 @@
 //! | `histogram_bins`, `median_absolute_deviation` | counts of the values; where these do not tell, the values | constant; the samples of the window |
 //! | `ks_test` | the last hour; an ADF test if it is suspicious | the samples of an hour |
 //!
-//! The last three are asked only when the other six leave the outcome open ([`Engine::observe`]), and all nine when a
-//! verdict is to be explained ([`Engine::explain`]); a property test holds the one against the other.
+//! They are asked in the order of what they cost, and only until the outcome is clear ([`Engine::observe`]): a sample like
+//! most others takes four. All nine are asked when a verdict is to be explained ([`Engine::explain`]); a property test holds
+//! the one against the other.
 //!
 //! Definitions are the original's, settled where it was ambiguous: now is the time of the newest sample, the *tail* is the
 //! mean of the last three values (the last one while there are fewer), a series is boring while its last 100 values are
@@ -279,13 +280,15 @@ impl Engine {
         }
     }
 
-    /// Do enough algorithms vote true? The dear ones are asked only while that is open.
+    /// Do enough algorithms vote true? They are asked only while that is open, the dear ones last.
     fn is_elected(&mut self, state: &mut State, window: &Window) -> bool {
         let facts = Facts::of(window);
         let mut ballot = Ballot::new(&self.settings);
-        for place in 0..self.settings.algorithms.len() {
-            let algorithm = self.settings.algorithms[place];
-            if !algorithm.is_dear() {
+        for algorithm in Algorithm::CHEAP {
+            if ballot.is_decided() {
+                break;
+            }
+            if self.settings.algorithms.contains(&algorithm) {
                 ballot.add(algorithm, self.find(algorithm, state, window, &facts).outcome);
             }
         }

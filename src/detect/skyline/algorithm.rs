@@ -54,10 +54,21 @@ impl Algorithm {
         }
     }
 
-    /// Those that running statistics cannot answer, in the order in which they are best asked: counts decide most votes
-    /// of the first two, and the last one looks at an hour.
+    /// Those that running statistics answer, in the order in which they are best asked: what the first go by is at hand,
+    /// and the last one fits a line.
+    pub(super) const CHEAP: [Self; 6] = [
+        Self::StddevFromAverage,
+        Self::Grubbs,
+        Self::MeanSubtractionCumulation,
+        Self::StddevFromMovingAverage,
+        Self::FirstHourAverage,
+        Self::LeastSquares,
+    ];
+
+    /// The others, in the same order: counts decide most votes of the first two, and the last one looks at an hour.
     pub(super) const DEAR: [Self; 3] = [Self::HistogramBins, Self::MedianAbsoluteDeviation, Self::KsTest];
 
+    #[cfg(test)]
     pub(super) fn is_dear(self) -> bool {
         Self::DEAR.contains(&self)
     }
