@@ -18,32 +18,31 @@
 //! * What was told before a restart and is not open after it may come back: it is the same anomaly then. If it does not, its
 //!   end is told after a while.
 
+mod entry;
+mod flaps;
+mod held;
+mod open;
+mod restart;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
+
+use flaps::Flaps;
+use held::HeldBack;
+pub(super) use held::Hold;
+use open::{Matter, Name, Open, Phase, Stage, name_of, severity_of};
+pub(super) use restart::Known;
+use restart::Orphan;
 
 use super::{Alert, LinkSettings, Message, Status, mailbox::Outgoing};
 use crate::{
     anomaly::{Anomaly, Notice, groups::GroupSummary},
-    detect::Severity,
     line::Timestamp,
     shard::Change,
     silence::Marks,
 };
-
-/// Time after which a silence is looked at again (seconds).
-const SILENCE_CHECK_S: i64 = 5;
-
-/// Time that an anomaly which was open before a restart has to come back (seconds).
-const ORPHAN_GRACE_S: i64 = 900;
-
-/// How often an anomaly opens and closes within `group_wait` ...
-const FLAPS: u32 = 3;
-/// ... in so much time, until it is told (seconds) ...
-const FLAP_WINDOW_S: i64 = 3600;
-/// ... of so many at a time.
-const FLAPPING_MAX: usize = 10_000;
 
 /// What the router asks about anomalies.
 pub(super) trait View {
@@ -53,30 +52,8 @@ pub(super) trait View {
     fn group(&self, id: u64) -> Option<GroupSummary>;
 }
 
-/// Why people are not told of an anomaly, or not yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Hold {
-    /// The route is quiet.
-    Quiet,
-    /// It is not to be told for now. What was told before is told to be over.
-    Silenced,
-    /// Somebody knows, and is not to be told again.
-    Acknowledged,
-}
-
 /// What is to be told to one channel.
 pub(super) type Delivery = (usize, Outgoing);
-
-/// What a channel knows of an anomaly from before a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Known {
-    /// It was told, last at this time.
-    Told(Timestamp),
-    /// It was not.
-    Untold,
-    /// There is nothing to know it from.
-    Unsure,
-}
 
 /// What is open, and what is to happen to it.
 #[derive(Debug, Default)]
@@ -94,11 +71,11 @@ pub(super) struct Router {
     gathering: Vec<Option<Timestamp>>,
     /// Told before a restart, and not open since.
     orphans: HashMap<Name, Orphan>,
-    flapping: HashMap<Name, Flapping>,
+    flaps: Flaps,
     /// Groups may have grown since it was last looked at them.
     groups_grow: bool,
     /// Messages that channels are not given, since this was asked last.
-    held_back: BTreeMap<(usize, Hold), u64>,
+    held_back: HeldBack,
 }
 
 /// Other routes to go by.
@@ -108,65 +85,6 @@ pub(super) struct Routes {
     pub(super) links: LinkSettings,
     /// How many there are.
     pub(super) channels: usize,
-}
-
-/// Series and detector: of these there is one open anomaly at most.
-type Name = (Arc<str>, Arc<str>);
-
-#[derive(Debug)]
-struct Open {
-    anomaly: Arc<Anomaly>,
-    group: Option<GroupSummary>,
-    /// The highest so far.
-    severity: Severity,
-    /// The message that it is known by since before a restart.
-    before: Option<Arc<Message>>,
-    /// Routes whose patterns and detectors match.
-    candidates: Vec<usize>,
-    /// One of them may match when its group has grown.
-    may_grow: bool,
-    stages: Vec<Stage>,
-}
-
-/// How far it is on one route.
-#[derive(Clone, Copy, Debug)]
-struct Stage {
-    route: usize,
-    phase: Phase,
-    /// Why what is to be told next is held back, as far as that is counted.
-    counted: Option<Hold>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Until this, for others to tell it with.
-    Waiting(Timestamp),
-    /// It is quiet or silenced; to be looked at again at this.
-    Held(Timestamp),
-    /// To be told again at this, if at all.
-    Told(Option<Timestamp>),
-}
-
-/// What a message is about.
-#[derive(Clone, Copy)]
-struct Matter<'a> {
-    anomaly: &'a Anomaly,
-    group: Option<&'a GroupSummary>,
-    marks: &'a Marks,
-    /// What it is known by since before a restart.
-    before: Option<&'a Arc<Message>>,
-}
-
-#[derive(Debug)]
-struct Orphan {
-    until: Timestamp,
-    message: Arc<Message>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Flapping {
-    since: Timestamp,
-    times: u32,
 }
 
 impl Router {
@@ -216,63 +134,6 @@ impl Router {
         self.enter(anomaly.id, now, |_| was_told.then_some(now));
     }
 
-    fn insert(&mut self, anomaly: &Arc<Anomaly>, group: Option<GroupSummary>, before: Option<Arc<Message>>) {
-        let candidates = self.candidates(anomaly);
-        let open = Open {
-            anomaly: Arc::clone(anomaly),
-            group,
-            severity: severity_of(anomaly),
-            before,
-            candidates,
-            may_grow: false,
-            stages: Vec::new(),
-        };
-        self.by_name.insert(name_of(anomaly), anomaly.id);
-        self.open.insert(anomaly.id, open);
-    }
-
-    fn candidates(&self, anomaly: &Anomaly) -> Vec<usize> {
-        let matching = self.routes.iter().enumerate();
-        let matching = matching.filter(|(_, route)| route.is_about(&anomaly.series, &anomaly.detector));
-        matching.map(|(place, _)| place).collect()
-    }
-
-    /// Puts an anomaly on the routes that it takes by now. `told_at` says of a route when it was told there, if it was.
-    fn enter(&mut self, id: u64, now: Timestamp, told_at: impl Fn(&Alert) -> Option<Timestamp>) {
-        let Some(open) = self.open.get_mut(&id) else { return };
-        open.may_grow = false;
-        let members = open.group.as_ref().map_or(1, |group| group.members);
-        for &place in &open.candidates {
-            let route = &self.routes[place];
-            if open.severity < route.severity {
-                continue;
-            }
-            if members < route.members {
-                open.may_grow = true;
-                continue;
-            }
-            if !open.stages.iter().any(|stage| stage.route == place) {
-                let phase = match told_at(route) {
-                    Some(at) => Phase::Told(route.repeat_s.map(|repeat| at.saturating_add(repeat))),
-                    None if route.group_wait_s == 0 => Phase::Waiting(now),
-                    None => {
-                        let due = self.gathering[place].get_or_insert(now.saturating_add(route.group_wait_s));
-                        Phase::Waiting(*due)
-                    }
-                };
-                open.stages.push(Stage {
-                    route: place,
-                    phase,
-                    counted: None,
-                });
-                self.agenda.extend(phase.due().map(|due| (due, id, place)));
-            }
-            if !route.goes_on {
-                break;
-            }
-        }
-    }
-
     fn again(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
         let id = notice.anomaly.id;
         let Some(open) = self.open.get_mut(&id) else {
@@ -298,7 +159,7 @@ impl Router {
         news.retain(|(channel, _)| reached.insert(*channel));
         out.append(&mut news);
         untold.retain(|channel, _| !reached.contains(channel));
-        self.count_held_back(untold);
+        self.held_back.add(untold);
     }
 
     fn closed(&mut self, notice: &Notice, now: Timestamp, view: &dyn View, out: &mut Vec<Delivery>) {
@@ -313,7 +174,9 @@ impl Router {
             ..Matter::new(notice, &marks)
         };
         let mut message = self.message(Status::Resolved, 0, &matter);
-        if open.told().next().is_none() && !self.flaps(&open, now) {
+        let mut comes_and_goes =
+            || open.waiting().next().is_some() && self.flaps.are_many(&name_of(&open.anomaly), now);
+        if open.told().next().is_none() && !comes_and_goes() {
             // Some mailbox may have been told of it by routes that are not there any more.
             return self.resolve(message, &[], now, out);
         }
@@ -337,35 +200,9 @@ impl Router {
                 let first = Outgoing::now(first, route.resolved);
                 out.extend(route.to.iter().map(|&channel| (channel, first.clone())));
             }
-            self.count_held_back(untold);
+            self.held_back.add(untold);
         }
         self.resolve(message, &told, now, out);
-    }
-
-    /// Has an anomaly that was not told come and gone often enough to be told?
-    fn flaps(&mut self, open: &Open, now: Timestamp) -> bool {
-        if open.waiting().next().is_none() {
-            return false;
-        }
-        let is_past = |flapping: &Flapping| now.saturating_sub(flapping.since) > FLAP_WINDOW_S;
-        if self.flapping.len() >= FLAPPING_MAX {
-            self.flapping.retain(|_, flapping| !is_past(flapping));
-        }
-        let name = name_of(&open.anomaly);
-        if self.flapping.len() >= FLAPPING_MAX && !self.flapping.contains_key(&name) {
-            return true;
-        }
-        let anew = Flapping { since: now, times: 0 };
-        let flapping = self.flapping.entry(name.clone()).or_insert(anew);
-        if is_past(flapping) {
-            *flapping = anew;
-        }
-        flapping.times += 1;
-        let often = flapping.times >= FLAPS;
-        if often {
-            self.flapping.remove(&name);
-        }
-        often
     }
 
     /// Tells everybody who was told that it is over; those on a route that is quiet when it is not any more.
@@ -425,42 +262,6 @@ impl Router {
         // By now it is known what else was told.
         for (id, place, hold) in untold {
             self.note_held_back(id, place, hold);
-        }
-    }
-
-    fn look_at_groups(&mut self, now: Timestamp, view: &dyn View) {
-        let mut known: HashMap<u64, Option<GroupSummary>> = HashMap::new();
-        let mut grown = Vec::new();
-        for (id, open) in self.open.iter_mut().filter(|(_, open)| open.may_grow) {
-            let Some(group) = open.anomaly.group.group() else {
-                continue;
-            };
-            let summary = known.entry(group).or_insert_with(|| view.group(group));
-            if summary.is_some() && open.group != *summary {
-                open.group.clone_from(summary);
-                grown.push(*id);
-            }
-        }
-        grown.sort_unstable();
-        for id in grown {
-            self.enter(id, now, |_| None);
-        }
-    }
-
-    fn give_up_orphans(&mut self, now: Timestamp, out: &mut Vec<Delivery>) {
-        let over: Vec<Name> = {
-            let over = self.orphans.iter().filter(|(_, orphan)| orphan.until <= now);
-            over.map(|(name, _)| name.clone()).collect()
-        };
-        for name in over {
-            let Some(orphan) = self.orphans.remove(&name) else {
-                continue;
-            };
-            let mut message = Message::clone(&orphan.message);
-            message.status = Status::Resolved;
-            message.closed_at = Some(message.timestamp);
-            "it was open before a restart, and has not come back".clone_into(&mut message.reason);
-            self.resolve(message, &[], now, out);
         }
     }
 
@@ -537,19 +338,7 @@ impl Router {
                 }
             }
         }
-        self.count_held_back(untold);
-    }
-
-    fn count_held_back(&mut self, untold: BTreeMap<usize, Hold>) {
-        for place in untold {
-            *self.held_back.entry(place).or_default() += 1;
-        }
-    }
-
-    /// Messages that were held back since this was asked last: from which channel, why, and how many.
-    pub(super) fn take_held_back(&mut self) -> impl Iterator<Item = (usize, Hold, u64)> + use<> {
-        let held_back = std::mem::take(&mut self.held_back).into_iter();
-        held_back.map(|((channel, hold), messages)| (channel, hold, messages))
+        self.held_back.add(untold);
     }
 
     fn set(&mut self, id: u64, place: usize, phase: Phase) -> Option<&mut Stage> {
@@ -593,115 +382,9 @@ impl Router {
         self.tick(now, view, out);
     }
 
-    /// Takes in all that is open: after a restart, and after notices were lost. What is not among it is over, and what was
-    /// not there is told, if `known` does not say that it was. `told` are the last messages on all that was told before. Gives
-    /// what channels are to take for told.
-    pub(super) fn reconcile(
-        &mut self,
-        open: &[Notice],
-        known: &dyn Fn(usize, &str) -> Known,
-        told: &[Arc<Message>],
-        now: Timestamp,
-        view: &dyn View,
-        out: &mut Vec<Delivery>,
-    ) -> Vec<Delivery> {
-        let mut assumed = Vec::new();
-        let is_open: HashSet<u64> = open.iter().map(|notice| notice.anomaly.id).collect();
-        let mut gone: Vec<u64> = self.open.keys().copied().filter(|id| !is_open.contains(id)).collect();
-        gone.sort_unstable();
-        for id in gone {
-            let anomaly = Arc::clone(&self.open[&id].anomaly);
-            let notice = Notice {
-                change: Change::Closed,
-                anomaly,
-                group: None,
-                marks: Marks::default(),
-            };
-            self.closed(&notice, now, view, out);
-        }
-        for notice in open {
-            let anomaly = &notice.anomaly;
-            if self.open.contains_key(&anomaly.id) {
-                continue;
-            }
-            let key = super::fingerprint(&anomaly.series, &anomaly.detector, anomaly.opened.timestamp);
-            self.insert(anomaly, notice.group.clone(), None);
-            let known_on = |route: &Alert| -> Vec<Known> {
-                let channels = route.to.iter();
-                channels.map(|&channel| known(channel, &key)).collect()
-            };
-            let told_at = |known: &[Known]| {
-                let told = known.iter().filter_map(|known| match known {
-                    Known::Told(at) => Some(*at),
-                    Known::Untold | Known::Unsure => None,
-                });
-                told.max()
-            };
-            let candidates = &self.open[&anomaly.id].candidates;
-            let all: Vec<Known> = candidates
-                .iter()
-                .flat_map(|&place| known_on(&self.routes[place]))
-                .collect();
-            let unsure = told_at(&all).is_none() && all.contains(&Known::Unsure);
-            self.enter(anomaly.id, now, |route| {
-                told_at(&known_on(route)).or(unsure.then_some(now))
-            });
-            if unsure {
-                let open = &self.open[&anomaly.id];
-                for place in open.told() {
-                    let route = &self.routes[place];
-                    let message = self.message(Status::Firing, place, &open.matter(&Marks::default()));
-                    let outgoing = Outgoing::now(message, route.resolved);
-                    assumed.extend(route.to.iter().map(|&channel| (channel, outgoing.clone())));
-                }
-            }
-        }
-        self.adopt(told, now);
-        assumed
-    }
-
-    /// Remembers what was told and is not open.
-    fn adopt(&mut self, told: &[Arc<Message>], now: Timestamp) {
-        let keys: HashSet<String> = self.open.values().map(Open::fingerprint).collect();
-        for message in told.iter().filter(|message| !keys.contains(&message.fingerprint)) {
-            let name = (Arc::clone(&message.series), Arc::clone(&message.detector));
-            let until = now.saturating_add(ORPHAN_GRACE_S);
-            let orphan = Orphan {
-                until,
-                message: Arc::clone(message),
-            };
-            // Is it open again already, under another number?
-            let open = self.by_name.get(&name).and_then(|id| self.open.get_mut(id));
-            match open {
-                Some(open) if open.before.is_none() && open.told().next().is_none() => {
-                    open.before = Some(Arc::clone(message));
-                }
-                _ => drop(self.orphans.entry(name).or_insert(orphan)),
-            }
-        }
-    }
-
-    /// Goes by other routes from now on. What is open and told is not told anew; what is not yet told goes by the new ones.
-    pub(super) fn change(&mut self, to: Routes, now: Timestamp) {
-        let Routes {
-            alerts,
-            links,
-            channels,
-        } = to;
-        (self.routes, self.links, self.channels) = (alerts, links, channels);
-        self.gathering = vec![None; self.routes.len()];
-        self.agenda.clear();
-        let mut ids: Vec<u64> = self.open.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let anomaly = Arc::clone(&self.open[&id].anomaly);
-            let candidates = self.candidates(&anomaly);
-            let Some(open) = self.open.get_mut(&id) else { continue };
-            let was_told = open.told().next().is_some();
-            open.candidates = candidates;
-            open.stages.clear();
-            self.enter(id, now, |_| was_told.then_some(now));
-        }
+    /// What was held back since this was asked last: from which channel, why, and how many messages.
+    pub(super) fn take_held_back(&mut self) -> impl Iterator<Item = (usize, Hold, u64)> + use<> {
+        self.held_back.take()
     }
 
     /// Anomalies that are open and not told for now, as they are silenced or it is quiet.
@@ -709,110 +392,4 @@ impl Router {
         let is_held = |open: &&Open| open.stages.iter().any(|stage| matches!(stage.phase, Phase::Held(_)));
         self.open.values().filter(is_held).count()
     }
-}
-
-impl Open {
-    /// Routes on which it was told.
-    fn told(&self) -> impl Iterator<Item = usize> {
-        self.stages
-            .iter()
-            .filter(|stage| stage.phase.is_told())
-            .map(|stage| stage.route)
-    }
-
-    /// Routes on which it waits for others.
-    fn waiting(&self) -> impl Iterator<Item = usize> {
-        self.stages
-            .iter()
-            .filter(|stage| stage.phase.is_waiting())
-            .map(|stage| stage.route)
-    }
-
-    fn matter<'a>(&'a self, marks: &'a Marks) -> Matter<'a> {
-        Matter {
-            anomaly: &self.anomaly,
-            group: self.group.as_ref(),
-            marks,
-            before: self.before.as_ref(),
-        }
-    }
-
-    fn fingerprint(&self) -> String {
-        match &self.before {
-            Some(before) => before.fingerprint.clone(),
-            None => super::fingerprint(
-                &self.anomaly.series,
-                &self.anomaly.detector,
-                self.anomaly.opened.timestamp,
-            ),
-        }
-    }
-}
-
-impl<'a> Matter<'a> {
-    fn new(notice: &'a Notice, marks: &'a Marks) -> Self {
-        Self {
-            anomaly: &notice.anomaly,
-            group: notice.group.as_ref(),
-            marks,
-            before: None,
-        }
-    }
-}
-
-impl Hold {
-    /// All there are, as in metrics.
-    pub(super) const NAMES: [&str; 3] = [Self::Quiet.name(), Self::Silenced.name(), Self::Acknowledged.name()];
-
-    /// As in metrics.
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Quiet => "quiet",
-            Self::Silenced => "silenced",
-            Self::Acknowledged => "acknowledged",
-        }
-    }
-
-    /// Why a route does not tell, now, of an anomaly that it `was_told` of or not; and when to look again.
-    fn of(route: &Alert, marks: &Marks, was_told: bool, now: Timestamp) -> Option<(Self, Timestamp)> {
-        if let Some(until) = route.quiet.until(now) {
-            return Some((Self::Quiet, until));
-        }
-        let hold = if !marks.silenced.is_empty() {
-            Self::Silenced
-        } else if was_told && marks.acknowledged.is_some() {
-            // Somebody knows of it; it is news to the others all the same.
-            Self::Acknowledged
-        } else {
-            return None;
-        };
-        Some((hold, now.saturating_add(SILENCE_CHECK_S)))
-    }
-}
-
-impl Phase {
-    fn due(self) -> Option<Timestamp> {
-        match self {
-            Self::Waiting(due) | Self::Held(due) => Some(due),
-            Self::Told(again) => again,
-        }
-    }
-
-    fn is_told(self) -> bool {
-        matches!(self, Self::Told(_))
-    }
-
-    fn is_waiting(self) -> bool {
-        matches!(self, Self::Waiting(_))
-    }
-}
-
-fn name_of(anomaly: &Anomaly) -> Name {
-    (Arc::clone(&anomaly.series), Arc::clone(&anomaly.detector))
-}
-
-/// What does not say how much it matters matters least.
-fn severity_of(anomaly: &Anomaly) -> Severity {
-    let severity = anomaly.latest().severity.or(anomaly.opened.severity);
-    severity.unwrap_or(Severity::Info)
 }
