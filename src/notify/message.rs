@@ -4,13 +4,18 @@
 //! waits on disk for a channel that is down, so a field that comes later has to have a default. Numbers are finite: JSON
 //! has no others.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+#[cfg(test)]
+pub(crate) mod tests;
+mod votes;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+pub use votes::{MessageVote, Votes};
 
 use crate::{
     anomaly::{Anomaly, groups::GroupSummary},
-    detect::{Outcome, Severity, Vote},
+    detect::Severity,
     line::Timestamp,
     silence::{Acknowledgement, Marks},
 };
@@ -148,29 +153,6 @@ pub struct Summary {
     pub series: Vec<Arc<str>>,
 }
 
-/// Votes by the name of the algorithm, or of the detector, in their order.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Votes(pub Vec<(String, MessageVote)>);
-
-/// A vote, and on what grounds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MessageVote {
-    /// The vote; `None`: the algorithm returned nothing.
-    pub vote: Option<bool>,
-    /// It could not be computed.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub failed: bool,
-    /// What the vote was decided by, where it is defined.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub statistic: Option<f64>,
-    /// What the statistic was held against, where it is defined.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub threshold: Option<f64>,
-    /// The quantities behind the statistic, by name; those that are not defined are left out.
-    #[serde(flatten)]
-    pub details: BTreeMap<String, f64>,
-}
-
 impl Message {
     /// That `anomaly`, of which people have said `marks`, is at this, for the alert called `route`.
     pub(super) fn of(
@@ -274,63 +256,6 @@ impl Links {
     }
 }
 
-impl MessageVote {
-    fn named(vote: &Vote) -> (String, Self) {
-        let finding = vote.finding;
-        let details = vote.details.iter().filter(|(_, value)| value.is_finite());
-        let vote_of = Self {
-            vote: match finding.outcome {
-                Outcome::True => Some(true),
-                Outcome::False => Some(false),
-                Outcome::Nothing | Outcome::Failed => None,
-            },
-            failed: finding.outcome == Outcome::Failed,
-            statistic: finding.statistic.filter(|value| value.is_finite()),
-            threshold: finding.threshold.filter(|value| value.is_finite()),
-            details: details.map(|(name, value)| ((*name).to_owned(), *value)).collect(),
-        };
-        (vote.name.clone().into_owned(), vote_of)
-    }
-}
-
-impl Votes {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl Serialize for Votes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, vote) in &self.0 {
-            map.serialize_entry(name, vote)?;
-        }
-        map.end()
-    }
-}
-
-impl<'de> Deserialize<'de> for Votes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Votes;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("votes by name")
-            }
-
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Votes, A::Error> {
-                let mut votes = Vec::new();
-                while let Some(vote) = map.next_entry()? {
-                    votes.push(vote);
-                }
-                Ok(Votes(votes))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
 /// A severity by its name; the detectors know no formats.
 mod severity {
     use super::{Deserialize, Deserializer, Serialize, Serializer, Severity};
@@ -374,162 +299,4 @@ fn finite(number: f64) -> f64 {
 
 fn two_digits(number: f64) -> f64 {
     (finite(number) * 100.0).round() / 100.0
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::detect::{Finding, Verdict};
-
-    /// A message with all that one can hold.
-    pub(crate) fn message(status: Status, series: &str) -> Message {
-        let (opened_at, detector) = (1_700_000_000, "default");
-        let is_over = status == Status::Resolved;
-        Message {
-            status,
-            test: false,
-            route: "ops".into(),
-            id: 7,
-            fingerprint: fingerprint(series, detector, opened_at),
-            opened_at,
-            closed_at: is_over.then_some(opened_at + 600),
-            rank: 3.25,
-            group: Some(MessageGroup {
-                id: 2,
-                place: "servers.**".into(),
-                since: opened_at - 60,
-                members: 3,
-                rank: 12.5,
-            }),
-            silenced: vec!["3".to_owned()],
-            acknowledged: Some(MessageAcknowledgement {
-                author: "kim".to_owned(),
-                reason: "being looked at".to_owned(),
-                at: opened_at + 30,
-            }),
-            series: series.into(),
-            timestamp: if is_over { opened_at + 600 } else { opened_at },
-            value: 93.5,
-            detector: detector.into(),
-            score: 2.5,
-            severity: Some(Severity::Warning),
-            expected: Some(12.0),
-            lower: Some(4.5),
-            upper: Some(20.0),
-            reason: "level is 93.5, expected 12".to_owned(),
-            votes: Votes(vec![
-                (
-                    "grubbs".to_owned(),
-                    MessageVote {
-                        vote: Some(true),
-                        failed: false,
-                        statistic: Some(4.25),
-                        threshold: Some(3.5),
-                        details: [("mean".to_owned(), 2.0)].into(),
-                    },
-                ),
-                (
-                    "a_later_one".to_owned(),
-                    MessageVote {
-                        vote: None,
-                        failed: true,
-                        statistic: None,
-                        threshold: None,
-                        details: BTreeMap::new(),
-                    },
-                ),
-            ]),
-            links: Links {
-                page: Some("https://relay.example.com/#/series/a".to_owned()),
-                graph: None,
-            },
-            summary: None,
-        }
-    }
-
-    #[test]
-    fn a_message_survives_as_json() {
-        for status in [Status::Firing, Status::Again, Status::Resolved] {
-            let message = message(status, "servers.web1.load");
-            let json = serde_json::to_string(&message).unwrap();
-            assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message, "{json}");
-        }
-        let summary = Message {
-            summary: Some(Summary {
-                opened: 5,
-                closed: 2,
-                series: vec!["a".into()],
-            }),
-            severity: None,
-            group: None,
-            silenced: Vec::new(),
-            acknowledged: None,
-            votes: Votes::default(),
-            links: Links::default(),
-            test: true,
-            ..message(Status::Summary, "**")
-        };
-        let json = serde_json::to_string(&summary).unwrap();
-        assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), summary, "{json}");
-        let wrong = json.replace("\"summary\"", "\"sumary\"");
-        assert!(serde_json::from_str::<Message>(&wrong).is_err());
-        let wrong = r#"{"severity":"bad"}"#;
-        assert!(
-            serde_json::from_str::<Message>(wrong)
-                .unwrap_err()
-                .to_string()
-                .contains("no severity")
-        );
-    }
-
-    #[test]
-    fn numbers_that_json_does_not_have_are_not_said() {
-        let verdict = Verdict {
-            timestamp: 5,
-            value: 1.0,
-            score: f64::INFINITY,
-            upper: Some(f64::INFINITY),
-            votes: vec![Vote {
-                name: "grubbs".into(),
-                finding: Finding {
-                    outcome: Outcome::True,
-                    statistic: Some(f64::NAN),
-                    threshold: Some(1.0),
-                },
-                details: vec![("mean", f64::INFINITY), ("least", 1.0)],
-            }],
-            ..Verdict::default()
-        };
-        let anomaly = Anomaly {
-            id: 1,
-            series: "a".into(),
-            detector: "d".into(),
-            opened: verdict,
-            again: None,
-            closed: None,
-            rank: f64::NAN,
-            group: crate::anomaly::groups::Tag::default(),
-        };
-        let message = Message::of(Status::Firing, &anomaly, None, &Marks::default(), &"ops".into());
-        let json = serde_json::to_string(&message).unwrap();
-        assert_eq!(serde_json::from_str::<Message>(&json).unwrap(), message, "{json}");
-        assert_eq!((message.score, message.upper, message.rank), (f64::MAX, None, 0.0));
-        let (_, vote) = &message.votes.0[0];
-        assert_eq!((vote.statistic, vote.details.len()), (None, 1));
-    }
-
-    #[test]
-    fn a_fingerprint_is_of_one_anomaly() {
-        let first = fingerprint("a.b", "default", 1_700_000_000);
-        // Written down: what waits on disk, and what is open elsewhere, is known by it.
-        assert_eq!(first, "e5a7192c152daf56");
-        assert_eq!(first, fingerprint("a.b", "default", 1_700_000_000));
-        for other in [
-            fingerprint("a.b", "default", 1_700_000_001),
-            fingerprint("a", "bdefault", 1_700_000_000),
-            fingerprint("a.bd", "efault", 1_700_000_000),
-        ] {
-            assert_ne!(first, other);
-        }
-    }
 }
