@@ -17,6 +17,7 @@
 mod ahead;
 pub mod alertmanager;
 mod channel;
+mod driver;
 pub mod exec;
 pub mod graphite_events;
 pub mod http_client;
@@ -27,6 +28,7 @@ mod mailbox;
 mod message;
 pub mod nagios;
 pub mod peer;
+mod place;
 mod quiet;
 mod router;
 mod settings;
@@ -40,48 +42,37 @@ mod words;
 mod worker;
 
 use std::{
-    collections::HashMap,
-    fs::{self, File},
     io,
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{SyncSender, sync_channel},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 pub use channel::{Cause, Channel, Failure, Retry, Surroundings, Window};
-use mailbox::{Bounds, Loss, Mailbox, Outgoing};
+use driver::{Command, Driver, open_on};
+use mailbox::{Bounds, Loss, Mailbox};
 pub use message::{
     Links, Message, MessageAcknowledgement, MessageGroup, MessageVote, Status, Summary, Votes, fingerprint,
 };
+use place::Place;
 pub use quiet::{Quiet, Span};
-use router::{Delivery, Hold, Known, Router, Routes, View};
+use router::{Hold, Router, Routes};
 pub use settings::*;
 use tracing::warn;
 use worker::{Post, Worker};
 
 use crate::{
-    anomaly::{Anomaly, Board, Notice, Which, groups::GroupSummary},
-    clock, disk,
-    glob::Glob,
-    line::Timestamp,
+    anomaly::{Anomaly, Board, Notice},
     metrics::{ChannelMetrics, Metrics},
-    shard::Change,
     silence::Marks,
 };
 
 /// Notices that wait for the router. Further ones are not waited for, and made up for from the board.
 const QUEUE_NOTICES: usize = 100_000;
-
-/// Notices that are taken in before what is to be told is handed on, in one go for each channel.
-const BURST_NOTICES: usize = 4096;
-
-/// How often the router looks at the time.
-const TICK: Duration = Duration::from_secs(1);
 
 /// Says what people have said of an anomaly. Asked before each telling, from the router's thread.
 pub type AskMarks = Arc<dyn Fn(&Anomaly) -> Marks + Send + Sync>;
@@ -118,18 +109,6 @@ struct Ways {
     leaving: Vec<Arc<Way>>,
 }
 
-/// What the router's thread is to do.
-enum Command {
-    /// Something has happened to an anomaly.
-    Take(Arc<Notice>),
-    /// The board has begun, with this, which was open before.
-    Resume(Vec<Notice>),
-    /// Other routes, and channels.
-    Change(Routes, Vec<Arc<Way>>),
-    /// Tell what can be told, and end.
-    Stop,
-}
-
 /// Channels that are about to be told.
 #[derive(Debug)]
 pub struct Prepared {
@@ -146,13 +125,6 @@ struct Way {
     post: Arc<Post>,
     metrics: ChannelMetrics,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// The directory for journals, ours alone.
-#[derive(Debug)]
-struct Place {
-    directory: PathBuf,
-    _lock: File,
 }
 
 impl Notifier {
@@ -324,160 +296,11 @@ impl Notifier {
     }
 }
 
-/// Drives the router, on a thread of its own.
-struct Driver {
-    router: Router,
-    ways: Vec<Arc<Way>>,
-    sources: Sources,
-    missed: Arc<AtomicBool>,
-    /// It has taken in what was open before a restart.
-    has_resumed: bool,
-}
-
-impl Driver {
-    fn run(mut self, inbox: &Receiver<Command>) {
-        let mut next_tick = Instant::now() + TICK;
-        let mut out = Vec::new();
-        loop {
-            let mut goes_on = true;
-            match inbox.recv_timeout(next_tick.saturating_duration_since(Instant::now())) {
-                Ok(first) => {
-                    for command in std::iter::once(first).chain(inbox.try_iter().take(BURST_NOTICES)) {
-                        goes_on = goes_on && self.obey(command, &mut out);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => goes_on = false,
-            }
-            let now = clock::now();
-            if self.missed.swap(false, Ordering::Relaxed) {
-                let open = open_on(&self.sources.board);
-                self.reconcile(&open, now, &mut out);
-            }
-            if goes_on {
-                self.router.tick(now, &self.sources, &mut out);
-            } else {
-                self.router.hurry(now, &self.sources, &mut out);
-            }
-            self.hand_on(&mut out, now);
-            if Instant::now() >= next_tick {
-                next_tick = Instant::now() + TICK;
-                self.ways.iter().for_each(|way| way.post.tick(now));
-                let held = i64::try_from(self.router.held()).unwrap_or(i64::MAX);
-                self.sources.metrics.notify.held.set(held);
-            }
-            if !goes_on {
-                return;
-            }
-        }
-    }
-
-    /// False when it is to end.
-    fn obey(&mut self, command: Command, out: &mut Vec<Delivery>) -> bool {
-        let now = clock::now();
-        match command {
-            Command::Take(notice) => self.router.take(&notice, now, &self.sources, out),
-            Command::Resume(open) => {
-                self.reconcile(&open, now, out);
-                self.has_resumed = true;
-                self.begin();
-            }
-            Command::Change(routes, ways) => {
-                // What is still to be told goes where it was meant to go.
-                self.hand_on(out, now);
-                self.ways = ways;
-                self.router.change(routes, now);
-                if self.has_resumed {
-                    self.begin();
-                }
-            }
-            Command::Stop => return false,
-        }
-        true
-    }
-
-    /// What is told from now on is known to the mailboxes.
-    fn begin(&self) {
-        self.ways.iter().for_each(|way| way.post.with_mailbox(Mailbox::begin));
-    }
-
-    fn reconcile(&mut self, open: &[Notice], now: Timestamp, out: &mut Vec<Delivery>) {
-        let mut told = HashMap::new();
-        for way in &self.ways {
-            way.post.with_mailbox(|mailbox| {
-                for message in mailbox.told() {
-                    told.entry(message.fingerprint.clone())
-                        .or_insert_with(|| Arc::clone(message));
-                }
-            });
-        }
-        let told: Vec<Arc<Message>> = told.into_values().collect();
-        let ways = &self.ways;
-        let known = |channel: usize, fingerprint: &str| {
-            ways[channel]
-                .post
-                .with_mailbox(|mailbox| match mailbox.told_at(fingerprint) {
-                    Some(at) => Known::Told(at),
-                    None if mailbox.knows_no_past() => Known::Unsure,
-                    None => Known::Untold,
-                })
-        };
-        let assumed = self.router.reconcile(open, &known, &told, now, &self.sources, out);
-        for (way, messages) in self.ways.iter().zip(by_channel(assumed, self.ways.len())) {
-            way.post.with_mailbox(|mailbox| mailbox.assume(messages, now));
-        }
-    }
-
-    fn hand_on(&mut self, out: &mut Vec<Delivery>, now: Timestamp) {
-        for (channel, hold, messages) in self.router.take_held_back() {
-            self.ways[channel].metrics.held_back(hold.name(), messages);
-        }
-        if out.is_empty() {
-            return;
-        }
-        let all = by_channel(std::mem::take(out), self.ways.len());
-        for (way, messages) in self.ways.iter().zip(all).filter(|(_, messages)| !messages.is_empty()) {
-            way.post.push(messages, now);
-        }
-    }
-}
-
-/// All that is open, the oldest first.
-fn open_on(board: &Board) -> Vec<Notice> {
-    let open = board.select(Which::Open, &Glob::everything(), usize::MAX).anomalies;
-    let notice = |anomaly: Arc<Anomaly>| Notice {
-        change: Change::Opened,
-        group: anomaly.group.group().and_then(|id| board.group(id)),
-        anomaly,
-        marks: Marks::default(),
-    };
-    open.into_iter().rev().map(notice).collect()
-}
-
-/// What goes to each channel, in its order.
-fn by_channel(deliveries: Vec<Delivery>, channels: usize) -> Vec<Vec<Outgoing>> {
-    let mut all = vec![Vec::new(); channels];
-    for (channel, outgoing) in deliveries {
-        all[channel].push(outgoing);
-    }
-    all
-}
-
 fn bounds(channel: &ChannelSettings, settings: &Settings) -> Bounds {
     Bounds {
         bytes_max: settings.bytes_max,
         keep_s: settings.keep_s,
         rate_limit: channel.rate_limit,
-    }
-}
-
-impl View for Sources {
-    fn marks(&self, anomaly: &Anomaly) -> Marks {
-        (self.marks)(anomaly)
-    }
-
-    fn group(&self, id: u64) -> Option<GroupSummary> {
-        self.board.group(id)
     }
 }
 
@@ -492,59 +315,6 @@ impl Drop for Way {
         // What was prepared in vain, or has no router any more.
         self.post.end_now();
     }
-}
-
-impl Place {
-    fn claim(directory: &Path) -> io::Result<Self> {
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", directory.display()));
-        match disk::claim(directory) {
-            Ok(Some(lock)) => Ok(Self {
-                directory: directory.to_owned(),
-                _lock: lock,
-            }),
-            Ok(None) => Err(named(io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                "another process uses it for what it tells",
-            ))),
-            Err(error) => Err(named(error)),
-        }
-    }
-
-    /// Where the journal of a channel is.
-    fn journal(&self, channel: &str) -> PathBuf {
-        self.directory.join(file_name(channel))
-    }
-
-    /// Says what nobody will be told.
-    fn warn_of_leftovers(&self, channels: &[ChannelSettings]) {
-        let known: Vec<String> = channels.iter().map(|channel| file_name(&channel.name)).collect();
-        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_empty = entry.metadata().is_ok_and(|metadata| metadata.len() == 0);
-            if name.ends_with(ENDING) && !known.contains(&name) && !is_empty {
-                warn!(journal = %entry.path().display(), "it is of a channel that is not configured, and told to nobody");
-            }
-        }
-    }
-}
-
-const ENDING: &str = ".journal";
-
-/// Characters of a channel's name that its file's name begins with.
-const NAME_CHARS: usize = 60;
-
-/// A name for a file, of its own for each channel.
-fn file_name(channel: &str) -> String {
-    let plain = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-    if channel.len() <= NAME_CHARS && channel.chars().all(plain) {
-        return format!("{channel}{ENDING}");
-    }
-    let start = channel
-        .chars()
-        .map(|character| if plain(character) { character } else { '_' });
-    let start: String = start.take(NAME_CHARS).collect();
-    // A point is in no name that is plain.
-    format!("{start}.{}{ENDING}", fingerprint(channel, "", 0))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -150,7 +150,11 @@ impl Office {
     }
 
     fn hand_on(&mut self, out: Vec<super::router::Delivery>) {
-        for (mailbox, messages) in self.mailboxes.iter_mut().zip(super::by_channel(out, self.heard.len())) {
+        for (mailbox, messages) in self
+            .mailboxes
+            .iter_mut()
+            .zip(super::driver::by_channel(out, self.heard.len()))
+        {
             mailbox.push(messages, self.now);
         }
         self.deliver();
@@ -239,7 +243,7 @@ impl Office {
         for (mailbox, messages) in self
             .mailboxes
             .iter_mut()
-            .zip(super::by_channel(assumed, self.heard.len()))
+            .zip(super::driver::by_channel(assumed, self.heard.len()))
         {
             mailbox.assume(messages, self.now);
             mailbox.begin();

@@ -233,7 +233,7 @@ fn a_thread_does_what_a_failure_asks_for() {
         office.opens(series);
     }
     let waiting = office.mailboxes[0].take(10);
-    let outgoing = waiting.into_iter().map(|message| super::super::Outgoing {
+    let outgoing = waiting.into_iter().map(|message| crate::notify::mailbox::Outgoing {
         message,
         resolve: true,
         not_before: None,
