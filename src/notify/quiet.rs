@@ -6,7 +6,7 @@
 use jiff::{
     Timestamp as Instant, ToSpan,
     civil::{Date, Weekday},
-    tz::TimeZone,
+    tz::{AmbiguousOffset, TimeZone},
 };
 
 use crate::line::Timestamp;
@@ -96,7 +96,16 @@ impl Span {
         let at = |minutes: u16| {
             let midnight = day.at(0, 0, 0, 0);
             let time = midnight.checked_add(i64::from(minutes).minutes()).ok()?;
-            Some(time.to_zoned(zone.clone()).ok()?.timestamp().as_second())
+            let meant = zone.to_ambiguous_timestamp(time);
+            let Ok(instant) = (match meant.offset() {
+                // The clocks skip it: they show what is later from the moment on at which they do.
+                AmbiguousOffset::Gap { .. } => return skip_before(meant.later().ok()?, zone),
+                // Of two that they show it at, the first one.
+                AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => meant.earlier(),
+            }) else {
+                return None;
+            };
+            Some(instant.as_second())
         };
         let next_day = if self.until <= self.from { DAY_MINUTES } else { 0 };
         Some((at(self.from)?, at(self.until + next_day)?))
@@ -139,6 +148,12 @@ impl std::fmt::Display for Span {
         let [from, until] = [self.from, self.until].map(|minutes| (minutes / 60, minutes % 60));
         write!(f, "{:02}:{:02}-{:02}:{:02}", from.0, from.1, until.0, until.1)
     }
+}
+
+/// The last time at which clocks were put forward or back, up to this.
+fn skip_before(time: Instant, zone: &TimeZone) -> Option<Timestamp> {
+    let after = time.checked_add(1.second()).ok()?;
+    Some(zone.preceding(after).next()?.timestamp().as_second())
 }
 
 fn parse_days(text: &str) -> Option<u8> {
@@ -210,10 +225,26 @@ mod tests {
         ends(&nights, "2024-07-15T20:30:00Z", Some("2024-07-16T04:00:00Z"));
         // The night in which the clocks go forward is an hour shorter.
         ends(&nights, "2024-03-30T21:00:00Z", Some("2024-03-31T04:00:00Z"));
-        // 02:30 does not exist in it.
+        // 02:30 does not exist in it: at 01:00 UTC clocks show 03:00, which is after it.
         let early = quiet(&["sun 02:30-03:30"], "Europe/Berlin");
-        ends(&early, "2024-03-31T01:15:00Z", None);
-        ends(&early, "2024-03-31T01:29:00Z", None);
+        ends(&early, "2024-03-31T00:59:59Z", None);
+        ends(&early, "2024-03-31T01:00:00Z", Some("2024-03-31T01:30:00Z"));
+        ends(&early, "2024-03-31T01:29:59Z", Some("2024-03-31T01:30:00Z"));
+        ends(&early, "2024-03-31T01:30:00Z", None);
+        let until_then = quiet(&["01:00-02:30"], "Europe/Berlin");
+        ends(&until_then, "2024-03-31T00:30:00Z", Some("2024-03-31T01:00:00Z"));
+        ends(&until_then, "2024-03-31T01:00:00Z", None);
+        ends(&quiet(&["02:00-03:00"], "Europe/Berlin"), "2024-03-31T01:00:00Z", None);
+        // The night in which they go back is an hour longer, and 02:00 to 03:00 two hours.
+        ends(&nights, "2024-10-26T21:00:00Z", Some("2024-10-27T05:00:00Z"));
+        let twice = quiet(&["sun 02:00-03:00"], "Europe/Berlin");
+        ends(&twice, "2024-10-26T23:59:59Z", None);
+        ends(&twice, "2024-10-27T00:00:00Z", Some("2024-10-27T02:00:00Z"));
+        ends(&twice, "2024-10-27T01:30:00Z", Some("2024-10-27T02:00:00Z"));
+        // Around the year, also where there is another rule: 24:00 on the day of the change in Santiago does not exist.
+        let santiago = quiet(&["sat 22:00-24:00"], "America/Santiago");
+        ends(&santiago, "2024-09-08T02:30:00Z", Some("2024-09-08T04:00:00Z"));
+        ends(&santiago, "2024-09-08T04:00:00Z", None);
     }
 
     #[test]
