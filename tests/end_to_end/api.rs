@@ -3,15 +3,12 @@
 
 use crate::harness::{
     SOON,
-    net::{free_port, http_get, loopback, url_encoded},
+    net::{free_port, http_get, raw_get, url_encoded},
     skyrelay::Skyrelay,
     unix_now, wait_for,
 };
 use serde_json::{Value, json};
-use std::{
-    io::{Read, Write},
-    net::TcpStream,
-};
+use std::io::Write;
 
 const SETTINGS: &str = r#"
 [detector.default]
@@ -148,7 +145,7 @@ fn a_series_is_found_whatever_its_name() {
     // Slashes as they are lead there, too.
     assert_eq!(relay.api("/api/v1/series/a/b")["series"], "a/b");
     assert_eq!(listed(&relay, "").0.len(), names.len());
-    let head = raw_get(&relay, "/api/v1/series/%3Cscript%3Ealert(1)%3C/script%3E").to_ascii_lowercase();
+    let head = raw_get(relay.http_port, "/api/v1/series/%3Cscript%3Ealert(1)%3C/script%3E").to_ascii_lowercase();
     assert!(head.starts_with("http/1.1 200"), "{head}");
     assert!(head.contains("content-type: application/json\r\n"), "{head}");
     assert!(head.contains("x-content-type-options: nosniff\r\n"), "{head}");
@@ -233,18 +230,4 @@ fn ready_turns_503_while_it_stops_and_healthy_stays() {
     assert_eq!(http_get(relay.http_port, "/-/healthy").unwrap().0, 200);
     assert_eq!(relay.metrics().queued("absent"), 1, "it still answers while it stops");
     assert_eq!(relay.terminate(2 * SOON).code(), Some(1));
-}
-
-/// The answer as it comes, headers and all.
-fn raw_get(relay: &Skyrelay, path: &str) -> String {
-    let mut stream = TcpStream::connect(loopback(relay.http_port)).unwrap();
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

@@ -5,7 +5,7 @@ use crate::harness::{
     SOON,
     certificates::Authority,
     nagios::Nagios,
-    skyrelay::Skyrelay,
+    skyrelay::{Skyrelay, TOO_MUCH},
     smtp_sink::{PASSWORD, Part, SmtpSink, USER},
     unix_now, wait_for,
 };
@@ -17,20 +17,6 @@ use std::{
     net::TcpListener,
 };
 use tiny_skia::{Pixmap, PremultipliedColorU8};
-
-/// More than 90 is an anomaly, and 90 or less is the end of it.
-const TOO_MUCH: &str = "
-[detector.default]
-kind = \"threshold\"
-above = 90
-severity = \"critical\"
-";
-
-/// A relay with `channel` as the one channel.
-#[track_caller]
-fn relay_with(channel: &str) -> Skyrelay {
-    Skyrelay::start(&[], &format!("{TOO_MUCH}\n[notify.told]\n{channel}"))
-}
 
 /// An anomaly of `series` that begins, and ends when `ended` has come true.
 #[track_caller]
@@ -74,7 +60,7 @@ fn mail_comes_over_tls_as_one_thread() {
     let certificate = authority.issue("mail");
     for mode in ["starttls", "implicit"] {
         let sink = SmtpSink::start(Some((mode, &certificate)));
-        let relay = relay_with(&format!(
+        let relay = Skyrelay::telling(&format!(
             "kind = \"smtp\"\nhost = \"localhost\"\nport = {}\ntls = \"{mode}\"\nca_file = {:?}\nuser = \"{USER}\"\n\
              password = \"{PASSWORD}\"\nfrom = \"relay@example.com\"\nto = [\"ops@example.com\"]\n",
             sink.port,
@@ -215,7 +201,7 @@ fn a_mail_server_that_nobody_vouches_for_gets_nothing() {
     let authority = Authority::new();
     let certificate = authority.issue("mail");
     let sink = SmtpSink::start(Some(("starttls", &certificate)));
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"smtp\"\nhost = \"localhost\"\nport = {}\ntls = \"starttls\"\nuser = \"{USER}\"\npassword = \"{PASSWORD}\"\n\
          from = \"relay@example.com\"\nto = [\"ops@example.com\"]\n",
         sink.port
@@ -233,7 +219,7 @@ fn a_mail_server_that_nobody_vouches_for_gets_nothing() {
 #[test]
 fn nagios_knows_what_is_wrong_and_when_it_is_over() {
     let nagios = Nagios::start();
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"nagios\"\ncommand_file = {:?}\nhost = \"{{{{ nodes[1] }}}}\"\nservice = \"{{{{ nodes[2] }}}}\"\n",
         nagios.command_file()
     ));

@@ -24,20 +24,6 @@ use std::{
 /// A name that would like to be more than a name.
 const HOSTILE: &str = "servers.web1.load.\"},{{series}}\\n\\u0022{%if%}<script>alert(1)</script>&";
 
-/// More than 90 is an anomaly, and 90 or less is the end of it.
-const TOO_MUCH: &str = "
-[detector.default]
-kind = \"threshold\"
-above = 90
-severity = \"critical\"
-";
-
-/// A relay with `channel` as the one channel, by the name of `told`.
-#[track_caller]
-fn relay_with(channel: &str) -> Skyrelay {
-    Skyrelay::start(&[], &format!("{TOO_MUCH}\n[notify.told]\n{channel}"))
-}
-
 /// A sample, as it comes over TCP.
 #[track_caller]
 fn send(relay: &Skyrelay, series: &str, value: u32, at: u64) {
@@ -76,7 +62,7 @@ fn wait_for_log(relay: &Skyrelay, part: &str) {
 fn alertmanager_knows_what_is_open_and_what_is_over() {
     let (forgetful, patient) = (Alertmanager::start("3s"), Alertmanager::start("1h"));
     let nobody = free_port();
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"alertmanager\"\nurls = [\"{}\", \"http://{}\", \"{}/\"]\nresend = \"1s\"\n\
          labels = {{ team = \"ops\", host = \"{{{{ nodes[1] }}}}\" }}\n",
         forgetful.url(),
@@ -117,7 +103,7 @@ fn alertmanager_is_kept_from_forgetting_and_reminded_of_what_it_forgot() {
     const RESOLVE_TIMEOUT: &str = "2s";
     let port = free_port();
     let alertmanager = Alertmanager::start_on(port, RESOLVE_TIMEOUT);
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"alertmanager\"\nurls = [\"{}\"]\nresend = \"1s\"\n",
         alertmanager.url()
     ));
@@ -148,7 +134,7 @@ fn alertmanager_is_kept_from_forgetting_and_reminded_of_what_it_forgot() {
 #[test]
 fn who_asks_for_patience_is_given_it() {
     let receiver = Receiver::start();
-    let relay = relay_with(&format!("kind = \"webhook\"\nurl = \"{}/hook\"\n", receiver.url()));
+    let relay = Skyrelay::telling(&format!("kind = \"webhook\"\nurl = \"{}/hook\"\n", receiver.url()));
     receiver.answer(&[
         "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
         "HTTP/1.1 429 Too Many Requests\r\nretry-after: 4\r\ncontent-length: 0\r\n\r\n",
@@ -168,7 +154,7 @@ fn a_service_of_icinga_is_critical_as_long_as_an_anomaly_is_open() {
     let icinga = Icinga2::start(&["web1", "web2"], &["load"]);
     let password = tempfile::NamedTempFile::new().unwrap();
     fs::write(password.path(), format!("{PASSWORD}\n")).unwrap();
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"icinga2\"\nurl = \"{}\"\nuser = \"{USER}\"\npassword_file = \"{}\"\nca_file = \"{}\"\n\
          host = \"{{{{ nodes[1] }}}}\"\nservice = \"{{{{ nodes[2] }}}}\"\n",
         icinga.url(),
@@ -214,7 +200,7 @@ fn a_service_of_icinga_is_critical_as_long_as_an_anomaly_is_open() {
 fn hosts_of_icinga_go_by_a_filter_and_strangers_are_refused() {
     let icinga = Icinga2::start(&["web1"], &["load"]);
     let start = |login: &str, rest: &str| {
-        relay_with(&format!(
+        Skyrelay::telling(&format!(
             "kind = \"icinga2\"\nurl = \"{}\"\nuser = \"{USER}\"\n{login}\ntype = \"Host\"\n\
              filter = \"host.name == node\"\nfilter_vars = {{ node = \"{{{{ nodes[1] }}}}\" }}\n{rest}",
             icinga.url(),
@@ -253,7 +239,7 @@ fn graphite_web_has_an_event_for_each_message() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("whisper")).unwrap();
     let graphite = GraphiteWeb::start(directory.path());
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"graphite-events\"\nurl = \"http://{}\"\n\
          tags = [\"skyrelay\", \"{{{{ status }}}}\", \"host={{{{ nodes[1] }}}} x\"]\n",
         loopback(graphite.port)
@@ -284,7 +270,7 @@ fn presets_and_templates_arrive_as_their_receivers_want_them() {
     let now = unix_now();
     let told = |settings: &str| {
         let receiver = Receiver::start();
-        let relay = relay_with(&format!(
+        let relay = Skyrelay::telling(&format!(
             "kind = \"webhook\"\nurl = \"{}/hook\"\n{settings}",
             receiver.url()
         ));
@@ -362,7 +348,7 @@ fn who_cannot_show_a_certificate_of_the_authority_is_told_nothing() {
         ("tls_verify = false\n".to_owned(), true),
     ] {
         let before = receiver.heard().len();
-        let relay = relay_with(&settings(&rest));
+        let relay = Skyrelay::telling(&settings(&rest));
         send(&relay, "a", 95, now);
         if is_told {
             receiver.wait_for(before + 1);
@@ -380,7 +366,7 @@ fn who_cannot_show_a_certificate_of_the_authority_is_told_nothing() {
 #[test]
 fn what_is_refused_is_counted_and_no_secret_is_repeated() {
     let receiver = Receiver::start();
-    let relay = relay_with(&format!(
+    let relay = Skyrelay::telling(&format!(
         "kind = \"webhook\"\nurl = \"{}/services/s3cret-path?key=s3cret-key\"\n",
         receiver.url()
     ));

@@ -4,7 +4,7 @@
 use crate::harness::{
     SOON,
     chromium::{Chromium, DESK, NIGHT, PHONE},
-    net::{connect, http_get, url_encoded},
+    net::{http_get, raw_get, url_encoded},
     sink::Sink,
     skyrelay::Skyrelay,
     unix_now, wait_for,
@@ -12,7 +12,7 @@ use crate::harness::{
 use serde_json::{Value, json};
 use std::{
     fmt::Write as _,
-    io::{Read, Write},
+    io::Write,
     time::{Duration, Instant},
 };
 
@@ -523,15 +523,6 @@ fn the_page_is_told_with_what_keeps_it_safe() {
 
 /// The head of an answer, in lower case.
 fn head(relay: &Skyrelay, path: &str) -> String {
-    let mut stream = connect(relay.http_port);
-    stream.set_read_timeout(Some(SOON)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let text = String::from_utf8_lossy(&answer);
-    text.split("\r\n\r\n").next().unwrap().to_ascii_lowercase()
+    let answer = raw_get(relay.http_port, path);
+    answer.split("\r\n\r\n").next().unwrap().to_ascii_lowercase()
 }

@@ -1,10 +1,8 @@
 //! Debian's Alertmanager, by itself.
 
 use super::{
-    SOON,
     net::{free_port, http_get, loopback},
     process::{Process, peer},
-    wait_for,
 };
 use serde_json::Value;
 use std::fs;
@@ -39,16 +37,8 @@ impl Alertmanager {
             .arg(format!("--storage.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={}", loopback(port)))
             .arg("--cluster.listen-address=");
-        let mut process = Process::start("alertmanager", command);
-        wait_for("ready Alertmanager", 2 * SOON, || {
-            process.check_running().unwrap_or_else(|ended| panic!("{ended}"));
-            match http_get(port, "/-/ready")? {
-                (200, _) => Ok(()),
-                (status, text) => Err(format!("{status}: {text}")),
-            }
-        });
         Self {
-            _process: process,
+            _process: Process::start_and_wait("Alertmanager", command, port, "/-/ready"),
             _directory: directory,
             port,
         }

@@ -1,10 +1,8 @@
 //! Debian's graphite-web, over the whisper files of a carbon-cache.
 
 use super::{
-    SOON,
     net::{free_port, http_get},
     process::{Process, peer},
-    wait_for,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -26,16 +24,8 @@ impl GraphiteWeb {
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/graphite_web.py"))
             .arg(directory)
             .arg(port.to_string());
-        let mut process = Process::start("graphite-web", command);
-        wait_for("answer of graphite-web", 3 * SOON, || {
-            process.check_running().unwrap_or_else(|ended| panic!("{ended}"));
-            match http_get(port, "/metrics/find?query=*")? {
-                (200, _) => Ok(()),
-                (status, text) => Err(format!("{status}: {text}")),
-            }
-        });
         Self {
-            _process: process,
+            _process: Process::start_and_wait("graphite-web", command, port, "/metrics/find?query=*"),
             port,
         }
     }

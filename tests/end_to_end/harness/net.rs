@@ -1,5 +1,6 @@
 //! Free ports, TCP and UDP towards the program, HTTP requests.
 
+use super::SOON;
 use std::{
     fmt::Write as _,
     io::{Read as _, Write as _},
@@ -74,6 +75,21 @@ pub(crate) fn http_get(port: u16, path_and_query: &str) -> Result<(u16, String),
         .read_to_string()
         .map_err(|error| format!("GET {url}: {error}"))?;
     Ok((status, text))
+}
+
+/// GETs a page: the answer as it comes, with its head.
+#[track_caller]
+pub(crate) fn raw_get(port: u16, path: &str) -> String {
+    let mut stream = connect(port);
+    stream.set_read_timeout(Some(SOON)).expect("a fresh socket");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    )
+    .expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers in time");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// POSTs nothing to a page: as [`http_get`].

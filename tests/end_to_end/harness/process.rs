@@ -1,6 +1,6 @@
 //! One child process: found, started, watched, and gone when the test is.
 
-use super::wait_for;
+use super::{SOON, net::http_get, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead, BufReader, Read},
@@ -46,6 +46,20 @@ impl Process {
             stdout,
             stderr,
         }
+    }
+
+    /// The same, and waits until `path` of `port` answers that it is ready.
+    #[track_caller]
+    pub(crate) fn start_and_wait(name: &'static str, command: Command, port: u16, path: &str) -> Self {
+        let mut process = Self::start(name, command);
+        wait_for(&format!("ready {name}"), 3 * SOON, || {
+            process.check_running().unwrap_or_else(|ended| panic!("{ended}"));
+            match http_get(port, path)? {
+                (200, _) => Ok(()),
+                (status, text) => Err(format!("{status}: {text}")),
+            }
+        });
+        process
     }
 
     /// The lines on stdout so far.

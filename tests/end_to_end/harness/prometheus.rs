@@ -1,10 +1,8 @@
 //! Debian's Prometheus, which scrapes a port each second, and its promtool.
 
 use super::{
-    SOON,
     net::{free_port, http_get, loopback, url_encoded},
     process::{Process, find_peer, peer},
-    wait_for,
 };
 use serde_json::Value;
 use std::{
@@ -40,16 +38,8 @@ impl Prometheus {
             .arg(format!("--storage.tsdb.path={}", root.join("data").display()))
             .arg(format!("--web.listen-address={}", loopback(port)))
             .arg("--log.level=warn");
-        let mut process = Process::start("prometheus", command);
-        wait_for("ready Prometheus", 2 * SOON, || {
-            process.check_running().unwrap_or_else(|ended| panic!("{ended}"));
-            match http_get(port, "/-/ready")? {
-                (200, _) => Ok(()),
-                (status, text) => Err(format!("{status}: {text}")),
-            }
-        });
         Self {
-            _process: process,
+            _process: Process::start_and_wait("Prometheus", command, port, "/-/ready"),
             _directory: directory,
             port,
         }

@@ -19,6 +19,14 @@ use tempfile::TempDir;
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_skyrelay");
 
+/// More than 90 is an anomaly, and 90 or less is the end of it.
+pub(crate) const TOO_MUCH: &str = "
+[detector.default]
+kind = \"threshold\"
+above = 90
+severity = \"critical\"
+";
+
 /// Judges everything by the nine, and takes a day of history without finding it too old.
 pub(crate) const NINE_ALGORITHMS: &str = r#"
 [limits]
@@ -59,6 +67,12 @@ pub(crate) struct Skyrelay {
 }
 
 impl Skyrelay {
+    /// One that [`TOO_MUCH`] alarms, with `channel` as the one channel, by the name of `told`.
+    #[track_caller]
+    pub(crate) fn telling(channel: &str) -> Self {
+        Self::start(&[], &format!("{TOO_MUCH}\n[notify.told]\n{channel}"))
+    }
+
     /// Starts the program and waits until it is ready. It forwards to `upstreams` (name and port); `settings` is TOML
     /// that goes behind the listeners and upstreams.
     #[track_caller]
