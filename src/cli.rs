@@ -1,8 +1,11 @@
 //! The command line: what to do, with which configuration, and the exit code.
 
+mod acknowledge;
+mod feedback;
 mod history;
 mod progress;
 mod remote;
+mod silence;
 mod test_alert;
 
 use std::{
@@ -13,7 +16,6 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use progress::Bar;
-use remote::{AcknowledgeArgs, FeedbackArgs, SilenceCommand};
 use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
@@ -66,11 +68,11 @@ enum Command {
     PrintConfig(Configured),
     /// Have a running relay tell nobody of some anomalies for a time
     #[command(subcommand)]
-    Silence(SilenceCommand),
+    Silence(silence::SilenceCommand),
     /// Tell a running relay that somebody has seen an anomaly
-    Acknowledge(AcknowledgeArgs),
+    Acknowledge(acknowledge::AcknowledgeArgs),
     /// Tell a running relay that something is no anomaly
-    Feedback(FeedbackArgs),
+    Feedback(feedback::FeedbackArgs),
     /// Show anomalies that were, the newest first
     History(history::HistoryArgs),
 }
@@ -137,9 +139,9 @@ pub fn main() -> ExitCode {
         Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
         Command::TestAlert(args) => with_config(&args.configured, |config| test_alert::run(&config, &args)),
-        Command::Silence(command) => remote::silence(command),
-        Command::Acknowledge(args) => remote::acknowledge(args),
-        Command::Feedback(args) => remote::feedback(args),
+        Command::Silence(command) => silence::run(command),
+        Command::Acknowledge(args) => acknowledge::run(args),
+        Command::Feedback(args) => feedback::run(args),
         Command::History(args) => history::history(&args),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
     }

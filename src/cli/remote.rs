@@ -1,10 +1,9 @@
-//! Commands that speak to a running relay: silences, acknowledgements and feedback.
+//! What commands that speak to a running relay have in common.
 //!
 //! Where it is, and who may ask, comes from the configuration unless it is said; so on the relay's own machine nothing needs
 //! to be said.
 
 use std::{
-    fmt::Write as _,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     process::ExitCode,
@@ -12,29 +11,18 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use clap::{Args, Subcommand};
-use serde_json::{Map, Value, json};
+use clap::Args;
+use serde_json::{Map, Value};
 use ureq::http::{Method, Request};
 
 use super::{EXIT_CONFIGURATION, EXIT_FAILED, fail, print};
-use crate::{clock, config::Config, graphite::time, report, secret::Secret};
+use crate::{config::Config, report, secret::Secret};
 
 /// How long a relay may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Longest answer (bytes).
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
-
-/// What is not to be told.
-#[derive(Debug, Subcommand)]
-pub(super) enum SilenceCommand {
-    /// Tell nobody of anomalies of these series for a time
-    Add(AddArgs),
-    /// Show silences that are in force, or to come
-    List(ListArgs),
-    /// End a silence now
-    End(EndArgs),
-}
 
 /// Where the relay is, and who asks.
 #[derive(Args, Debug)]
@@ -58,99 +46,13 @@ pub(super) struct Remote {
 
 /// What goes with whatever somebody says.
 #[derive(Args, Debug)]
-struct Said {
+pub(super) struct Said {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// Who says so [default: `USER`]
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct AddArgs {
-    /// Series, as carbon globs: `servers.web1.**`
-    #[arg(value_name = "PATTERN", required = true)]
-    patterns: Vec<String>,
-    /// For how long, such as 2h
-    #[arg(long = "for", value_name = "DURATION", required_unless_present = "until")]
-    lasts: Option<String>,
-    /// Until when, as Graphite writes it (20240131, `18:00_20240131`)
-    #[arg(long, value_name = "TIME", conflicts_with = "lasts")]
-    until: Option<String>,
-    /// From when on [default: now]
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-    /// Only anomalies that this detector finds
-    #[arg(long = "detector", value_name = "NAME")]
-    detectors: Vec<String>,
-    /// Only show what it would hit
-    #[arg(long)]
-    preview: bool,
-    #[command(flatten)]
-    said: Said,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct ListArgs {
-    /// Show those that are over as well
-    #[arg(long)]
-    all: bool,
-    /// So many at most
-    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
-    limit: usize,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-#[derive(Args, Debug)]
-pub(super) struct EndArgs {
-    /// Its number, as `silence list` shows it
-    id: u64,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// An anomaly that somebody has seen.
-#[derive(Args, Debug)]
-pub(super) struct AcknowledgeArgs {
-    /// Its number
-    id: u64,
-    /// Take it back
-    #[arg(long)]
-    take_back: bool,
-    #[command(flatten)]
-    said: Said,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// Something that is no anomaly.
-#[derive(Args, Debug)]
-pub(super) struct FeedbackArgs {
-    /// The series
-    series: String,
-    /// The detector that has found it
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    detector: String,
-    /// For how long the like of it is not told, such as 7d
-    #[arg(long = "for", value_name = "DURATION", required_unless_present = "take_back")]
-    lasts: Option<String>,
-    /// The anomaly that it is about [default: the newest]
-    #[arg(long, value_name = "ID")]
-    anomaly: Option<u64>,
-    /// How much further the like of it may go [default: 25%]
-    #[arg(long, value_name = "PERCENTAGE")]
-    margin: Option<String>,
-    /// Take it back
-    #[arg(long)]
-    take_back: bool,
-    #[command(flatten)]
-    said: Said,
-    #[command(flatten)]
-    remote: Remote,
 }
 
 /// Why there is no answer: the exit code, and a message.
@@ -161,178 +63,6 @@ pub(super) struct Relay {
     url: String,
     authorization: Option<String>,
     json: bool,
-}
-
-/// Runs `silence add`, `list` or `end`.
-pub(super) fn silence(command: SilenceCommand) -> ExitCode {
-    match command {
-        SilenceCommand::Add(args) => finish(add(args)),
-        SilenceCommand::List(args) => finish(list(&args)),
-        SilenceCommand::End(args) => finish(end(&args)),
-    }
-}
-
-/// Runs `acknowledge`.
-pub(super) fn acknowledge(args: AcknowledgeArgs) -> ExitCode {
-    let AcknowledgeArgs {
-        id,
-        take_back,
-        said,
-        remote,
-    } = args;
-    let path = format!("/api/v1/anomalies/{id}/acknowledge");
-    let acknowledge = || {
-        let relay = remote.relay()?;
-        let answer = if take_back {
-            relay.ask(Method::DELETE, &path, None)?
-        } else {
-            relay.ask(Method::POST, &path, Some(Value::Object(said.into_body())))?
-        };
-        Ok(relay.show(&answer, |answer| {
-            let what = if take_back {
-                "is not acknowledged any more"
-            } else {
-                "is acknowledged"
-            };
-            format!("{} {} {what}\n", text(&answer["id"]), text(&answer["series"]))
-        }))
-    };
-    finish(acknowledge())
-}
-
-/// Runs `feedback`.
-pub(super) fn feedback(args: FeedbackArgs) -> ExitCode {
-    let FeedbackArgs {
-        series,
-        detector,
-        lasts,
-        anomaly,
-        margin,
-        take_back,
-        said,
-        remote,
-    } = args;
-    let feedback = || {
-        let relay = remote.relay()?;
-        if take_back {
-            let query = form_urlencoded::Serializer::new(String::new())
-                .append_pair("series", &series)
-                .append_pair("detector", &detector)
-                .finish();
-            relay.ask(Method::DELETE, &format!("/api/v1/feedback?{query}"), None)?;
-            return Ok(String::new());
-        }
-        let mut body = said.into_body();
-        body.insert("series".to_owned(), json!(series));
-        body.insert("detector".to_owned(), json!(detector));
-        body.insert("for".to_owned(), json!(lasts));
-        for (key, value) in [
-            ("anomaly", anomaly.map(Value::from)),
-            ("margin", margin.map(Value::from)),
-        ] {
-            body.extend(value.map(|value| (key.to_owned(), value)));
-        }
-        let answer = relay.ask(Method::POST, "/api/v1/feedback", Some(Value::Object(body)))?;
-        Ok(relay.show(&answer, |answer| {
-            let floor = &answer["floor"];
-            let height = match (&floor["direction"], &floor["deviation"]) {
-                (Value::String(direction), deviation) => format!("up to {deviation} {direction} what is expected"),
-                _ => format!("up to a score of {}", floor["score"]),
-            };
-            let until = time_of(&floor["until"]);
-            format!(
-                "{} is not told of by {} {height}, until {until}\n",
-                text(&answer["series"]),
-                text(&answer["detector"])
-            )
-        }))
-    };
-    finish(feedback())
-}
-
-fn add(args: AddArgs) -> Result<String, Failed> {
-    let AddArgs {
-        patterns,
-        lasts,
-        until,
-        from,
-        detectors,
-        preview,
-        said,
-        remote,
-    } = args;
-    let relay = remote.relay()?;
-    let now = clock::now();
-    let at = |option: &str, text: Option<String>| -> Result<Option<i64>, Failed> {
-        let parse = |text: String| {
-            let time = time::parse(&text, now, &time::utc());
-            time.map_err(|error| (super::EXIT_USAGE, format!("--{option}: {error}")))
-        };
-        text.map(parse).transpose()
-    };
-    let mut body = said.into_body();
-    body.insert("match".to_owned(), json!(patterns));
-    body.insert("detectors".to_owned(), json!(detectors));
-    let rest = [
-        ("for", lasts.map(Value::from)),
-        ("until", at("until", until)?.map(Value::from)),
-        ("from", at("from", from)?.map(Value::from)),
-    ];
-    body.extend(
-        rest.into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), value?))),
-    );
-    let body = Some(Value::Object(body));
-    if preview {
-        let answer = relay.ask(Method::POST, "/api/v1/silences/preview", body)?;
-        return Ok(relay.show(&answer, |answer| {
-            let mut out = format!("{} series, {} open anomalies\n", answer["series"], answer["anomalies"]);
-            for series in answer["examples"].as_array().into_iter().flatten() {
-                let _ = writeln!(out, "  {}", text(series));
-            }
-            out
-        }));
-    }
-    let answer = relay.ask(Method::POST, "/api/v1/silences", body)?;
-    Ok(relay.show(&answer, row))
-}
-
-fn list(args: &ListArgs) -> Result<String, Failed> {
-    let relay = args.remote.relay()?;
-    let state = if args.all { "all" } else { "active" };
-    let path = format!("/api/v1/silences?state={state}&limit={}", args.limit);
-    let answer = relay.ask(Method::GET, &path, None)?;
-    Ok(relay.show(&answer, |answer| {
-        answer["silences"].as_array().into_iter().flatten().map(row).collect()
-    }))
-}
-
-fn end(args: &EndArgs) -> Result<String, Failed> {
-    let relay = args.remote.relay()?;
-    let answer = relay.ask(Method::DELETE, &format!("/api/v1/silences/{}", args.id), None)?;
-    Ok(relay.show(&answer, row))
-}
-
-/// A silence, as a line.
-fn row(silence: &Value) -> String {
-    let all = |key: &str| {
-        let values = silence[key].as_array().into_iter().flatten().map(text);
-        values.collect::<Vec<_>>().join(",")
-    };
-    let detectors = match all("detectors") {
-        none if none.is_empty() => "any".to_owned(),
-        some => some,
-    };
-    format!(
-        "{}\t{}\t{}\t{}\t{}\t{detectors}\t{}\t{}\n",
-        text(&silence["id"]),
-        text(&silence["state"]),
-        time_of(&silence["from"]),
-        time_of(&silence["until"]),
-        all("match"),
-        text(&silence["author"]),
-        text(&silence["reason"]),
-    )
 }
 
 pub(super) fn time_of(seconds: &Value) -> String {
@@ -363,7 +93,8 @@ pub(super) fn finish(outcome: Result<String, Failed>) -> ExitCode {
 }
 
 impl Said {
-    fn into_body(self) -> Map<String, Value> {
+    /// As the relay wants it.
+    pub(super) fn into_body(self) -> Map<String, Value> {
         let author = self.author.or_else(|| std::env::var("USER").ok());
         let mut body = Map::new();
         for (key, value) in [("author", author), ("reason", self.reason)] {
@@ -467,7 +198,7 @@ impl Relay {
     }
 
     /// The answer as it was asked for.
-    fn show(&self, answer: &Value, row: impl FnOnce(&Value) -> String) -> String {
+    pub(super) fn show(&self, answer: &Value, row: impl FnOnce(&Value) -> String) -> String {
         if self.json { shown(answer) } else { row(answer) }
     }
 }
