@@ -197,6 +197,13 @@ fn facts(settings: &Settings, message: &Message) -> Vec<(&'static str, String)> 
         facts.push(("Group", format!("{members} series in {}", plain(&group.place))));
     }
     facts.push(("Why", cut(&plain(&message.reason), REASON_CHARS)));
+    if let Some(said) = &message.acknowledged {
+        let reason = match said.reason.trim() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        facts.push(("Seen by", plain(&format!("{}{reason}", said.author))));
+    }
     facts
 }
 
@@ -356,6 +363,18 @@ mod tests {
         }
         assert!(mail.contains("group.1699999940.2@example.com"), "{mail}");
         assert!(mail.contains("and 1 more"), "{mail}");
+    }
+
+    #[test]
+    fn who_has_seen_it_is_said() {
+        let mut told = message(Status::Resolved, "a.b");
+        let said = |told: &Message| mail(&[Arc::new(told.clone())], None);
+        let text = said(&told);
+        assert!(text.contains("Seen by: kim: being looked at\r\n"), "{text}");
+        told.acknowledged.as_mut().unwrap().reason.clear();
+        assert!(said(&told).contains("Seen by: kim\r\n"));
+        told.acknowledged = None;
+        assert!(!said(&told).contains("Seen by"));
     }
 
     #[test]
