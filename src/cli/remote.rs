@@ -179,7 +179,10 @@ impl Relay {
             }
             None => agent.run(request.body(()).map_err(|error| failed(error.to_string()))?),
         };
-        let mut answer = answered.map_err(|error| failed(error.to_string()))?;
+        let mut answer = answered.map_err(|error| match error {
+            ureq::Error::Io(error) => failed(format!("{error}: does a relay run there? --config or --url says where")),
+            error => failed(error.to_string()),
+        })?;
         let status = answer.status();
         let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
         let text = text.map_err(|error| failed(error.to_string()))?;

@@ -114,7 +114,15 @@ fn add(args: AddArgs) -> Result<String, Failed> {
     if preview {
         let answer = relay.ask(Method::POST, "/api/v1/silences/preview", body)?;
         return Ok(relay.show(&answer, |answer| {
-            let mut out = format!("{} series, {} open anomalies\n", answer["series"], answer["anomalies"]);
+            let anomalies = if answer["anomalies"] == 1 {
+                "anomaly"
+            } else {
+                "anomalies"
+            };
+            let mut out = format!(
+                "{} series, {} open {anomalies}\n",
+                answer["series"], answer["anomalies"]
+            );
             for series in answer["examples"].as_array().into_iter().flatten() {
                 let _ = writeln!(out, "  {}", text(series));
             }

@@ -284,6 +284,19 @@ fn prints(relay: &Skyrelay, arguments: &[&str]) -> String {
 }
 
 #[test]
+fn who_asks_where_no_relay_runs_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
+    relay.kill();
+    let (code, said) = run(&relay, &["silence", "list"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("Connection refused") && said.contains("does a relay run there? --config or --url"),
+        "{said}"
+    );
+}
+
+#[test]
 fn all_of_it_can_be_said_from_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
@@ -302,7 +315,7 @@ fn all_of_it_can_be_said_from_the_command_line() {
         "it's maintenance",
     ];
     let preview = prints(&relay, &[&add[..], &["--preview"]].concat());
-    assert_eq!(preview, "2 series, 1 open anomalies\n  a.b\n  a.c\n");
+    assert_eq!(preview, "2 series, 1 open anomaly\n  a.b\n  a.c\n");
     let added = prints(&relay, &add);
     let columns: Vec<&str> = added.trim_end().split('\t').collect();
     assert_eq!(columns[1], "active");
