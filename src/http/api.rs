@@ -43,14 +43,14 @@ struct WantedAnomalies {
     limit: usize,
 }
 
-/// Subtrees that are asked for.
+/// What is asked for by a pattern alone.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WantedSubtrees {
+pub(super) struct Matching {
     #[serde(rename = "match", default = "everything")]
-    pattern: String,
+    pub(super) pattern: String,
     #[serde(default = "limit_default")]
-    limit: usize,
+    pub(super) limit: usize,
 }
 
 /// Groups that are asked for.
@@ -166,7 +166,7 @@ async fn groups(
 
 async fn subtrees(
     State(sources): State<Sources>,
-    wanted: Result<Query<WantedSubtrees>, QueryRejection>,
+    wanted: Result<Query<Matching>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
     let glob = glob("match", &wanted.pattern)?;

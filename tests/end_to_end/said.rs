@@ -197,6 +197,24 @@ fn what_is_wrongly_asked_is_refused() {
 }
 
 #[test]
+fn many_long_silences_are_shown_in_an_answer_below_a_megabyte() {
+    const SILENCES: usize = 800;
+    let relay = Skyrelay::start(&[], "");
+    // In JSON, each of these takes twice the bytes that it has.
+    let [author, reason] = [66, 166].map(|characters| "\u{202e}".repeat(characters));
+    let silence = json!({"match": ["a"], "for": "2h", "author": author, "reason": reason});
+    for _ in 0..SILENCES {
+        ask(&relay, "POST", "/api/v1/silences", &silence, 201);
+    }
+    let (status, text) = http_ask(relay.http_port, "GET", "/api/v1/silences?limit=1000", &[], "").unwrap();
+    assert!(status == 200 && text.len() < 1_000_000, "{status}: {}", text.len());
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let shown = answer["silences"].as_array().unwrap().len();
+    assert!((500..SILENCES).contains(&shown), "{shown}");
+    assert_eq!(answer["total"], SILENCES);
+}
+
+#[test]
 fn an_acknowledgement_is_shown_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));

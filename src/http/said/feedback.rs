@@ -18,8 +18,8 @@ use tracing::info;
 
 use super::super::{
     Sources,
-    answer::{Json, Refusal, glob},
-    api::{LIMIT_MAX, everything, limit_default},
+    answer::{Json, Refusal, fit, glob},
+    api::{LIMIT_MAX, Matching},
     guard::Asker,
 };
 use super::{anomaly, author, change, lasting, read};
@@ -48,15 +48,6 @@ struct WantedFeedback {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SomeFeedback {
-    #[serde(rename = "match", default = "everything")]
-    pattern: String,
-    #[serde(default = "limit_default")]
-    limit: usize,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct OneFeedback {
     series: String,
     detector: String,
@@ -75,12 +66,13 @@ pub(super) fn router() -> Router<Sources> {
 
 async fn list(
     State(sources): State<Sources>,
-    wanted: Result<Query<SomeFeedback>, QueryRejection>,
+    wanted: Result<Query<Matching>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
     let glob = glob("match", &wanted.pattern)?;
     let matches = |series: &str| glob.matches(series);
-    let (feedback, total) = sources.silences.feedback(matches, wanted.limit.min(LIMIT_MAX));
+    let (mut feedback, total) = sources.silences.feedback(matches, wanted.limit.min(LIMIT_MAX));
+    fit(&mut feedback);
     Ok(Json(FeedbackAnswer { feedback, total }).into_response())
 }
 

@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::super::{
     Sources,
-    answer::{Json, Refusal},
+    answer::{Json, Refusal, fit},
     api::{LIMIT_MAX, limit_default},
     guard::Asker,
     search,
@@ -185,12 +185,10 @@ async fn list(
     };
     let now = clock::now();
     let (silences, total) = sources.silences.silences(states, now, wanted.limit.min(LIMIT_MAX));
-    let silences = silences.into_iter().map(|silence| SilenceAnswer::new(silence, now));
-    Ok(Json(SilencesAnswer {
-        silences: silences.collect(),
-        total,
-    })
-    .into_response())
+    let shown = silences.into_iter().map(|silence| SilenceAnswer::new(silence, now));
+    let mut silences = shown.collect();
+    fit(&mut silences);
+    Ok(Json(SilencesAnswer { silences, total }).into_response())
 }
 
 async fn add(
