@@ -131,7 +131,7 @@ pub(super) const LEVEL_QUIET_LEAST: u8 = 12;
 /// Longest time after an alert of one channel in which the other has to say more (seconds).
 pub(super) const OTHER_QUIET_S: i64 = 6 * 3600;
 /// What the level has to reach more for each time that it was told of lately.
-pub(super) const LEVEL_REPEAT: f64 = 0.1;
+pub(super) const LEVEL_REPEAT: f64 = 0.2;
 /// What lately means: a telling counts 1/e after this (seconds).
 pub(super) const LEVEL_REPEAT_S: f64 = 7.0 * 86_400.0;
 /// Samples after an alert of one channel in which the other has to say more: it is the same trouble.
@@ -144,8 +144,8 @@ pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
 pub(super) const BAR_SHARE: f64 = 0.4;
 /// Spikes beyond this lift the bar no further: what follows a broken reading has to be told some day.
 pub(super) const BAR_OF_SPIKE_MAX: f64 = 20.0;
-/// What is left of the bar from one sample to the next: it halves in 10,000.
-pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 10_000.0;
+/// What is left of the bar from one sample to the next: it halves in 17,000, twelve days at one a minute.
+pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 17_000.0;
 
 /// Scores below this are calm: an anomaly that opened at 1 does not close at 0.99.
 pub(super) const CALM_SCORE: f64 = 0.7;

@@ -3,10 +3,10 @@
 //! As it is unless set otherwise:
 //!
 //! * Nobody is told anything in the first 150 samples and on the first day of a series.
-//! * The level channel tells at 1 or more, and at a tenth more for each time that it has told in about a week. It is quiet
+//! * The level channel tells at 1 or more, and at a fifth more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
 //! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples. Every
-//!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least, and to 8 at most; it halves in 10,000 samples. So a metric
+//!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least, and to 8 at most; it halves in 17,000 samples. So a metric
 //!   that comes in bursts is told of once, and again when a burst outdoes the others.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn a_level_has_to_reach_more_the_more_it_was_told_of() {
-        // Twelve hours apart: after one telling 1.09 is needed, after two 1.18.
+        // Twelve hours apart: after one telling 1.19 is needed, after two 1.35.
         let after = |scores: &[f64]| {
             let mut all = vec![(0.0, 0.0); 24 * 60 * scores.len()];
             for (place, &level) in scores.iter().enumerate() {
@@ -265,9 +265,9 @@ mod tests {
             let places = told(Silence::NONE, 60, &all).0;
             places.into_iter().map(|place| place / 720).collect::<Vec<_>>()
         };
-        assert_eq!(after(&[1.0, 1.05, 1.1, 1.15, 1.2]), [0, 2, 4]);
+        assert_eq!(after(&[1.0, 1.1, 1.2, 1.3, 1.4]), [0, 2, 4]);
         let mut weeks = [0.0; 100];
-        (weeks[0], weeks[1], weeks[2], weeks[99]) = (1.0, 1.1, 1.2, 1.01);
+        (weeks[0], weeks[1], weeks[2], weeks[99]) = (1.0, 1.2, 1.4, 1.01);
         assert_eq!(after(&weeks), [0, 1, 2, 99]);
     }
 
@@ -298,12 +298,12 @@ mod tests {
     fn a_great_spike_silences_small_ones_for_a_while() {
         let mut scores = vec![(0.0, 0.0); 20_000];
         scores[0].1 = 5.0;
-        // The bar is at 2, and at 1 after 10,000 samples.
-        for place in [100, 6000, 9900, 10_100] {
+        // The bar is at 2, and at 1 after 17,000 samples.
+        for place in [100, 6000, 16_900, 17_100] {
             scores[place].1 = 1.0;
         }
-        scores[3000].1 = 1.7;
-        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 10_100]);
+        scores[3000].1 = 1.8;
+        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 17_100]);
     }
 
     #[test]
