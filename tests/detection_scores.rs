@@ -40,7 +40,7 @@ fn recorded() -> Vec<Recorded> {
             detector: "adaptive",
             kind: Kind::Adaptive(adaptive::Settings::default()),
             nab: 75.0,
-            events: [(0.46, 0.1), (0.73, 0.09), (0.495, 0.065)],
+            events: [(0.46, 0.09), (0.73, 0.075), (0.49, 0.065)],
         },
         Recorded {
             detector: "skyline",

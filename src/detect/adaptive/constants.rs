@@ -81,7 +81,7 @@ pub(super) const PROOF_ERROR_MAX: f32 = 8.0;
 /// Distances and rarities that make a level of 1 at sensitivity 1, without a gap.
 pub(super) const LEVEL_UNIT: f64 = 7.1;
 /// Share of the short mean in it; the rest is the long mean's. Single samples are the other channel's.
-pub(super) const SHORT_SHARE: f64 = 0.25;
+pub(super) const SHORT_SHARE: f64 = 0.15;
 /// Gap that makes a unit at sensitivity 1 (long-run deviations).
 pub(super) const GAP_UNIT: f64 = 0.28;
 /// Level for each unit of gap.
