@@ -315,6 +315,17 @@ fn an_empty_page_says_why_and_a_name_that_nobody_knows_is_said_to_be_so() {
     browser.open(&page(&relay, "#/series?state=analysed"));
     browser.wait_until("nothing", "document.body.innerText.includes('No series matches')");
     assert_eq!(browser.problems(), [""; 0]);
+    let full = Skyrelay::start(&[], "[window]\nmax_series = 1\n[analysis]\nshards = 1\n");
+    full.connect()
+        .write_all(calm(&["a.b", "a.c"], unix_now()).as_bytes())
+        .unwrap();
+    full.wait_until_through(120, &[]);
+    browser.open(&page(&full, "#/series?match=a.c"));
+    browser.wait_until(
+        "reason",
+        "document.body.innerText.includes('60 lines were of series for which there was no room')",
+    );
+    assert_eq!(browser.problems(), [""; 0]);
     browser.open(&page(&relay, "#/series/a.d"));
     browser.wait_until(
         "reason",

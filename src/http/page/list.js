@@ -106,6 +106,7 @@ export function show(main, place) {
       if (found.total === 0) {
         const nothing = filter || state ? "No series matches" : "No series has come yet: the Relay view counts lines as they arrive";
         total.textContent = nothing;
+        if (filter || state) explainAbsence(mine);
       }
       next.disabled = !found.next;
       next.onclick = () => {
@@ -127,6 +128,14 @@ export function show(main, place) {
       problem.textContent = error.message;
       problem.hidden = false;
     }
+  }
+
+  // What nobody finds may be what there was no room for when it came.
+  async function explainAbsence(mine) {
+    const lost = (await ask("relay").catch(() => null))?.lines.not_analysed || {};
+    const over = (lost.over_max_series || 0) + (lost.over_max_memory || 0);
+    if (left || mine !== asked || over === 0) return;
+    replace(total, "No series matches ", h("span", { class: "note" }, `${count(over)} lines were of series for which there was no room (window.max_series, analysis.max_memory): these are forwarded, and not known here.`));
   }
 
   async function loadTree() {
