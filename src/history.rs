@@ -15,7 +15,7 @@
 //! * Whoever tells of an anomaly never waits: what the queue does not take, while the disk is full or slow, is lost, and counted.
 //! * A search looks at the newest first, at so much at a time, and says where to go on.
 //!
-//! At the start all of it is read once, which takes some seconds for each gigabyte; meanwhile there is no answer.
+//! At the start all of it is read once; meanwhile there is no answer.
 
 mod files;
 mod index;

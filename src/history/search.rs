@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{glob::Glob, line::Timestamp};
 
-/// What one search looks at (bytes of files): some tens of milliseconds.
+/// What one search looks at (bytes of files), so that an answer does not take long.
 const LOOK_BYTES_MAX: u64 = 32 << 20;
 
 /// JSON that one search gives (bytes).

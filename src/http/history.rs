@@ -105,8 +105,10 @@ async fn from_disk(sources: Sources, wanted: Wanted, before: Option<&str>) -> Re
     let before = before.map(place).transpose()?;
     let wanted = Wanted { before, ..wanted };
     let failed = |error: &dyn std::error::Error| Refusal(StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    let _turn = SEARCHES.acquire().await.map_err(|error| failed(&error))?;
+    let turn = SEARCHES.acquire().await.map_err(|error| failed(&error))?;
     let search = move || {
+        // Whoever asks may be gone before it has ended.
+        let _turn = turn;
         let is_open = |id, series: &str| sources.board.is_open(id, series);
         sources.history.search(&wanted, is_open)
     };

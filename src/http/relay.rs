@@ -75,6 +75,7 @@ struct RelayAnswer {
     detectors: Vec<DetectorCounts>,
     notifications: BTreeMap<String, ChannelCounts>,
     snapshot: SnapshotCounts,
+    history: HistoryCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
     graph_url: Option<String>,
 }
@@ -176,6 +177,16 @@ struct SnapshotCounts {
 }
 
 #[derive(Serialize)]
+struct HistoryCounts {
+    /// Is there one on disk?
+    kept: bool,
+    bytes: f64,
+    records: f64,
+    dropped: BTreeMap<String, f64>,
+    failures: f64,
+}
+
+#[derive(Serialize)]
 struct ConfigAnswer {
     file: Option<String>,
     read_at: Timestamp,
@@ -258,6 +269,13 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Response {
             series: reading.sum("snapshot_series"),
             failures: reading.sum("snapshot_failures_total"),
             loading: reading.sum("snapshot_loading") > 0.0,
+        },
+        history: HistoryCounts {
+            kept: sources.history.is_kept(),
+            bytes: reading.sum("history_bytes"),
+            records: reading.sum("history_records_total"),
+            dropped: counted(reading.by("history_dropped_total", "reason", &[])),
+            failures: reading.sum("history_failures_total"),
         },
         graph_url: in_force.graph_url,
     };

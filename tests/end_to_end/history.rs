@@ -532,6 +532,8 @@ fn a_full_disk_holds_nobody_up_and_what_has_waited_is_written_when_there_is_room
     });
     // All is forwarded and judged; what does not fit into the queue is lost, and counted.
     burst(1, 10_000);
+    let told = relay.api("/api/v1/relay")["history"].clone();
+    assert!(told["kept"] == true && told["failures"].as_f64() > Some(0.0), "{told}");
     let lost = wait_for("losses", SOON, || {
         match relay
             .metrics()

@@ -74,6 +74,8 @@ fn the_relay_tells_what_it_does_and_by_which_configuration() {
         (&json!(26.0), &json!(0.0))
     );
     assert_eq!(told["anomalies"]["open"], 1.0);
+    let no_history = json!({"kept": false, "bytes": 0.0, "records": 0.0, "dropped": {}, "failures": 0.0});
+    assert_eq!(told["history"], no_history);
     let channels = told["notifications"].as_object().unwrap();
     assert!(
         channels.values().any(|channel| channel["queued"].is_number()),

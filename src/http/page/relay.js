@@ -108,7 +108,7 @@ export function show(main) {
   }
 
   function draw(relay) {
-    const { lines, senders, series, anomalies, snapshot } = relay;
+    const { lines, senders, series, anomalies, snapshot, history } = relay;
     replace(line, `skyrelay ${relay.version}, running for ${duration(relay.now - relay.started_at)}`, relay.ready ? "" : ", stopping");
     const unanalysed = sum(lines.not_analysed);
     replace(
@@ -155,6 +155,9 @@ export function show(main) {
           fact("Last snapshot", snapshot.last_success > 0 ? `${ago(snapshot.last_success)}, ${bytes(snapshot.bytes)}` : "none"),
           snapshot.failures > 0 && fact("Snapshots that failed", h("span", { class: "bad" }, count(snapshot.failures))),
           snapshot.loading && fact("Snapshot", "being loaded"),
+          fact("History on disk", history.kept ? h("a", { href: "#/history" }, bytes(history.bytes)) : "none"),
+          Object.entries(history.dropped).map(([reason, records]) => fact("Not in the history", h("span", { class: "bad" }, count(records)), reason.replaceAll("_", " "))),
+          history.failures > 0 && fact("Failures of its disk", h("span", { class: "bad" }, count(history.failures))),
         ),
       ),
       h(
