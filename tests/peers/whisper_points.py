@@ -16,7 +16,10 @@ for folder, _, files in os.walk(root):
     for file in files:
         path = os.path.join(folder, file)
         series = os.path.relpath(path, root).removesuffix(".wsp").replace(os.sep, ".")
-        fetched = whisper.fetch(path, start - 1, end)  # it begins with the interval after the one it is given
+        try:
+            fetched = whisper.fetch(path, start - 1, end)  # it begins with the interval after the one it is given
+        except whisper.CorruptWhisperFile:
+            continue  # carbon-cache is just making it; a file that stays so has no points, and whoever waits for them says so
         if fetched is None:
             continue
         (first, _, step), values = fetched
