@@ -50,6 +50,7 @@ impl Inbox {
         let weight = queue.weight(&batch);
         let room = Arc::clone(&queue.room);
         let permit = if !sheds {
+            queue.shed_no_more();
             room.acquire_many_owned(weight).await.ok()
         } else if queue.is_shedding() {
             None
@@ -104,6 +105,15 @@ impl Queue {
         for flag in [&self.is_shedding, &self.is_behind, &self.has_shed] {
             if !flag.load(Ordering::Relaxed) {
                 flag.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Notes that senders wait from now on: the shard is behind by no more than they let it be.
+    fn shed_no_more(&self) {
+        for flag in [&self.is_shedding, &self.is_behind] {
+            if flag.load(Ordering::Relaxed) {
+                flag.store(false, Ordering::Relaxed);
             }
         }
     }
@@ -206,6 +216,22 @@ mod tests {
         assert!(!inbox.queue.is_behind());
         inbox.give(line(), true).await.unwrap();
         assert!(!inbox.queue.is_behind());
+    }
+
+    #[tokio::test]
+    async fn where_senders_wait_from_now_on_nobody_is_behind() {
+        let (messages, mut queued) = mpsc::unbounded_channel();
+        let inbox = Inbox {
+            messages,
+            queue: Arc::new(Queue::new(1)),
+        };
+        inbox.give(line(), true).await.unwrap();
+        inbox.give(line(), true).await.expect_err("it is full");
+        queued.recv().await.unwrap();
+        // Still full when it is looked at: this is the one that waited.
+        inbox.give(line(), false).await.unwrap();
+        assert!(!inbox.queue.is_behind());
+        assert!(inbox.queue.take_has_shed(), "what was shed is not forgotten");
     }
 
     #[tokio::test]
