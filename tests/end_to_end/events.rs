@@ -5,7 +5,7 @@ use crate::harness::{
     SOON,
     net::{connect, http_get},
     skyrelay::Skyrelay,
-    unix_now,
+    unix_now, wait_for,
 };
 use serde_json::Value;
 use std::{
@@ -147,6 +147,11 @@ fn followers_leave_room_for_questions() {
     assert_eq!(status, 503, "{text}");
     assert_eq!(http_get(relay.http_port, "/api/v1/anomalies").unwrap().0, 200);
     drop(followers);
-    let (status, text) = http_get(relay.http_port, "/api/v1/events?match=%5B").unwrap();
-    assert_eq!(status, 400, "{text}");
+    // It takes the relay a moment to see that they have gone; then there is room again, and it looks at what is asked.
+    wait_for("room", SOON, || {
+        match http_get(relay.http_port, "/api/v1/events?match=%5B").unwrap() {
+            (400, _) => Ok(()),
+            (status, text) => Err(format!("{status}: {text}")),
+        }
+    });
 }
