@@ -8,7 +8,7 @@ use skyrelay::{
     secret::MASK,
 };
 
-use crate::harness::{Allowed, fuzz};
+use crate::harness::{Allowed, Turn};
 
 const EXAMPLE: &str = include_str!("../../config/skyrelay.toml");
 const README: &str = include_str!("../../README.md");
@@ -189,6 +189,7 @@ fn slip(slips: &[Slip], text: &str) -> String {
 
 #[test]
 fn configurations() {
+    let turn = Turn::take();
     let with_slips = (any::<Index>(), slips()).prop_map(|(file, slips)| slip(&slips, &GOOD[file.index(GOOD.len())]));
     let of_words = prop::collection::vec(
         (any::<Index>(), prop::sample::select(vec!["", " ", "\n", " = "])),
@@ -201,7 +202,7 @@ fn configurations() {
             .collect::<String>()
     });
     let inputs = prop_oneof![6 => with_slips, 3 => of_words, 1 => any::<String>()];
-    fuzz("configurations", ALLOWED, &inputs, |text| check(text));
+    turn.fuzz("configurations", ALLOWED, &inputs, |text| check(text));
 }
 
 fn check(text: &str) -> Result<(), TestCaseError> {

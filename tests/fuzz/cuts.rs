@@ -8,7 +8,7 @@ use skyrelay::{
 };
 
 use crate::{
-    harness::{Allowed, fuzz, none},
+    harness::{Allowed, Turn, none},
     lines, plain_line,
 };
 
@@ -23,12 +23,13 @@ enum Fate {
 
 #[test]
 fn cuts() {
+    let turn = Turn::take();
     let inputs = (lines::chunk(), prop::collection::vec(0..90_usize, 0..40));
     let allowed = Allowed {
         heap_bytes: 400_000,
         panics: none,
     };
-    fuzz("cuts", allowed, &inputs, |((bytes, max_line_bytes), cuts)| {
+    turn.fuzz("cuts", allowed, &inputs, |((bytes, max_line_bytes), cuts)| {
         let mut pieces = Vec::new();
         let mut rest = &bytes[..];
         for &cut in cuts {

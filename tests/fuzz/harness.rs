@@ -8,7 +8,7 @@ use std::{
     io::Write as _,
     panic,
     sync::{
-        Mutex, Once, PoisonError,
+        Mutex, MutexGuard, Once, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::{RecvTimeoutError, channel},
     },
@@ -65,62 +65,72 @@ pub(crate) fn overflow(message: &str) -> bool {
     message.contains("with overflow")
 }
 
-/// Runs `check` on `inputs` for a while.
-///
-/// # Panics
-/// When it fails on one: with the smallest that it fails on.
-pub(crate) fn fuzz<S>(target: &str, allowed: Allowed, inputs: &S, check: impl Fn(&S::Value) -> TestCaseResult)
-where
-    S: Strategy,
-    S::Value: Clone + Debug + Send,
-{
-    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    keep_panics();
-    let seconds = number("SKYRELAY_FUZZ_SECONDS").unwrap_or(SECONDS);
-    let seed = number("SKYRELAY_FUZZ_SEED").unwrap_or_else(seed_by_the_clock);
-    let begun = Instant::now();
-    let (looked_at, current) = (AtomicU64::new(0), Mutex::new(None));
-    let (done, ended) = channel::<()>();
-    let failure = std::thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut before = 0;
-            let mut since = Instant::now();
-            // Moved in, so that it hears of the end.
-            let ended = ended;
-            while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
-                let now = looked_at.load(Ordering::Relaxed);
-                if now != before {
-                    (before, since) = (now, Instant::now());
-                } else if since.elapsed() > HANGS {
-                    let input: Option<S::Value> = current.lock().ok().and_then(|mut input| input.take());
-                    say(&format!(
-                        "{target}, seed {seed}: this input takes over {HANGS:?}: {input:?}"
-                    ));
-                    // Nothing stops a thread that does not end.
-                    std::process::abort();
+/// The turn of one test. It is to be taken before anything is made for it, as memory is watched in all threads together.
+pub(crate) struct Turn(MutexGuard<'static, ()>);
+
+impl Turn {
+    /// Waits for it.
+    pub(crate) fn take() -> Self {
+        Self(ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs `check` on `inputs` for a while.
+    ///
+    /// # Panics
+    /// When it fails on one: with the smallest that it fails on.
+    pub(crate) fn fuzz<S>(self, target: &str, allowed: Allowed, inputs: &S, check: impl Fn(&S::Value) -> TestCaseResult)
+    where
+        S: Strategy,
+        S::Value: Clone + Debug + Send,
+    {
+        let Self(_until_the_end) = self;
+        keep_panics();
+        let seconds = number("SKYRELAY_FUZZ_SECONDS").unwrap_or(SECONDS);
+        let seed = number("SKYRELAY_FUZZ_SEED").unwrap_or_else(seed_by_the_clock);
+        let begun = Instant::now();
+        let (looked_at, current) = (AtomicU64::new(0), Mutex::new(None));
+        let (done, ended) = channel::<()>();
+        let failure = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut before = 0;
+                let mut since = Instant::now();
+                // Moved in, so that it hears of the end.
+                let ended = ended;
+                while ended.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+                    let now = looked_at.load(Ordering::Relaxed);
+                    if now != before {
+                        (before, since) = (now, Instant::now());
+                    } else if since.elapsed() > HANGS {
+                        let input: Option<S::Value> = current.lock().ok().and_then(|mut input| input.take());
+                        say(&format!(
+                            "{target}, seed {seed}: this input takes over {HANGS:?}: {input:?}"
+                        ));
+                        // Nothing stops a thread that does not end.
+                        std::process::abort();
+                    }
                 }
-            }
-        });
-        let mut round = 0_u64;
-        let mut failure = None;
-        while failure.is_none() && (round == 0 || begun.elapsed().as_secs() < seconds) {
-            let looked = TestRunner::new_with_rng(config(), random(seed, round)).run(inputs, |input| {
-                looked_at.fetch_add(1, Ordering::Relaxed);
-                *current.lock().unwrap() = Some(input.clone());
-                look(allowed, || check(&input))
             });
-            failure = looked.err();
-            round += 1;
+            let mut round = 0_u64;
+            let mut failure = None;
+            while failure.is_none() && (round == 0 || begun.elapsed().as_secs() < seconds) {
+                let looked = TestRunner::new_with_rng(config(), random(seed, round)).run(inputs, |input| {
+                    looked_at.fetch_add(1, Ordering::Relaxed);
+                    *current.lock().unwrap() = Some(input.clone());
+                    look(allowed, || check(&input))
+                });
+                failure = looked.err();
+                round += 1;
+            }
+            drop(done);
+            failure
+        });
+        let looked_at = looked_at.into_inner();
+        let took = begun.elapsed();
+        match failure {
+            None => say(&format!("fuzz {target}: {looked_at} inputs in {took:.1?}, seed {seed}")),
+            Some(TestError::Fail(reason, input)) => panic!("{target}, seed {seed}: {reason}\nfor {input:?}"),
+            Some(TestError::Abort(reason)) => panic!("{target}, seed {seed}: {reason}"),
         }
-        drop(done);
-        failure
-    });
-    let looked_at = looked_at.into_inner();
-    let took = begun.elapsed();
-    match failure {
-        None => say(&format!("fuzz {target}: {looked_at} inputs in {took:.1?}, seed {seed}")),
-        Some(TestError::Fail(reason, input)) => panic!("{target}, seed {seed}: {reason}\nfor {input:?}"),
-        Some(TestError::Abort(reason)) => panic!("{target}, seed {seed}: {reason}"),
     }
 }
 
@@ -200,11 +210,12 @@ fn say(words: &str) {
 #[test]
 #[should_panic(expected = "bytes of memory")]
 fn memory_is_watched() {
+    let turn = Turn::take();
     let allowed = Allowed {
         heap_bytes: 500_000,
         panics: none,
     };
-    fuzz(
+    turn.fuzz(
         "memory",
         allowed,
         &proptest::strategy::Just(1_000_000_usize),
@@ -218,11 +229,12 @@ fn memory_is_watched() {
 #[test]
 #[should_panic(expected = "it was caught")]
 fn panics_are_watched_on_every_thread() {
+    let turn = Turn::take();
     let allowed = Allowed {
         heap_bytes: 1 << 20,
         panics: none,
     };
-    fuzz("panics", allowed, &proptest::strategy::Just(()), |()| {
+    turn.fuzz("panics", allowed, &proptest::strategy::Just(()), |()| {
         let _caught = std::thread::spawn(|| panic!("of a thread")).join();
         Ok(())
     });
@@ -231,11 +243,12 @@ fn panics_are_watched_on_every_thread() {
 #[test]
 #[should_panic(expected = "for 77")]
 fn an_input_that_fails_is_made_small() {
+    let turn = Turn::take();
     let allowed = Allowed {
         heap_bytes: 1 << 20,
         panics: none,
     };
-    fuzz("numbers", allowed, &(0..1_000_000_u32), |&number| {
+    turn.fuzz("numbers", allowed, &(0..1_000_000_u32), |&number| {
         assert!(number < 77);
         Ok(())
     });

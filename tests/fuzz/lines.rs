@@ -5,7 +5,7 @@ use skyrelay::line::{self, LineError, Poison, Scanned, Timestamp};
 
 use crate::{
     changes::text,
-    harness::{Allowed, fuzz, none},
+    harness::{Allowed, Turn, none},
     plain_line,
 };
 
@@ -92,11 +92,12 @@ pub(crate) fn chunk() -> impl Strategy<Value = (Vec<u8>, usize)> {
 
 #[test]
 fn lines() {
+    let turn = Turn::take();
     let allowed = Allowed {
         heap_bytes: 100_000,
         panics: none,
     };
-    fuzz("lines", allowed, &chunk(), |(bytes, max_line_bytes)| {
+    turn.fuzz("lines", allowed, &chunk(), |(bytes, max_line_bytes)| {
         check(bytes, *max_line_bytes)
     });
 }

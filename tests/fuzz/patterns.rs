@@ -7,7 +7,7 @@ use skyrelay::glob::{Glob, GlobError};
 
 use crate::{
     changes::text,
-    harness::{Allowed, fuzz, none},
+    harness::{Allowed, Turn, none},
 };
 
 /// What a compiled pattern and its use may take.
@@ -73,11 +73,12 @@ fn token() -> impl Strategy<Value = &'static str> {
 
 #[test]
 fn patterns() {
+    let turn = Turn::take();
     let short = prop::collection::vec(token(), 0..8).prop_map(|tokens| tokens.concat());
     let patterns = prop_oneof![6 => short, 1 => text("[*?a.{},!\\[\\]-]{0,12}"), 1 => text("\\PC{0,8}")];
     let names = text("[abc.]{0,8}|[abcdefg.\\-+!^&~,\u{e9} \n\\[\\]{}\\\\]{0,5}");
     let names = prop::collection::vec(names, 1..6);
-    fuzz("patterns", ALLOWED, &(patterns, names), |(pattern, names)| {
+    turn.fuzz("patterns", ALLOWED, &(patterns, names), |(pattern, names)| {
         match (Glob::new(pattern), Plain::new(pattern)) {
             (Ok(glob), Ok(plain)) => {
                 for name in names {
@@ -100,13 +101,14 @@ fn patterns() {
 /// Long ones, such that a matcher that tries one way after the other would try for ever.
 #[test]
 fn long_patterns() {
+    let turn = Turn::take();
     let pieces = (
         prop::collection::vec(token(), 1..5),
         1..300_usize,
         prop::collection::vec(token(), 0..3),
     );
     let names = (text("[ab.]{1,3}"), 1..400_usize, text("[abc.]{0,3}"));
-    fuzz(
+    turn.fuzz(
         "long patterns",
         ALLOWED,
         &(pieces, names),

@@ -19,7 +19,7 @@ use skyrelay::{
 
 use crate::{
     changes::{self, changes},
-    harness::{Allowed, fuzz, overflow},
+    harness::{Allowed, Turn, overflow},
 };
 
 /// By the clock of the relay, and the time of the first sample.
@@ -124,6 +124,7 @@ fn load(settings: &Arc<Settings>, bytes: &[u8]) -> (Shard, Loaded) {
 
 #[test]
 fn series() {
+    let turn = Turn::take();
     for good in &*GOOD {
         let (shard, loaded) = load(&good.settings, &good.bytes);
         assert_eq!(loaded.series, 1, "{loaded:?}");
@@ -145,7 +146,7 @@ fn series() {
         }
         Good { settings, bytes, last }
     });
-    fuzz("series", ALLOWED, &inputs, check);
+    turn.fuzz("series", ALLOWED, &inputs, check);
 }
 
 fn check(input: &Good) -> Result<(), TestCaseError> {

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 
 use crate::{
     changes::{self, Change, changes},
-    harness::{Allowed, fuzz, overflow},
+    harness::{Allowed, Turn, overflow},
     series,
 };
 
@@ -247,6 +247,7 @@ fn mend(record: &mut [u8]) {
 
 #[test]
 fn snapshots() {
+    let turn = Turn::take();
     let memory = Path::new("/dev/shm");
     let directory = if memory.is_dir() {
         TempDir::new_in(memory)
@@ -256,7 +257,7 @@ fn snapshots() {
     .unwrap();
     assert!(check(&directory, &[]).is_ok());
     assert_eq!(names(&directory), ["snapshot"], "without harm it is good");
-    fuzz("snapshots", ALLOWED, &harm(), |harm| check(&directory, harm));
+    turn.fuzz("snapshots", ALLOWED, &harm(), |harm| check(&directory, harm));
 }
 
 fn check(directory: &TempDir, harm: &[Harm]) -> Result<(), TestCaseError> {
