@@ -191,7 +191,7 @@ mod names {
         forward::WhenFull,
         http::Protect,
         intake::ForwardInvalid,
-        notify::{icinga2::State, smtp::Security},
+        notify::{smtp::Security, states::State},
         shard::Reading,
     };
 

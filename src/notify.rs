@@ -33,6 +33,7 @@ mod quiet;
 mod router;
 mod settings;
 pub mod smtp;
+pub mod states;
 pub mod template;
 #[cfg(test)]
 mod tests;

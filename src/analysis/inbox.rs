@@ -177,13 +177,16 @@ mod tests {
         }
     }
 
+    /// An inbox with so much room, and what comes out of it.
+    fn inbox(room: u32) -> (Inbox, mpsc::UnboundedReceiver<Message>) {
+        let (messages, queued) = mpsc::unbounded_channel();
+        let queue = Arc::new(Queue::new(room));
+        (Inbox { messages, queue }, queued)
+    }
+
     #[tokio::test]
     async fn a_queue_that_was_full_sheds_until_a_part_of_it_is_free_again() {
-        let (messages, mut queued) = mpsc::unbounded_channel();
-        let inbox = Inbox {
-            messages,
-            queue: Arc::new(Queue::new(ROOM)),
-        };
+        let (inbox, mut queued) = inbox(ROOM);
         for _ in 0..ROOM {
             assert!(!inbox.queue.would_shed(BYTES_PER_WEIGHT));
             inbox.give(line(), true).await.unwrap();
@@ -220,11 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn where_senders_wait_from_now_on_nobody_is_behind() {
-        let (messages, mut queued) = mpsc::unbounded_channel();
-        let inbox = Inbox {
-            messages,
-            queue: Arc::new(Queue::new(1)),
-        };
+        let (inbox, mut queued) = inbox(1);
         inbox.give(line(), true).await.unwrap();
         inbox.give(line(), true).await.expect_err("it is full");
         queued.recv().await.unwrap();
@@ -236,11 +235,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_who_may_wait_is_not_kept_waiting_for_more_than_its_room() {
-        let (messages, mut queued) = mpsc::unbounded_channel();
-        let inbox = Inbox {
-            messages,
-            queue: Arc::new(Queue::new(ROOM)),
-        };
+        let (inbox, mut queued) = inbox(ROOM);
         for _ in 0..ROOM {
             inbox.give(line(), true).await.unwrap();
         }

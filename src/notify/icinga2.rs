@@ -19,9 +19,9 @@ use super::{
     Cause, Channel, Failure, Message, Retry, Status,
     http_client::{Answer, HttpSettings},
     peer::{Login, Peer},
+    states::{State, States},
     template::{Mistake, Revealed, Template},
 };
-use crate::detect::Severity;
 
 /// Output of a check unless set.
 pub const OUTPUT: &str = "{{ headline }}{% if status != 'resolved' %} ({{ reason }}){% endif %}";
@@ -69,40 +69,6 @@ pub enum Target {
         /// Variables that the expression can use.
         variables: Vec<(String, Template)>,
     },
-}
-
-/// State of a service by the severity of the worst anomaly. Hosts are up or down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct States {
-    /// Of severity `info`.
-    pub info: State,
-    /// Of severity `warning`, or none.
-    pub warning: State,
-    /// Of severity `critical`.
-    pub critical: State,
-}
-
-/// State of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum State {
-    /// Nothing is wrong.
-    Ok,
-    /// Worth a look.
-    Warning,
-    /// Nobody knows.
-    Unknown,
-    /// Worth getting up for.
-    Critical,
-}
-
-impl Default for States {
-    fn default() -> Self {
-        Self {
-            info: State::Warning,
-            warning: State::Warning,
-            critical: State::Critical,
-        }
-    }
 }
 
 /// Icinga.
@@ -176,7 +142,10 @@ impl Icinga2 {
 
     /// Says how `subject` is: as the worst of what is open of it, or else as `last` says.
     fn post(&mut self, subject: &Subject, last: &Arc<Message>) -> Result<(), Failure> {
-        let worst = subject.open.values().max_by_key(|message| self.state(message));
+        let worst = subject
+            .open
+            .values()
+            .max_by_key(|message| self.settings.states.of(message));
         let worst = worst.unwrap_or(last);
         let mut output = self
             .settings
@@ -188,7 +157,7 @@ impl Icinga2 {
         }
         let mut body = subject.about.clone();
         let is_host = body.get("type") == Some(&"Host".into());
-        let status = match (self.state(worst), is_host) {
+        let status = match (self.settings.states.of(worst), is_host) {
             (State::Ok, _) => 0,
             (State::Warning, _) | (_, true) => 1,
             (State::Critical, false) => 2,
@@ -229,22 +198,6 @@ impl Icinga2 {
         match about {
             Json::Object(about) => Ok(about),
             _ => unreachable!("they are objects"),
-        }
-    }
-
-    fn state(&self, message: &Message) -> State {
-        let States {
-            info,
-            warning,
-            critical,
-        } = self.settings.states;
-        if !message.is_open() {
-            return State::Ok;
-        }
-        match message.severity {
-            Some(Severity::Info) => info,
-            Some(Severity::Warning) | None => warning,
-            Some(Severity::Critical) => critical,
         }
     }
 }

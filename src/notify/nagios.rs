@@ -22,10 +22,10 @@ use rustix::{fs::OFlags, io::Errno};
 
 use super::{
     Cause, Channel, Failure, Message, Status,
-    icinga2::{State, States},
+    states::{State, States},
     template::{Mistake, Revealed, Template},
 };
-use crate::{clock, detect::Severity, line::Timestamp};
+use crate::{clock, line::Timestamp};
 
 /// Longest name of a host or service, and longest output (bytes): a line of all of them fits into one write of a pipe.
 const NAME_BYTES: usize = 255;
@@ -87,7 +87,7 @@ impl Nagios {
         } else {
             open.remove(&message.fingerprint);
         }
-        let worst = open.values().max_by_key(|message| self.state(message));
+        let worst = open.values().max_by_key(|message| self.settings.states.of(message));
         let line = self.line(&target, worst.unwrap_or(message), open.len(), clock::now())?;
         self.write(&line)?;
         if open.is_empty() {
@@ -128,10 +128,10 @@ impl Nagios {
         });
         let Target { host, service } = target;
         let Some(service) = service else {
-            let code = u8::from(self.state(worst) != State::Ok);
+            let code = u8::from(self.settings.states.of(worst) != State::Ok);
             return Ok(format!("[{now}] PROCESS_HOST_CHECK_RESULT;{host};{code};{output}\n"));
         };
-        let code = match self.state(worst) {
+        let code = match self.settings.states.of(worst) {
             State::Ok => 0,
             State::Warning => 1,
             State::Critical => 2,
@@ -140,20 +140,6 @@ impl Nagios {
         Ok(format!(
             "[{now}] PROCESS_SERVICE_CHECK_RESULT;{host};{service};{code};{output}\n"
         ))
-    }
-
-    fn state(&self, message: &Message) -> State {
-        let States {
-            info,
-            warning,
-            critical,
-        } = self.settings.states;
-        match message.severity {
-            _ if !message.is_open() => State::Ok,
-            Some(Severity::Info) => info,
-            Some(Severity::Warning) | None => warning,
-            Some(Severity::Critical) => critical,
-        }
     }
 
     fn write(&self, line: &str) -> Result<(), Failure> {
@@ -227,6 +213,7 @@ mod tests {
     use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
+    use crate::detect::Severity;
     use crate::notify::{Retry, icinga2::OUTPUT, message::tests::message, template::Format};
 
     fn template(source: &str) -> Template {

@@ -43,22 +43,6 @@ fn settings(directory: &Path, more: &str) -> String {
     )
 }
 
-/// Sends lines as if they came one a second from `ago` seconds ago on, and waits until they are judged.
-fn send(relay: &Skyrelay, ago: u64, lines: &[(&str, u32)]) {
-    let before = relay.metrics().analysed();
-    let mut text = String::new();
-    for (second, (series, value)) in (unix_now() - ago..).zip(lines) {
-        writeln!(text, "{series} {value} {second}").unwrap();
-    }
-    relay.connect().write_all(text.as_bytes()).unwrap();
-    wait_for("judged samples", SOON, || {
-        let analysed = relay.metrics().analysed() - before;
-        (analysed == lines.len() as u64)
-            .then_some(())
-            .ok_or(format!("{analysed}"))
-    });
-}
-
 /// Waits until so many records are written.
 #[track_caller]
 fn wait_for_records(relay: &Skyrelay, records: u64) {
@@ -109,8 +93,7 @@ fn what_was_is_found_after_an_end_in_good_order_and_after_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("history");
     let mut relay = Skyrelay::start(&[], &settings(&directory, ""));
-    send(
-        &relay,
+    relay.judge(
         600,
         &[("a.b", 1), ("a.b", 150), ("a.b", 1), ("c", 250), ("c", 1), ("a.b", 300)],
     );
@@ -146,14 +129,14 @@ fn what_was_is_found_after_an_end_in_good_order_and_after_a_kill() {
     assert_eq!((&unended["state"], unended.get("closed_at")), (&json!("closed"), None));
 
     // What was open when it was killed is there as well; and no number comes twice.
-    send(&relay, 300, &[("d", 1), ("d", 150)]);
+    relay.judge(300, &[("d", 1), ("d", 150)]);
     wait_for_records(&relay, 1);
     relay.kill();
     relay.start_again();
     let killed = history(&relay, "");
     assert_eq!(short(&killed)[0], "d default closed");
     assert_eq!(ids(&killed)[1..], ids(&before));
-    send(&relay, 200, &[("e", 1), ("e", 150), ("e", 1)]);
+    relay.judge(200, &[("e", 1), ("e", 150), ("e", 1)]);
     wait_for_records(&relay, 2);
     let all = ids(&history(&relay, ""));
     assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), 7, "{all:?}");
@@ -167,11 +150,7 @@ fn what_a_snapshot_brings_back_is_in_the_history_once() {
         folder.path().join("snapshot").display()
     );
     let mut relay = Skyrelay::start(&[], &settings(&folder.path().join("history"), &snapshot));
-    send(
-        &relay,
-        600,
-        &[("stays", 1), ("stays", 150), ("closes", 1), ("closes", 150)],
-    );
+    relay.judge(600, &[("stays", 1), ("stays", 150), ("closes", 1), ("closes", 150)]);
     wait_for_records(&relay, 2);
     relay.ask_for_snapshot();
     wait_for("snapshot", SOON, || {
@@ -181,7 +160,7 @@ fn what_a_snapshot_brings_back_is_in_the_history_once() {
         }
     });
     // This comes after the snapshot, which knows it as open.
-    send(&relay, 500, &[("closes", 1)]);
+    relay.judge(500, &[("closes", 1)]);
     wait_for_records(&relay, 3);
     let before = history(&relay, "");
     assert_eq!(short(&before), ["closes default closed", "stays default open"]);
@@ -192,9 +171,9 @@ fn what_a_snapshot_brings_back_is_in_the_history_once() {
     assert_eq!(short(&after), ["closes default open", "stays default open"], "{after}");
     assert_eq!(ids(&after), ids(&before));
     // And now it closes once more, and stays so.
-    send(&relay, 400, &[("closes", 1)]);
+    relay.judge(400, &[("closes", 1)]);
     wait_for_records(&relay, 2);
-    send(&relay, 300, &[("stays", 1)]);
+    relay.judge(300, &[("stays", 1)]);
     wait_for_records(&relay, 3);
     for _ in 0..2 {
         let closed = history(&relay, "");
@@ -369,7 +348,7 @@ fn what_is_wrongly_asked_is_refused_and_without_a_history_memory_answers() {
     let lines: Vec<_> = (0..30)
         .map(|place| ("a.b", if place % 3 == 0 { 150 } else { 1 }))
         .collect();
-    send(&without, 600, &lines);
+    without.judge(600, &lines);
     let all = wait_for("ends", SOON, || {
         let all = history(&without, "");
         (all["anomalies"][0]["state"] == "closed")
@@ -393,7 +372,7 @@ fn what_is_wrongly_asked_is_refused_and_without_a_history_memory_answers() {
 fn what_people_have_said_is_there_as_it_was_at_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("history"), ""));
-    send(&relay, 600, &[("a.b", 1), ("a.b", 150), ("c", 1), ("c", 150)]);
+    relay.judge(600, &[("a.b", 1), ("a.b", 150), ("c", 1), ("c", 150)]);
     wait_for_records(&relay, 2);
     let found = history(&relay, "?match=a.b");
     let ask = |method: &str, path: &str, body: &Value| {
@@ -406,7 +385,7 @@ fn what_people_have_said_is_there_as_it_was_at_the_end() {
     ask("POST", &acknowledge, &json!({"author": "ann", "reason": "disks"}));
     let silence = json!({"match": ["c"], "for": "1h", "author": "bob", "reason": "test"});
     let silence = ask("POST", "/api/v1/silences", &silence);
-    send(&relay, 500, &[("a.b", 1), ("c", 1)]);
+    relay.judge(500, &[("a.b", 1), ("c", 1)]);
     wait_for_records(&relay, 4);
     ask(
         "DELETE",
@@ -585,7 +564,7 @@ fn a_damaged_history_is_used_as_far_as_it_is_whole_and_told_of() {
     let lines: Vec<_> = (0..30)
         .map(|place| ("a.b", if place % 3 == 0 { 150 } else { 1 }))
         .collect();
-    send(&relay, 600, &lines);
+    relay.judge(600, &lines);
     wait_for_records(&relay, 20);
     relay.kill();
     let segment = directory.join("00000000000000000001.segment");

@@ -5,10 +5,10 @@ use crate::harness::{
     SOON,
     net::http_ask,
     skyrelay::{PROGRAM, Skyrelay},
-    unix_now, wait_for,
+    wait_for,
 };
 use serde_json::{Value, json};
-use std::{io::Write, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 /// Values above 100 are odd.
 fn settings(file: &Path) -> String {
@@ -16,21 +16,6 @@ fn settings(file: &Path) -> String {
         "[detector.default]\nkind = \"threshold\"\nabove = 100\n[silences]\nfile = \"{}\"\n",
         file.display()
     )
-}
-
-/// Sends lines as if they came one a second from `ago` seconds ago on, and waits until they are judged.
-fn send(relay: &Skyrelay, ago: u64, lines: &[(&str, u32)]) {
-    let before = relay.metrics().analysed();
-    let mut connection = relay.connect();
-    for (second, (series, value)) in (unix_now() - ago..).zip(lines) {
-        writeln!(connection, "{series} {value} {second}").unwrap();
-    }
-    wait_for("judged samples", SOON, || {
-        let analysed = relay.metrics().analysed() - before;
-        (analysed == lines.len() as u64)
-            .then_some(())
-            .ok_or(format!("{analysed}"))
-    });
 }
 
 #[track_caller]
@@ -75,11 +60,7 @@ fn told(relay: &Skyrelay) -> Vec<String> {
 fn a_silence_holds_notifications_back_and_survives_a_kill() {
     let folder = tempfile::tempdir().unwrap();
     let mut relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
-    send(
-        &relay,
-        60,
-        &[("web.one", 1), ("web.two", 1), ("db.one", 1), ("web.two", 500)],
-    );
+    relay.judge(60, &[("web.one", 1), ("web.two", 1), ("db.one", 1), ("web.two", 500)]);
     let body = json!({"match": ["web.**"], "for": "2h", "reason": "<script>", "author": "\u{202e}eve"});
     let preview = json!({"match": ["web.**"], "for": "2h"});
     let preview = ask(&relay, "POST", "/api/v1/silences/preview", &preview, 200);
@@ -90,14 +71,14 @@ fn a_silence_holds_notifications_back_and_survives_a_kill() {
     let silence = ask(&relay, "POST", "/api/v1/silences", &body, 201);
     assert_eq!(silence["state"], "active");
     let id = silence["id"].as_str().unwrap().to_owned();
-    send(&relay, 50, &[("web.one", 500), ("db.one", 500)]);
+    relay.judge(50, &[("web.one", 500), ("db.one", 500)]);
     assert_eq!(open(&relay, "web.one")["silenced"], json!([id]));
     assert!(open(&relay, "db.one").get("silenced").is_none());
     relay.kill();
     relay.start_again();
     let kept = relay.api("/api/v1/silences");
     assert_eq!((&kept["total"], &kept["silences"][0]), (&json!(1), &silence));
-    send(&relay, 40, &[("web.one", 500), ("db.one", 500)]);
+    relay.judge(40, &[("web.one", 500), ("db.one", 500)]);
     assert_eq!(open(&relay, "web.one")["silenced"], json!([id]));
     wait_for("what is told", SOON, || match told(&relay) {
         told if told == ["open db.one"] => Ok(()),
@@ -123,7 +104,7 @@ fn a_silence_holds_notifications_back_and_survives_a_kill() {
 fn lines_say_who_has_seen_what_they_tell_and_what_silences_it() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
-    send(&relay, 60, &[("web.one", 1), ("web.one", 500)]);
+    relay.judge(60, &[("web.one", 1), ("web.one", 500)]);
     let id = open(&relay, "web.one")["id"].clone();
     let said = json!({"author": "kim", "reason": "<b>known</b>"});
     let path = format!("/api/v1/anomalies/{id}/acknowledge");
@@ -131,7 +112,7 @@ fn lines_say_who_has_seen_what_they_tell_and_what_silences_it() {
     let silence = json!({"match": ["web.**"], "for": "2h", "reason": "works", "author": "kim"});
     let silence = ask(&relay, "POST", "/api/v1/silences", &silence, 201);
     let shown = open(&relay, "web.one");
-    send(&relay, 50, &[("web.one", 1)]);
+    relay.judge(50, &[("web.one", 1)]);
     let lines = wait_for("what is told", SOON, || match relay.events() {
         lines if lines.len() == 2 => Ok(lines),
         lines => Err(format!("{lines:?}")),
@@ -218,7 +199,7 @@ fn many_long_silences_are_shown_in_an_answer_below_a_megabyte() {
 fn an_acknowledgement_is_shown_and_taken_back() {
     let folder = tempfile::tempdir().unwrap();
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
-    send(&relay, 60, &[("a.b", 1), ("a.b", 500)]);
+    relay.judge(60, &[("a.b", 1), ("a.b", 500)]);
     let id = open(&relay, "a.b")["id"].as_u64().unwrap();
     let path = format!("/api/v1/anomalies/{id}/acknowledge");
     let answer = ask(
@@ -240,7 +221,7 @@ fn an_acknowledgement_is_shown_and_taken_back() {
 fn what_is_said_to_be_no_anomaly_is_not_told_again_until_it_is_more() {
     let folder = tempfile::tempdir().unwrap();
     let mut relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
-    send(&relay, 600, &[("a.b", 1), ("a.b", 150)]);
+    relay.judge(600, &[("a.b", 1), ("a.b", 150)]);
     let id = open(&relay, "a.b")["id"].as_u64().unwrap();
     let body = json!({"series": "a.b", "detector": "default", "anomaly": id, "for": "7d", "author": "alice", "reason": "the backup"});
     let answer = ask(&relay, "POST", "/api/v1/feedback", &body, 200);
@@ -253,15 +234,15 @@ fn what_is_said_to_be_no_anomaly_is_not_told_again_until_it_is_more() {
             .ok_or(format!("{reason:?}"))
     });
     assert_eq!(relay.api("/api/v1/series/a.b")["floors"], json!([answer]));
-    send(&relay, 500, &[("a.b", 150), ("a.b", 1), ("a.b", 180)]);
+    relay.judge(500, &[("a.b", 150), ("a.b", 1), ("a.b", 180)]);
     assert_eq!(relay.api("/api/v1/anomalies?match=a.b")["total"], 0);
     // After a kill as well, and after a reload.
     relay.kill();
     relay.start_again();
     assert_eq!(relay.reload().0, 200);
-    send(&relay, 400, &[("a.b", 1), ("a.b", 150), ("a.b", 1)]);
+    relay.judge(400, &[("a.b", 1), ("a.b", 150), ("a.b", 1)]);
     assert_eq!(told(&relay), [] as [&str; 0]);
-    send(&relay, 300, &[("a.b", 190), ("a.b", 1)]);
+    relay.judge(300, &[("a.b", 190), ("a.b", 1)]);
     wait_for("what is told", SOON, || match told(&relay).len() {
         2 => Ok(()),
         other => Err(format!("{other}")),
@@ -274,7 +255,7 @@ fn what_is_said_to_be_no_anomaly_is_not_told_again_until_it_is_more() {
         204,
     );
     assert_eq!(relay.api("/api/v1/feedback")["total"], 0);
-    send(&relay, 200, &[("a.b", 150)]);
+    relay.judge(200, &[("a.b", 150)]);
     open(&relay, "a.b");
     let text = relay.metrics_text();
     assert!(text.contains("skyrelay_feedback_floors"), "{text}");
@@ -320,7 +301,7 @@ fn all_of_it_can_be_said_from_the_command_line() {
     let relay = Skyrelay::start(&[], &settings(&folder.path().join("silences")));
     relay.add_settings("[http]\nuser = \"ops\"\npassword = \"sesame\"\n");
     assert_eq!(relay.reload().0, 200);
-    send(&relay, 60, &[("a.b", 1), ("a.b", 500), ("a.c", 1)]);
+    relay.judge(60, &[("a.b", 1), ("a.b", 500), ("a.c", 1)]);
     let id = open(&relay, "a.b")["id"].to_string();
     let add = [
         "silence",

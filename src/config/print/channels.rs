@@ -8,10 +8,11 @@ use crate::{
     notify::{
         ChannelKind, ChannelSettings, alertmanager, exec, graphite_events,
         http_client::HttpSettings,
-        icinga2::{self, States, Target},
+        icinga2::{self, Target},
         json_lines, nagios,
         peer::{Login, masked_url},
         smtp::{self, Security},
+        states::States,
         template::Template,
         webhook,
     },

@@ -10,7 +10,11 @@
 //! * A value that comes waits for the one that goes, so that both change a region at once (`ordered`).
 //! * It is not saved: sorted again, it comes out the same.
 
+mod nearest;
+
 use std::cell::Cell;
+
+use nearest::{Nearest, nearest_below};
 
 use super::ordered::Ordered;
 
@@ -354,89 +358,6 @@ impl Ranks {
     }
 }
 
-/// The half of all values that is nearest to the median.
-struct Nearest {
-    /// How many of it lie below the median.
-    below: usize,
-    /// The median distance.
-    middle: f64,
-}
-
-impl Nearest {
-    /// Looks for it from `guess` on. `at` gives the value of a rank.
-    fn find(total: usize, median: f64, guess: usize, at: impl Fn(usize) -> Option<f64>) -> Option<Self> {
-        // Ranks below the middle are no larger than the median, the others no smaller.
-        let middle = total / 2;
-        let (below_max, above_max) = (middle, total - middle);
-        let wanted = total.checked_sub(1)? / 2 + 1;
-        // The farthest of those that are among so many below, or above, and the nearest that is not.
-        let below_within = |count: usize| match count.checked_sub(1) {
-            Some(place) => Some(median - at(middle - 1 - place)?),
-            None => Some(f64::NEG_INFINITY),
-        };
-        let below_beyond = |count: usize| match middle.checked_sub(1 + count) {
-            Some(rank) => Some(median - at(rank)?),
-            None => Some(f64::INFINITY),
-        };
-        let above_within = |count: usize| match count.checked_sub(1) {
-            Some(place) => Some(at(middle + place)? - median),
-            None => Some(f64::NEG_INFINITY),
-        };
-        let above_beyond = |count: usize| {
-            if count < above_max {
-                Some(at(middle + count)? - median)
-            } else {
-                Some(f64::INFINITY)
-            }
-        };
-        let mut below = guess.clamp(wanted.saturating_sub(above_max), wanted.min(below_max));
-        let (mut below_last, mut below_next) = (below_within(below)?, below_beyond(below)?);
-        let (mut above_last, mut above_next) = (above_within(wanted - below)?, above_beyond(wanted - below)?);
-        loop {
-            if below_last > above_next {
-                below -= 1;
-                (below_last, below_next) = (below_within(below)?, below_last);
-                (above_last, above_next) = (above_next, above_beyond(wanted - below)?);
-            } else if above_last > below_next {
-                below += 1;
-                (below_last, below_next) = (below_next, below_beyond(below)?);
-                (above_last, above_next) = (above_within(wanted - below)?, above_last);
-            } else {
-                break;
-            }
-        }
-        let farthest = below_last.max(above_last);
-        let next = if total.is_multiple_of(2) {
-            below_next.min(above_next)
-        } else {
-            farthest
-        };
-        Some(Self {
-            below,
-            middle: mean(farthest, next),
-        })
-    }
-}
-
-/// How many values of the half that is nearest to their median lie below it. There is one value at least.
-fn nearest_below(values: &mut [f64]) -> usize {
-    let middle = values.len() / 2;
-    if values.is_sorted() {
-        let at = |rank: usize| values.get(rank).copied();
-        let nearest = median(values.len(), at).and_then(|median| Nearest::find(values.len(), median, middle / 2, at));
-        return nearest.map_or(0, |nearest| nearest.below);
-    }
-    let (below, &mut median, above) = values.select_nth_unstable_by(middle, f64::total_cmp);
-    let mut distances: Vec<f64> = below.iter().map(|value| median - value).collect();
-    distances.extend(above.iter().map(|value| value - median).chain([0.0]));
-    let half = (distances.len() - 1) / 2;
-    let (nearer, &mut farthest, _) = distances.select_nth_unstable_by(half, f64::total_cmp);
-    let nearer = nearer.iter().filter(|distance| **distance < farthest).count();
-    let nearer_below = below.iter().filter(|value| median - **value < farthest).count();
-    let as_far_below = below.iter().filter(|value| median - **value <= farthest).count() - nearer_below;
-    nearer_below + as_far_below.min(half + 1 - nearer)
-}
-
 /// The values with the ranks of `region`, in order, when those before `from` have their places.
 fn sorted(values: &mut [f64], from: usize, region: std::ops::Range<usize>) -> &[f64] {
     let mut put = |from: usize, rank: usize| {
@@ -514,95 +435,4 @@ pub(super) mod plain {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const QUANTILES: [f64; 3] = [0.5, 0.99, 0.0];
-    const WISHES: Wishes<'_> = Wishes {
-        quantiles: &QUANTILES,
-        median_deviation: true,
-    };
-
-    /// Asks, and has the values read again where that is needed.
-    fn ask(ranks: &mut Ranks, values: &[f64], read: &mut usize) -> [Option<f64>; 5] {
-        let mut answer = |ranks: &mut Ranks, question: &dyn Fn(&mut Ranks) -> Option<f64>| {
-            question(ranks).or_else(|| {
-                *read += 1;
-                ranks.set(&mut values.to_vec(), WISHES);
-                question(ranks)
-            })
-        };
-        [
-            answer(ranks, &|ranks| ranks.quantile(0.5)),
-            answer(ranks, &|ranks| ranks.quantile(0.99)),
-            answer(ranks, &|ranks| ranks.quantile(0.0)),
-            answer(ranks, &|ranks| ranks.median()),
-            answer(ranks, &|ranks| ranks.median_deviation()),
-        ]
-    }
-
-    fn plainly(values: &[f64]) -> [Option<f64>; 5] {
-        [
-            plain::quantile(values, 0.5),
-            plain::quantile(values, 0.99),
-            plain::quantile(values, 0.0),
-            plain::median(values),
-            plain::median_deviation(values),
-        ]
-    }
-
-    /// Values that wander, with copies or without.
-    fn values() -> impl Strategy<Value = Vec<f64>> {
-        let step = prop_oneof![8 => -50..50_i32, 4 => Just(7), 1 => -5000..5000_i32];
-        (
-            prop::collection::vec(step, 1..600),
-            -3.0..3.0_f64,
-            prop_oneof![Just(1.0), Just(0.013)],
-        )
-            .prop_map(|(values, slope, grain)| {
-                let values = values.into_iter().map(f64::from).enumerate();
-                let rise = |place: usize| (slope * f64::from(u32::try_from(place).unwrap())).floor();
-                values.map(|(place, value)| (value + rise(place)) * grain).collect()
-            })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(24))]
-        #[test]
-        fn ranks_are_those_of_the_sorted_values(values in values(), capacity in 1_usize..400) {
-            let mut ranks = Ranks::default();
-            let mut read = 0;
-            for place in 0..values.len() {
-                ranks.add(values[place]);
-                let begin = (place + 1).saturating_sub(capacity);
-                if place >= capacity {
-                    ranks.remove(values[place - capacity]);
-                }
-                let window = &values[begin..=place];
-                let (answers, plainly) = (ask(&mut ranks, window, &mut read), plainly(window));
-                prop_assert_eq!(answers, plainly, "at {}", place);
-                prop_assert_eq!(ranks.total as usize, window.len());
-            }
-            // Four questions may each wander off once in REACH samples, or a region grow.
-            prop_assert!(read <= 2 + values.len() / 4, "{} of {}", read, values.len());
-        }
-    }
-
-    #[test]
-    fn values_that_only_rise_are_read_once_in_a_while() {
-        let values: Vec<f64> = (0..5000_u32).map(f64::from).collect();
-        let (mut ranks, mut read) = (Ranks::default(), 0);
-        for place in 0..values.len() {
-            ranks.add(values[place]);
-            if place >= 1000 {
-                ranks.remove(values[place - 1000]);
-            }
-            let window = &values[(place + 1).saturating_sub(1000)..=place];
-            assert_eq!(ask(&mut ranks, window, &mut read), plainly(window));
-        }
-        assert!(read < 5000 / 60, "{read}");
-        assert!(ranks.heap_bytes() < 48 << 10, "{}", ranks.heap_bytes());
-    }
-}
+mod tests;

@@ -100,12 +100,16 @@ fn what_comes_and_goes_again_and_again_is_told() {
     );
 }
 
-#[test]
-fn in_quiet_hours_nobody_is_told_and_afterwards_of_what_is_still_open() {
-    let quiet = Quiet {
+fn quiet_at_noon() -> Quiet {
+    Quiet {
         spans: vec![Span::parse("12:10-13:00").unwrap()],
         ..Quiet::default()
-    };
+    }
+}
+
+#[test]
+fn in_quiet_hours_nobody_is_told_and_afterwards_of_what_is_still_open() {
+    let quiet = quiet_at_noon();
     let mut office = Office::new(
         vec![
             Alert {
@@ -205,10 +209,7 @@ fn what_is_silenced_is_told_when_it_is_not_any_more() {
 
 #[test]
 fn what_is_held_back_is_counted_once_for_each_message_and_channel() {
-    let quiet = Quiet {
-        spans: vec![Span::parse("12:10-13:00").unwrap()],
-        ..Quiet::default()
-    };
+    let quiet = quiet_at_noon();
     let mut office = Office::new(
         vec![
             Alert {

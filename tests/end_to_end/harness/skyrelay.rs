@@ -5,11 +5,12 @@ use super::{
     metrics::Metrics,
     net::{connect, free_port, http_get, http_post, loopback},
     process::{Process, bound_to_this_process, bound_with_descriptors, with_hosts},
-    wait_for,
+    unix_now, wait_for,
 };
 use serde_json::Value;
 use std::{
     fmt::Write as _,
+    io::Write as _,
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
@@ -200,6 +201,25 @@ impl Skyrelay {
             }
             metrics.books_balance(upstreams).map(|()| metrics)
         })
+    }
+
+    /// Sends values of series as if they came one a second from `ago` seconds ago on, and waits until they are judged.
+    #[track_caller]
+    pub(crate) fn judge(&self, ago: u64, values: &[(&str, u32)]) {
+        let before = self.metrics().analysed();
+        let mut lines = String::new();
+        for (second, (series, value)) in (unix_now() - ago..).zip(values) {
+            writeln!(lines, "{series} {value} {second}").expect("a string takes all");
+        }
+        self.connect()
+            .write_all(lines.as_bytes())
+            .expect("the relay takes lines");
+        wait_for("judged samples", SOON, || {
+            let analysed = self.metrics().analysed() - before;
+            (analysed == values.len() as u64)
+                .then_some(())
+                .ok_or(format!("{analysed}"))
+        });
     }
 
     /// The JSON lines on stdout so far: anomalies that opened and closed.

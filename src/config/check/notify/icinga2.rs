@@ -10,8 +10,9 @@ use crate::{
     config::{check::SECOND, names, section::Section},
     notify::{
         ChannelKind,
-        icinga2::{OUTPUT, Settings, States, Target},
+        icinga2::{OUTPUT, Settings, Target},
         peer::Login,
+        states::States,
         template::{Format, Template},
     },
     secret::Secret,
