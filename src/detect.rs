@@ -99,10 +99,13 @@ trait Detect {
         None
     }
 
-    /// The silence that it would tell of, by what is remembered (seconds); `None`: that is not known yet.
-    fn silence_s(&self, _state: &Self::State) -> Option<i64> {
+    /// How long it has been silent `now` (seconds); `None`: it does not listen.
+    fn silent_s(&self, _state: &Self::State, _now: Timestamp, _listening: &Listening) -> Option<i64> {
         None
     }
+
+    /// The relay is started again `now`; when it stopped, it had been silent for so long.
+    fn resume_silence(&mut self, _state: &mut Self::State, _silent_s: i64, _now: Timestamp) {}
 
     /// What [`Self::observe`] has just found, for those that go by it. `band`: with the ends of the band.
     fn opinion(
@@ -273,11 +276,22 @@ macro_rules! kinds {
                 match self { $($(#[$attribute])* Self::$kind(engine) => Detect::least_silence_s(engine),)* }
             }
 
-            /// The silence that it would tell of, by what is remembered (seconds); `None`: that is not known yet.
-            pub fn silence_s(&self, state: &State) -> Option<i64> {
+            /// How long it has been silent `now` (seconds); `None`: it does not listen.
+            pub fn silent_s(&self, state: &State, now: Timestamp, listening: &Listening) -> Option<i64> {
                 match (self, state) {
                     $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
-                        Detect::silence_s(engine, state)
+                        Detect::silent_s(engine, state, now, listening)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// The relay is started again `now`; when it stopped, it had been silent for so long. What is silent has half of
+            /// its time left.
+            pub fn resume_silence(&mut self, state: &mut State, silent_s: i64, now: Timestamp) {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::resume_silence(engine, state, silent_s, now);
                     })*
                     _ => unreachable!("{OWN_STATE}"),
                 }

@@ -9,6 +9,8 @@
 //!   next sample. When the series is given up (`window.expire_after`), it is closed, with that for a reason.
 //! * What is not heard is not silent: time in which the relay was not there, shed lines, or got nothing at all, does not count
 //!   (see `shard::silence`).
+//! * A silence goes on after a restart, without the time in which the relay was not there. Half of what is allowed is left, so
+//!   that senders have time to come back.
 
 #[cfg(test)]
 mod tests;
@@ -25,7 +27,7 @@ use crate::{
 };
 
 /// To be raised when a [`State`] is saved in another form, or has another meaning.
-pub(super) const STATE_FORM: u32 = 1;
+pub(super) const STATE_FORM: u32 = 2;
 
 /// Silence that is learnt is never shorter (seconds).
 const LEARNT_LEAST_S: i64 = 60;
@@ -77,6 +79,8 @@ pub struct Engine {
 pub struct State {
     /// From when on its silence counts; `None`: no sample has come.
     heard: Option<Timestamp>,
+    /// When the relay was started again, and went on from `heard`; `None`: it was not.
+    resumed: Option<Timestamp>,
     /// When the anomaly that is open, or was the last, began.
     began: Timestamp,
     open: bool,
@@ -84,7 +88,7 @@ pub struct State {
     score: f64,
     pauses: Pauses,
 }
-fields!(State { heard, began, open, score, pauses } check |state| hold(
+fields!(State { heard, resumed, began, open, score, pauses } check |state| hold(
     state.score.is_finite() && (!state.open || state.heard.is_some()),
     "a silence began before anything was heard"
 ));
@@ -108,6 +112,7 @@ impl Default for State {
     fn default() -> Self {
         Self {
             heard: None,
+            resumed: None,
             began: 0,
             open: false,
             score: 0.0,
@@ -193,6 +198,12 @@ impl Engine {
         }
     }
 
+    /// From when on its silence counts, where so much of it is an anomaly.
+    fn silent_since(state: &State, after_s: i64, listening: &Listening) -> Timestamp {
+        let since = listening.since(after_s, state.resumed);
+        state.heard.unwrap_or(since).max(since)
+    }
+
     /// What has to be learnt yet.
     fn waits_for(&self, state: &State) -> Option<Standing> {
         let Pauses { first, count, .. } = state.pauses;
@@ -254,8 +265,7 @@ impl Detect for Engine {
         if let Some(after_s) = self.after_s(state)
             && !was_open
         {
-            let since = listening.since(after_s);
-            let heard = state.heard.unwrap_or(since).max(since);
+            let heard = Self::silent_since(state, after_s, listening);
             state.heard = Some(heard);
             state.score = ratio(now.saturating_sub(heard), after_s);
             state.open = now.saturating_sub(heard) > after_s;
@@ -273,8 +283,16 @@ impl Detect for Engine {
         Some(self.settings.least_s())
     }
 
-    fn silence_s(&self, state: &State) -> Option<i64> {
-        self.after_s(state)
+    fn silent_s(&self, state: &State, now: Timestamp, listening: &Listening) -> Option<i64> {
+        let since = Self::silent_since(state, self.after_s(state).unwrap_or(i64::MAX), listening);
+        let is_heard = since > Timestamp::MIN;
+        Some(if is_heard { now.saturating_sub(since).max(0) } else { 0 })
+    }
+
+    fn resume_silence(&mut self, state: &mut State, silent_s: i64, now: Timestamp) {
+        let may_last_s = self.after_s(state).unwrap_or_default();
+        state.heard = Some(now.saturating_sub(silent_s.clamp(0, may_last_s / 2)));
+        state.resumed = Some(now);
     }
 
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {

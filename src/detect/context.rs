@@ -113,10 +113,21 @@ impl Default for Listening {
 
 impl Listening {
     /// From when on a silence of `after_s` seconds means something: since the relay listens, and since the last time when
-    /// everything was silent for longer.
-    pub fn since(&self, after_s: i64) -> Timestamp {
+    /// everything was silent for longer. To somebody who went on from before when the relay was started again, at `resumed`,
+    /// its beginning means nothing.
+    pub fn since(&self, after_s: i64, resumed: Option<Timestamp>) -> Timestamp {
+        let began = if resumed >= Some(self.began) {
+            Timestamp::MIN
+        } else {
+            self.began
+        };
         let longer = self.pauses.iter().rev().find(|(pause_s, _)| *pause_s > after_s);
-        longer.map_or(self.began, |&(_, ended)| ended.max(self.began))
+        longer.map_or(began, |&(_, ended)| ended.max(began))
+    }
+
+    /// What was before it was not heard.
+    pub fn began(&self) -> Timestamp {
+        self.began
     }
 
     /// What was before `at` was not heard.
@@ -130,15 +141,6 @@ impl Listening {
         Self {
             began: self.began,
             pauses: Vec::new(),
-        }
-    }
-
-    /// The same for somebody who listened before it began at `at`, of whom a silence since `from` counts.
-    #[must_use]
-    pub fn resumed(&self, at: Timestamp, from: Timestamp) -> Self {
-        Self {
-            began: if self.began == at { from } else { self.began },
-            pauses: self.pauses.clone(),
         }
     }
 
@@ -227,13 +229,19 @@ mod tests {
         listening.paused(600, 5000);
         listening.paused(60, 6000);
         listening.paused(120, 7000);
-        let since = [50, 60, 119, 120, 599, 600].map(|after_s| listening.since(after_s));
+        let since = [50, 60, 119, 120, 599, 600].map(|after_s| listening.since(after_s, None));
         assert_eq!(since, [7000, 7000, 7000, 5000, 5000, 1000]);
         listening.begin(6500);
         assert_eq!(
-            [100, 300, 900].map(|after_s| listening.since(after_s)),
+            [100, 300, 900].map(|after_s| listening.since(after_s, None)),
             [7000, 6500, 6500]
         );
+        assert_eq!(
+            [100, 900].map(|after_s| listening.since(after_s, Some(6500))),
+            [7000, Timestamp::MIN]
+        );
+        listening.begin(8000);
+        assert_eq!(listening.since(100, Some(6500)), 8000, "it has missed something since");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Series as bytes and back: what a shard remembers, to be kept while the relay is not there.
 //!
-//! One series is one piece: its name, when it was heard of, its window, and of each detector the state and whether its
-//! anomaly is open. Series that nobody judges, or whose analysis has failed, begin anew with their next line.
+//! One series is one piece: its name, when it was heard of, its window, and of each detector the state, whether its anomaly
+//! is open, and how long it has heard nothing. Series that nobody judges, or whose analysis has failed, begin anew with their next line.
 //!
 //! * To save costs a copy of the bytes; a shard is asked for a few series at a time and goes on with its samples.
 //! * A state comes back to the bit where its detector is what it was. Where it is not, or where a detector is new to the
@@ -83,6 +83,8 @@ enum NotLoaded {
 struct SavedJudge<'a> {
     detector: usize,
     open: bool,
+    /// How long it had heard nothing (seconds); `None`: it does not listen.
+    silent_s: Option<i64>,
     state: &'a [u8],
 }
 
@@ -186,18 +188,36 @@ impl From<Damaged> for NotLoaded {
 }
 
 impl Shard {
-    /// Saves series from `slot` on, looking at `budget` slots and adding no more when there are `bytes` or more. Gives the
-    /// slot to go on at, until all have been looked at.
-    pub fn save(&self, slot: usize, budget: usize, bytes: usize, portion: &mut Portion) -> Option<usize> {
+    /// Saves series as they are `now`, from `slot` on, looking at `budget` slots and adding no more when there are `bytes` or
+    /// more. Gives the slot to go on at, until all have been looked at.
+    pub fn save(
+        &self,
+        slot: usize,
+        budget: usize,
+        bytes: usize,
+        now: Timestamp,
+        portion: &mut Portion,
+    ) -> Option<usize> {
         let slots = self.table.slot_count();
+        let of = self.shared.series_count();
+        let until = self.ears.silence_saved_until(now, of, &self.shared.heard);
         let mut next = slot;
         while next < slots.min(slot + budget) && portion.bytes.len() < bytes {
             if let Some(series) = self.table.get(next)
                 && let Analysis::Watched(watched) = &series.analysis
                 && !watched.window.is_empty()
             {
-                let heirs = self.former(next).map(|former| &former.heirs);
-                save_series(series, watched, heirs, &mut portion.bytes);
+                let former = self.former(next);
+                let engines = former.map_or(&self.court, |former| &former.court).engines.as_slice();
+                let silent_s =
+                    |judge: &Judge| engines[judge.detector].silent_s(&judge.state, until, self.ears.listening());
+                save_series(
+                    series,
+                    watched,
+                    former.map(|former| &former.heirs),
+                    silent_s,
+                    &mut portion.bytes,
+                );
                 portion.ends.push(portion.bytes.len());
             }
             next += 1;
@@ -278,7 +298,7 @@ impl Shard {
         let mut judges = Vec::new();
         for saved in load_judges(&mut from, heirs)? {
             if let Some(&asked) = plan.asked.iter().find(|asked| asked.detector == saved.detector) {
-                judges.push(self.load_judge(&saved, asked, Subject::new(name), &window)?);
+                judges.push(self.load_judge(&saved, asked, Subject::new(name), &window, now)?);
             }
         }
         let kept: Vec<usize> = judges.iter().map(|judge| judge.detector).collect();
@@ -355,10 +375,15 @@ impl Shard {
         asked: Asked,
         subject: Subject<'_>,
         window: &Window,
+        now: Timestamp,
     ) -> Result<Judge, Damaged> {
         let mut from = Saved::new(saved.state);
-        let state = self.court.engines[saved.detector].load_state(&mut from, subject, window)?;
+        let engine = &mut self.court.engines[saved.detector];
+        let mut state = engine.load_state(&mut from, subject, window)?;
         from.end()?;
+        if let Some(silent_s) = saved.silent_s {
+            engine.resume_silence(&mut state, silent_s, now);
+        }
         Ok(Judge {
             detector: saved.detector,
             state,
@@ -372,7 +397,13 @@ impl Shard {
 }
 
 /// Saves a series; those of its judges that have heirs, as these, where it goes by former settings.
-fn save_series(series: &Series, watched: &Watched, heirs: Option<&Heirs>, out: &mut Vec<u8>) {
+fn save_series(
+    series: &Series,
+    watched: &Watched,
+    heirs: Option<&Heirs>,
+    silent_s: impl Fn(&Judge) -> Option<i64>,
+    out: &mut Vec<u8>,
+) {
     let Series {
         hash: _,
         name,
@@ -405,6 +436,7 @@ fn save_series(series: &Series, watched: &Watched, heirs: Option<&Heirs>, out: &
         } = judge;
         u32::try_from(place).expect("there are few detectors").save(out);
         open.save(out);
+        silent_s(judge).save(out);
         put_sized(out, |out| state.save(out));
     }
 }
@@ -414,10 +446,16 @@ fn load_judges<'a>(from: &mut Saved<'a>, heirs: &Heirs) -> Result<Vec<SavedJudge
     let mut judges = Vec::new();
     for _ in 0..u32::load(from)? {
         let place = u32::load(from)? as usize;
-        let (open, state) = (bool::load(from)?, from.bytes()?);
+        let (open, silent_s) = (bool::load(from)?, Option::load(from)?);
+        let state = from.bytes()?;
         let heir = heirs.places.get(place).ok_or(Damaged("a state is of no detector"))?;
         if let &Some(detector) = heir {
-            judges.push(SavedJudge { detector, open, state });
+            judges.push(SavedJudge {
+                detector,
+                open,
+                silent_s,
+                state,
+            });
         }
     }
     from.end()?;

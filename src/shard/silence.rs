@@ -7,8 +7,8 @@
 //! * When nothing at all comes any more, and there are ten series or more, it is not they who are silent: instead of all of
 //!   them one anomaly is told, by each detector that listens, on `**`. Its place in time is that of the pause.
 //! * A pattern is heard of when a series that it matches is; the shards tell each other. One shard tells people.
-//! * What is known of patterns survives a restart: an anomaly stays open, and a silence goes on, without the time in which the
-//!   relay was not there. Half of the time that it may last is left, so that senders have time to come back.
+//! * What is known of patterns and series survives a restart: an anomaly stays open, and a silence goes on, without the time in
+//!   which the relay was not there. Half of the time that it may last is left, so that senders have time to come back.
 //!
 //! Nothing of it costs anything while no detector listens. Otherwise a batch costs a lock, and what a sweep looks at, a look
 //! at the series that have been silent for as long as the least patient detector allows.
@@ -59,6 +59,13 @@ impl Heard {
         self.lock().expected.len()
     }
 
+    /// Up to when one of `of` series may be silent, seen from `now`: when nothing at all comes, it is nobody's silence. `None`:
+    /// nothing has come.
+    fn silent_until(&self, now: Timestamp, of: usize) -> Option<Timestamp> {
+        let last = self.lock().last;
+        Some(if of >= SERIES_FEW { last?.min(now) } else { now })
+    }
+
     fn lock(&self) -> MutexGuard<'_, Everything> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -96,8 +103,6 @@ struct Expected {
     implied: bool,
     /// From when on, by the clock of the relay; `None`: that is to be seen.
     since: Option<Timestamp>,
-    /// When the relay was started again, and since when silence counts since then.
-    resumed: Option<(Timestamp, Timestamp)>,
     /// Is the anomaly that was told of still open?
     open: bool,
     heard: Option<Timestamp>,
@@ -122,7 +127,6 @@ impl Expectations {
                     glob,
                     implied,
                     since: None,
-                    resumed: None,
                     open: false,
                     heard: None,
                     taken: None,
@@ -186,8 +190,8 @@ impl Ears {
             });
             if let Some((heir, state)) = heir {
                 heir.state = state;
-                (heir.since, heir.resumed) = (former.since, former.resumed);
-                (heir.open, heir.heard, heir.taken) = (former.open, former.heard, former.taken);
+                (heir.since, heir.open) = (former.since, former.open);
+                (heir.heard, heir.taken) = (former.heard, former.taken);
             } else if former.open {
                 let last = Point {
                     timestamp: former.heard.unwrap_or_default(),
@@ -206,15 +210,11 @@ impl Ears {
     /// Saves what is known of patterns `now`, each as a piece; only the shard that tells of them knows.
     pub(super) fn save(&self, now: Timestamp, engines: &[Engine], mut piece: impl FnMut(&dyn Fn(&mut Vec<u8>))) {
         for expected in self.expected.iter().filter(|_| self.tells) {
-            let engine = &engines[expected.detector];
-            let may_last_s = engine.silence_s(&expected.state).unwrap_or_default();
             let own = expected.own(&self.listening);
-            let since = own.since(may_last_s);
-            let silent_s = if own.has_begun() {
-                now.saturating_sub(since.max(expected.heard.unwrap_or(since))).max(0)
-            } else {
-                0
-            };
+            let known_s = engines[expected.detector].silent_s(&expected.state, now, &own);
+            // Something may have been heard that the state does not know yet.
+            let news = expected.heard.filter(|_| expected.taken < expected.heard);
+            let silent_s = news.map_or(known_s.unwrap_or_default(), |heard| now.saturating_sub(heard).max(0));
             piece(&|out| {
                 u32::try_from(expected.detector)
                     .expect("there are few detectors")
@@ -256,9 +256,8 @@ impl Ears {
         let mut from = Saved::new(state);
         expected.state = engine.load_state(&mut from, Subject::new(name), &expected.window)?;
         from.end()?;
-        let may_last_s = engine.silence_s(&expected.state).unwrap_or_default();
-        let since = now.saturating_sub(silent_s.clamp(0, may_last_s / 2));
-        (expected.since, expected.resumed) = (Some(since), Some((now, since)));
+        engine.resume_silence(&mut expected.state, silent_s, now);
+        expected.since = Some(now);
         (expected.open, expected.heard, expected.taken) = (open, heard, heard);
         Ok(open.then(|| (Arc::clone(&expected.name), expected.detector)))
     }
@@ -335,15 +334,19 @@ impl Ears {
         }
     }
 
-    /// Up to when `series` may be silent, seen from `now`: when nothing at all comes, it is nobody's silence. `None`: there
-    /// is none that is long enough to be told of.
+    /// Up to when `series` may be silent, seen from `now`, of so many. `None`: there is no silence that is long enough to be
+    /// told of.
     pub(super) fn silent_until(&self, series: &Series, now: Timestamp, of: usize, heard: &Heard) -> Option<Timestamp> {
         let since = now - self.least_s?;
         if series.received >= since && !self.by_samples {
             return None;
         }
-        let last = heard.lock().last;
-        Some(if of >= SERIES_FEW { last?.min(now) } else { now })
+        heard.silent_until(now, of)
+    }
+
+    /// Up to when the silence of one of `of` series counts that is saved `now`.
+    pub(super) fn silence_saved_until(&self, now: Timestamp, of: usize, heard: &Heard) -> Timestamp {
+        heard.silent_until(now, of).unwrap_or_else(|| self.listening.began())
     }
 
     /// Has a look whether `series` is what some pattern expects. To be called with every series about once a minute.
@@ -403,14 +406,11 @@ impl Ears {
 impl Expected {
     /// Since when its silence counts.
     fn own(&self, listening: &Listening) -> Listening {
-        let mut own = match self.resumed {
-            Some((at, from)) => listening.resumed(at, from),
-            None => listening.clone(),
-        };
         // A pause of everything is what this is about.
-        if self.glob.is_none() {
-            own = own.without_pauses();
-        }
+        let mut own = match &self.glob {
+            Some(_) => listening.clone(),
+            None => listening.without_pauses(),
+        };
         own.begin(self.since.unwrap_or(Timestamp::MIN));
         own
     }

@@ -112,7 +112,7 @@ impl<'a> Draft<'a> {
                 let (portion, next, settings, pause) = self.sources.analysis.ask_and_wait(shard, move |shard| {
                     let begun = Instant::now();
                     let mut portion = Portion::default();
-                    let next = shard.save(from, PORTION_SLOTS, PORTION_BYTES, &mut portion);
+                    let next = shard.save(from, PORTION_SLOTS, PORTION_BYTES, clock::now(), &mut portion);
                     (portion, next, shard.settings(), begun.elapsed())
                 })?;
                 if !Arc::ptr_eq(&settings, &self.settings) {

@@ -108,7 +108,7 @@ fn hash(name: &str) -> u64 {
 
 fn save(shard: &Shard) -> Vec<Vec<u8>> {
     let mut portion = Portion::default();
-    assert_eq!(shard.save(0, usize::MAX, usize::MAX, &mut portion), None);
+    assert_eq!(shard.save(0, usize::MAX, usize::MAX, NOW, &mut portion), None);
     portion.pieces().map(<[u8]>::to_vec).collect()
 }
 

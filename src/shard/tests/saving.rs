@@ -93,7 +93,7 @@ pub(super) fn save(shard: &Shard) -> Vec<Vec<u8>> {
     let (mut slot, mut saved) = (Some(0), Vec::new());
     while let Some(from) = slot {
         let mut portion = Portion::default();
-        slot = shard.save(from, 3, 1, &mut portion);
+        slot = shard.save(from, 3, 1, NOW, &mut portion);
         saved.extend(portion.pieces().map(<[u8]>::to_vec));
     }
     saved

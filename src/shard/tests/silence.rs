@@ -4,9 +4,12 @@ use super::{
     changing::{carry_all, change},
     *,
 };
-use crate::detect::{
-    Kind, Severity,
-    absence::{self, After},
+use crate::{
+    detect::{
+        Kind, Severity,
+        absence::{self, After},
+    },
+    save::Saved,
 };
 
 const AFTER_S: i64 = 300;
@@ -150,16 +153,8 @@ fn after_a_restart_everybody_has_time_to_come_back() {
     let settings = listening();
     let mut before = bench(settings.clone());
     go_on(&mut before, &MANY, NOW, NOW + 120);
-    let mut portion = Portion::default();
-    before.shard.save(0, 100, usize::MAX, &mut portion);
-    let mut after = bench(settings.clone());
-    let heirs = Origin::new(&settings).heirs(&settings);
-    let mut loaded = Loaded::default();
     let restart = NOW + 3600;
-    for saved in portion.pieces() {
-        let name = &saved[4..4 + usize::try_from(u32::from_le_bytes(saved[..4].try_into().unwrap())).unwrap()];
-        after.shard.load(saved, hash(name), &heirs, restart, &mut loaded);
-    }
+    let (mut after, loaded) = started_again(&before, &settings, NOW + 60, restart);
     assert_eq!((loaded.series, loaded.begun_anew), (12, vec![0, 0]));
     after.sweep(restart + 10);
     go_on(&mut after, &MANY[1..], restart + 60, restart + 240);
@@ -377,11 +372,18 @@ fn one_shard_tells_of_patterns_whatever_changes() {
 
 /// A shard by `settings` that is started again at `restart`, after what `before` was saved as at `stop`.
 fn started_again(before: &Bench, settings: &Settings, stop: Timestamp, restart: Timestamp) -> (Bench, Loaded) {
-    let mut portion = Portion::default();
-    before.shard.save_patterns(stop, &mut portion);
+    let (mut series, mut patterns) = (Portion::default(), Portion::default());
+    assert_eq!(before.shard.save(0, 100, usize::MAX, stop, &mut series), None);
+    before.shard.save_patterns(stop, &mut patterns);
     let heirs = Origin::new(settings).heirs(settings);
     let (mut after, mut loaded) = (bench(settings.clone()), Loaded::default());
-    for saved in portion.pieces() {
+    for saved in series.pieces() {
+        let name = Saved::new(saved).text().unwrap();
+        after
+            .shard
+            .load(saved, hash(name.as_bytes()), &heirs, restart, &mut loaded);
+    }
+    for saved in patterns.pieces() {
         after.shard.load_pattern(saved, &heirs, restart, &mut loaded);
     }
     assert_eq!(loaded.damaged, 0);
@@ -428,6 +430,57 @@ fn a_silence_of_a_pattern_goes_on_after_a_restart_with_half_of_its_time_left() {
             [closed("a*", restart + 600), opened("a*", restart + 600 + AFTER_S)]
         );
     }
+}
+
+#[test]
+fn a_silence_of_a_series_goes_on_after_a_restart_with_half_of_its_time_left() {
+    for (silent_s, before_s) in [(100, 100), (250, AFTER_S / 2)] {
+        let settings = listening();
+        let mut before = bench(settings.clone());
+        go_on(&mut before, &["a", "b"], NOW, NOW + 600);
+        let stop = NOW + 540 + silent_s;
+        go_on(&mut before, &["b"], NOW + 600, stop);
+        assert_eq!(before.told(), []);
+        // The time without a relay does not count, and neither does a second one to begin with.
+        let restart = stop + 5000;
+        let (after, _) = started_again(&before, &settings, stop, restart);
+        let (mut after, _) = started_again(&after, &settings, restart, restart + 700);
+        let restart = restart + 700;
+        after.sweep(restart);
+        go_on(&mut after, &["b"], restart, restart + 600);
+        assert_eq!(after.told(), [opened("a", restart + AFTER_S - before_s)]);
+        // And what is heard later counts from then on.
+        go_on(&mut after, &["a", "b"], restart + 600, restart + 660);
+        go_on(&mut after, &["b"], restart + 660, restart + 1200);
+        assert_eq!(
+            after.told(),
+            [closed("a", restart + 600), opened("a", restart + 600 + AFTER_S)]
+        );
+    }
+}
+
+#[test]
+fn what_was_shed_after_a_restart_is_not_silence_either() {
+    let settings = listening();
+    let mut before = bench(settings.clone());
+    go_on(&mut before, &["a", "b"], NOW, NOW + 600);
+    let restart = NOW + 5000;
+    let (mut after, _) = started_again(&before, &settings, NOW + 690, restart);
+    go_on(&mut after, &["b"], restart, restart + 60);
+    after.shard.has_missed_lines(restart + 60);
+    go_on(&mut after, &["b"], restart + 60, restart + 600);
+    assert_eq!(after.told(), [opened("a", restart + 60 + AFTER_S)]);
+}
+
+#[test]
+fn when_everything_had_stopped_nobody_was_silent_before_the_restart() {
+    let settings = listening();
+    let mut before = bench(settings.clone());
+    go_on(&mut before, &MANY, NOW, NOW + 120);
+    let restart = NOW + 3600;
+    let (mut after, _) = started_again(&before, &settings, NOW + 240, restart);
+    go_on(&mut after, &MANY[1..], restart, restart + 600);
+    assert_eq!(after.told(), [opened("a0", restart + AFTER_S)]);
 }
 
 #[test]
