@@ -40,7 +40,7 @@ fn recorded() -> Vec<Recorded> {
             detector: "adaptive",
             kind: Kind::Adaptive(adaptive::Settings::default()),
             nab: 75.0,
-            events: [(0.46, 0.09), (0.73, 0.075), (0.49, 0.065)],
+            events: [(0.46, 0.08), (0.74, 0.06), (0.485, 0.06)],
         },
         Recorded {
             detector: "skyline",

@@ -1,17 +1,18 @@
 //! What one sample is measured against, and how far from usual it is.
 //!
 //! The *level* is the means of the last 3 and of the last 24 residuals, each against what it usually is, and the gap between the
-//! value and all that were seen. The *spike* is the step from the mean of the last 3 samples, less the step that the season takes,
-//! against steps that are usual at this time of the day, and the same gap. A long step counts by the logarithm of how many times as
-//! long it is as values are large, so that a burst is measured against the level that it bursts from.
+//! value and all that were seen, which counts less while few were. The *spike* is the step from the running mean of the last samples,
+//! less the step that the season takes, against steps that are usual at this time of the day, and the same gap. A long step counts by
+//! the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it bursts
+//! from; and its distance counts as far as it is rare, so that in a series that often goes far it takes more.
 //!
 //! All that is asked of a model is gathered in a [`Basis`] before the sample is learnt, so that afterwards one can ask what any
 //! other value would have scored in its place (`band`).
 
 use super::{
     constants::{
-        GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS, SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY,
-        YOUNG_SAMPLES,
+        DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS, SHORT_SHARE,
+        SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
     },
     gap::Seen,
     single::single,
@@ -72,6 +73,8 @@ pub(super) struct Scores {
     pub(super) level: f64,
     /// The spike channel: 1 is where an anomaly begins.
     pub(super) spike: f64,
+    /// The same, had all of the step's distance counted, however rare it is, or the spike if that is higher.
+    pub(super) leap: f64,
     /// Of the mean of the last 3 residuals.
     pub(super) short: Surprise,
     /// Of the mean of the last 24 residuals.
@@ -129,13 +132,18 @@ impl Basis {
         };
         let apart = |surprise: Surprise| surprise.distance + surprise.rarity;
         let level = (SHORT_SHARE * apart(short) + (1.0 - SHORT_SHARE) * apart(long)) * tuning.level_scale;
-        let gaps = (gap * tuning.gap_scale).min(GAP_UNITS_MAX);
-        let spike = (surprise.distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
+        let count = f64::from(self.count);
+        let gaps = (gap * tuning.gap_scale * count / (count + GAP_SAMPLES)).min(GAP_UNITS_MAX);
         let level = level + LEVEL_OF_GAP * gaps;
-        let spike = if self.after_gap || step == 0.0 {
-            0.0
-        } else {
+        let spike_of = |distance: f64| {
+            let spike = (distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
             (spike + SPIKE_OF_GAP * gaps) * self.weight
+        };
+        let (spike, leap) = if self.after_gap || step == 0.0 {
+            (0.0, 0.0)
+        } else {
+            let rare = DISTANCE_OF_RARITY * surprise.rarity;
+            (spike_of(surprise.distance.min(rare)), spike_of(surprise.distance))
         };
         let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
         let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)
@@ -153,6 +161,7 @@ impl Basis {
         Scores {
             level: counted(level, level_sign),
             spike: counted(spike, step_sign),
+            leap: counted(leap, step_sign),
             short,
             long,
             gap,
@@ -194,7 +203,70 @@ impl Basis {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::constants::VALUE_MAX, *};
+    use super::{
+        super::{
+            constants::{GAP_UNIT, SPIKE_UNIT, VALUE_MAX},
+            policy::Silence,
+            tuning::{Direction, Floor},
+        },
+        *,
+    };
+
+    /// After `count` samples, of which one in five was a step of `far` times the length of the others, up or down.
+    fn stepped(count: u32, far: f64) -> Basis {
+        let mut step = Yardstick::default();
+        for place in 0..10_000_u32 {
+            let long = if place % 10 < 2 { far } else { 1.0 };
+            let value = if place % 2 == 0 { long } else { -long };
+            let distance = (place > 50).then(|| step.measure(value).distance);
+            step.learn(value, distance, 1.0 / f64::from(place + 1));
+        }
+        Basis {
+            count,
+            in_rhythm: count,
+            noise: 1.0,
+            weight: 1.0,
+            deviation: 1.0,
+            size: 1e6,
+            step,
+            ..Basis::default()
+        }
+    }
+
+    fn measured(basis: &Basis, value: f64, seen: &Seen) -> Scores {
+        let tuning = Tuning::new(1.0, Direction::Both, Floor::Absolute(0.0), Silence::NONE);
+        basis.measure(&tuning, seen, value)
+    }
+
+    #[test]
+    fn a_distance_counts_as_far_as_it_is_rare() {
+        let spike = |distance: f64, rarity: f64| (distance + SPIKE_OF_RARITY * rarity) / SPIKE_UNIT;
+        let about = |found: f64, expected: f64| assert!((found - expected).abs() < 1e-9, "{found}, not {expected}");
+        let far = measured(&stepped(10_000, 10.0), 1000.0, &Seen::default());
+        let Surprise { distance, rarity } = far.step;
+        assert!(distance > 1.5 * DISTANCE_OF_RARITY * rarity, "{far:?}");
+        about(far.spike, spike(DISTANCE_OF_RARITY * rarity, rarity));
+        about(far.leap, spike(distance, rarity));
+        let near = measured(&stepped(10_000, 1.0), 6.0, &Seen::default());
+        assert!(near.spike > 0.0);
+        about(near.spike, near.leap);
+    }
+
+    #[test]
+    fn a_gap_counts_less_while_little_was_seen() {
+        let mut seen = Seen::default();
+        seen.learn(0.0, 1.0);
+        let level = |count| measured(&stepped(count, 1.0), 0.5, &seen).level;
+        let of_gap = |count: u32| LEVEL_OF_GAP * 0.5 / GAP_UNIT * f64::from(count) / (f64::from(count) + GAP_SAMPLES);
+        for count in [100, 1000] {
+            let less = level(100_000) - level(count);
+            let expected = of_gap(100_000) - of_gap(count);
+            assert!(
+                (less - expected).abs() < 1e-9,
+                "{less} less after {count} samples, not {expected}"
+            );
+        }
+    }
 
     #[expect(clippy::float_cmp, reason = "what is the same is the same")]
     #[test]

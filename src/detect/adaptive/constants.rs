@@ -84,6 +84,8 @@ pub(super) const LEVEL_UNIT: f64 = 7.1;
 pub(super) const SHORT_SHARE: f64 = 0.15;
 /// Gap that makes a unit at sensitivity 1 (long-run deviations).
 pub(super) const GAP_UNIT: f64 = 0.28;
+/// Samples after which a gap counts half: of the first values most are new.
+pub(super) const GAP_SAMPLES: f64 = 50.0;
 /// Level for each unit of gap.
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 /// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
@@ -91,10 +93,11 @@ pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 pub(super) const SPIKE_UNIT: f64 = 10.5;
 /// Deviations that a decade of rarity counts as much as, in a spike.
 pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
+/// Deviations of a step that count at most for each decade of its rarity: where one step in a hundred is 20 deviations long, that
+/// is far and not odd.
+pub(super) const DISTANCE_OF_RARITY: f64 = 4.0;
 /// Spike for each unit of gap: a leap to where the series has been before is less of a surprise.
 pub(super) const SPIKE_OF_GAP: f64 = 0.18;
-/// Samples that the mean is of from which a step leads away: more steady than one sample, and young enough to follow.
-pub(super) const STEP_SAMPLES: usize = 3;
 /// What a spike takes more for ten times as many samples a day. People can bear so many alarms a day, not a sample.
 pub(super) const PACE_SHARE: f64 = 0.05;
 /// Interval at which a spike takes its unit (seconds).
@@ -131,7 +134,7 @@ pub(super) const LEVEL_QUIET_LEAST: u8 = 12;
 /// Longest time after an alert of one channel in which the other has to say more (seconds).
 pub(super) const OTHER_QUIET_S: i64 = 6 * 3600;
 /// What the level has to reach more for each time that it was told of lately.
-pub(super) const LEVEL_REPEAT: f64 = 0.2;
+pub(super) const LEVEL_REPEAT: f64 = 0.3;
 /// What lately means: a telling counts 1/e after this (seconds).
 pub(super) const LEVEL_REPEAT_S: f64 = 7.0 * 86_400.0;
 /// Samples after an alert of one channel in which the other has to say more: it is the same trouble.
@@ -140,14 +143,14 @@ pub(super) const OTHER_QUIET_SAMPLES: u8 = 60;
 pub(super) const OTHER_BAR: f64 = 2.0;
 /// Samples of silence of the spike channel after an alert.
 pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
-/// The part of a spike that later ones have to reach to be told.
+/// The part of a leap that later spikes have to reach to be told.
 pub(super) const BAR_SHARE: f64 = 0.4;
-/// Spikes beyond this lift the bar no further: what follows a broken reading has to be told some day.
-pub(super) const BAR_OF_SPIKE_MAX: f64 = 20.0;
+/// Leaps beyond this lift the bar no further: what follows a broken reading has to be told some day.
+pub(super) const BAR_OF_LEAP_MAX: f64 = 20.0;
 /// What is left of the bar from one sample to the next: it halves in 17,000, twelve days at one a minute.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 17_000.0;
 
-/// Scores below this are calm: an anomaly that opened at 1 does not close at 0.99.
+/// Levels and leaps below this are calm: an anomaly that opened at 1 does not close at 0.99.
 pub(super) const CALM_SCORE: f64 = 0.7;
 /// Calm samples in a row after which an anomaly is over: as many as the long mean takes to forget it.
 pub(super) const CALM_SAMPLES: u8 = 24;

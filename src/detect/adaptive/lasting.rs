@@ -2,7 +2,8 @@
 //!
 //! * It opens with an alert, of either channel, and with nothing else.
 //! * It is over when the series is *back*: after 24 calm samples in a row, or at the first calm sample three hours after the
-//!   last that was not. Calm is a sample whose scores are below 0.7.
+//!   last that was not. Calm is a sample whose level is below 0.7, and
+//!   its spike too, had all of its distance counted.
 //! * If it was calm for so long while the residuals stayed more than half as far from zero as they have been, it has
 //!   *settled* rather than come back.
 //! * It is over as well when it is *usual*: after two days and 24 samples. Then what the series has come to is taken for
@@ -95,7 +96,7 @@ impl Lasting {
         self.furthest = self.furthest.max(apart);
         self.told.level |= alerts.level;
         self.told.spike |= alerts.spike;
-        if sample.level < CALM_SCORE && sample.spike < CALM_SCORE {
+        if sample.level < CALM_SCORE && sample.leap < CALM_SCORE {
             self.calm += 1;
             if self.calm >= CALM_SAMPLES || time - self.troubled >= CALM_S {
                 self.open = false;
@@ -131,6 +132,7 @@ mod tests {
                 count: 1000,
                 level,
                 spike,
+                leap: spike,
             };
             let alerts = policy.decide(Silence::NONE, sample);
             let turn = lasting.follow(sample, alerts, level);
@@ -174,6 +176,7 @@ mod tests {
                 count: 1000,
                 level,
                 spike: 0.0,
+                leap: 0.0,
             };
             let alerts = Alerts {
                 level: alert,

@@ -20,8 +20,8 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, STEP_SAMPLES,
-        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
+        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, VALUE_MAX,
+        WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
         YOUNG_SAMPLES,
     },
     gap::Seen,
@@ -66,9 +66,8 @@ pub(super) struct Model {
     week_visit: Visit,
     /// Of all values.
     overall: Moments,
-    /// Values of the last samples, the newest first, and the times between them (seconds).
-    recent: [f64; STEP_SAMPLES],
-    gaps_s: [u32; STEP_SAMPLES - 1],
+    /// Mean of the last samples, in which each weighs half of what the next does.
+    recent: f64,
     /// Sum of the last residuals.
     residual_sum: f64,
     /// What values in single precision are differences from.
@@ -77,12 +76,14 @@ pub(super) struct Model {
     day_proof: Proof,
     week_proof: Proof,
     rhythm: Rhythm,
+    /// How much older than the last sample that mean is (seconds).
+    recent_age_s: u32,
     /// What a spike counts in this series.
     weight: f32,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
-    /// Of the steps from the mean of the last samples, in terms of the noise at their time.
+    /// Of the steps from that mean, in terms of the noise at their time.
     step: Yardstick,
     policy: Policy,
     residuals: [f32; RESIDUALS],
@@ -111,13 +112,13 @@ fields!(Model {
     week_visit,
     overall,
     recent,
-    gaps_s,
     residual_sum,
     origin,
     mean_proof,
     day_proof,
     week_proof,
     rhythm,
+    recent_age_s,
     weight,
     short,
     long,
@@ -142,8 +143,8 @@ impl Model {
     pub(super) fn new() -> Self {
         Self {
             last: i64::MIN,
-            recent: [0.0; STEP_SAMPLES],
-            gaps_s: [0; STEP_SAMPLES - 1],
+            recent: 0.0,
+            recent_age_s: 0,
             weight: 1.0,
             overall: Moments::default(),
             short: Yardstick::default(),
@@ -184,7 +185,7 @@ impl Model {
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         if self.count == 0 {
             self.origin = value;
-            self.recent = [value; STEP_SAMPLES];
+            self.recent = value;
             self.policy = Policy::new(time.timestamp);
         }
         self.count = self.count.saturating_add(1);
@@ -198,6 +199,7 @@ impl Model {
             count: self.count,
             level: scores.level,
             spike: scores.spike,
+            leap: scores.leap,
         };
         let alerts = self.policy.decide(tuning.silence, sample);
         self.learn(time, value, &forecast, &scores, basis);
@@ -354,17 +356,16 @@ impl Model {
 
     /// What a step at `time` leads away from.
     fn before(&self, time: Time, forecast: &Forecast) -> f64 {
-        let [newest, middle, oldest] = self.recent;
-        let mean = newest / 3.0 + middle / 3.0 + oldest / 3.0;
-        let [newer_s, older_s] = self.gaps_s.map(i64::from);
-        // When they were, on average: only a series that has been seen for a while has a season.
-        let local = || time.local - (time.timestamp - self.last) - (2 * newer_s + older_s) / 3;
+        // When that mean was, as it were: only a series that has been seen for a while has a season.
+        let local = || time.local - (time.timestamp - self.last) - i64::from(self.recent_age_s);
         let season = match forecast.season {
             Season::None => None,
             Season::Day => self.day.read(local(), DAY_VISITS),
             Season::Week => self.week.as_ref().and_then(|week| week.read(local(), WEEK_VISITS)),
         };
-        season.map_or(mean, |apart| mean + forecast.expected - (self.origin + apart))
+        season.map_or(self.recent, |apart| {
+            self.recent + forecast.expected - (self.origin + apart)
+        })
     }
 
     fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, basis: &mut Basis) {
@@ -444,13 +445,12 @@ impl Model {
 
     fn keep_value(&mut self, timestamp: i64, value: f64, after_gap: bool) {
         if after_gap || self.count == 1 {
-            self.recent = [value; STEP_SAMPLES];
-            self.gaps_s = [0; STEP_SAMPLES - 1];
+            self.recent = value;
+            self.recent_age_s = 0;
         } else {
-            let [newest, middle, _] = self.recent;
-            let gap_s = u32::try_from(timestamp - self.last).unwrap_or(u32::MAX);
-            self.recent = [value, newest, middle];
-            self.gaps_s = [gap_s, self.gaps_s[0]];
+            let interval_s = u32::try_from(timestamp - self.last).unwrap_or(u32::MAX);
+            self.recent = f64::midpoint(self.recent, value);
+            self.recent_age_s = u32::midpoint(self.recent_age_s, interval_s);
         }
         self.last = timestamp;
     }

@@ -3,16 +3,17 @@
 //! As it is unless set otherwise:
 //!
 //! * Nobody is told anything in the first 150 samples and on the first day of a series.
-//! * The level channel tells at 1 or more, and at a fifth more for each time that it has told in about a week. It is quiet
+//! * The level channel tells at 1 or more, and at three tenths more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
 //! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples. Every
-//!   spike of 1 or more, told or not, lifts the bar to 0.4 of itself at least, and to 8 at most; it halves in 17,000 samples. So a metric
-//!   that comes in bursts is told of once, and again when a burst outdoes the others.
+//!   spike of 1 or more, told or not, lifts the bar to 0.4 of its leap at least, which is what it would be if all of its distance
+//!   counted, and to 8 at most; it halves in 17,000 samples. So a metric that comes in bursts is told of once, and again when a
+//!   burst outdoes the others.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
     constants::{
-        BAR_KEPT, BAR_OF_SPIKE_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
+        BAR_KEPT, BAR_OF_LEAP_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
         OTHER_QUIET_S, OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
     },
     single::single,
@@ -61,6 +62,8 @@ pub(super) struct Scored {
     pub(super) count: u32,
     pub(super) level: f64,
     pub(super) spike: f64,
+    /// What the spike would be if all of its distance counted.
+    pub(super) leap: f64,
 }
 
 /// The channels that tell.
@@ -143,7 +146,9 @@ impl Policy {
     }
 
     fn decide_spike(&mut self, silent: bool, sample: Scored) -> bool {
-        let Scored { timestamp, spike, .. } = sample;
+        let Scored {
+            timestamp, spike, leap, ..
+        } = sample;
         let bar = self.next_bar();
         self.bar = single(bar);
         if spike < 1.0 {
@@ -151,7 +156,7 @@ impl Policy {
         }
         let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES;
         let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
-        self.bar = self.bar.max(single(BAR_SHARE * spike.min(BAR_OF_SPIKE_MAX)));
+        self.bar = self.bar.max(single(BAR_SHARE * leap.min(BAR_OF_LEAP_MAX)));
         alert
     }
 }
@@ -209,6 +214,7 @@ mod tests {
                     count: u32::try_from(place).unwrap() + 1,
                     level,
                     spike,
+                    leap: spike,
                 },
             );
             levels.extend(alerts.level.then_some(place));
@@ -256,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_level_has_to_reach_more_the_more_it_was_told_of() {
-        // Twelve hours apart: after one telling 1.19 is needed, after two 1.35.
+        // Twelve hours apart: after one telling 1.28 is needed, or 1.26 a day later, after two 1.52.
         let after = |scores: &[f64]| {
             let mut all = vec![(0.0, 0.0); 24 * 60 * scores.len()];
             for (place, &level) in scores.iter().enumerate() {
@@ -265,9 +271,9 @@ mod tests {
             let places = told(Silence::NONE, 60, &all).0;
             places.into_iter().map(|place| place / 720).collect::<Vec<_>>()
         };
-        assert_eq!(after(&[1.0, 1.1, 1.2, 1.3, 1.4]), [0, 2, 4]);
+        assert_eq!(after(&[1.0, 1.2, 1.3, 1.5, 1.6]), [0, 2, 4]);
         let mut weeks = [0.0; 100];
-        (weeks[0], weeks[1], weeks[2], weeks[99]) = (1.0, 1.2, 1.4, 1.01);
+        (weeks[0], weeks[1], weeks[2], weeks[99]) = (1.0, 1.3, 1.6, 1.01);
         assert_eq!(after(&weeks), [0, 1, 2, 99]);
     }
 
@@ -304,6 +310,27 @@ mod tests {
         }
         scores[3000].1 = 1.8;
         assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 17_100]);
+    }
+
+    #[test]
+    fn a_spike_lifts_the_bar_by_all_of_its_distance() {
+        let told = |leap| {
+            let mut policy = Policy::new(0);
+            let mut tell = |timestamp, spike, leap| {
+                let sample = Scored {
+                    timestamp,
+                    count: 1,
+                    level: 0.0,
+                    spike,
+                    leap,
+                };
+                policy.decide(Silence::NONE, sample).spike
+            };
+            assert!(tell(0, 1.0, leap));
+            (1..20).for_each(|place| assert!(!tell(60 * place, 0.0, 0.0)));
+            tell(1200, 1.5, 1.5)
+        };
+        assert!(told(1.0) && told(3.7) && !told(3.8));
     }
 
     #[test]
