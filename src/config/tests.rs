@@ -314,6 +314,43 @@ fn without_a_watch_the_obvious_detector_watches_everything() {
     assert_eq!(watching(&declare("classic")), "classic");
     assert_eq!(watching(&(declare("classic") + &declare("default"))), "default");
     assert_eq!(watching("[[watch]]\nmatch = [\"**\"]"), "default");
+    // Patterns, and what is there for another detector, judge nothing in place of what judged everything.
+    let backups = "[detector.backups]\nkind = \"absence\"\nof = [\"backups.**\"]\nafter = \"26h\"\n";
+    assert_eq!(watching(backups), "default");
+    assert_eq!(watching(&(declare("classic") + backups)), "classic");
+    let both = "[detector.both]\nkind = \"all_of\"\nof = [\"default\", \"classic\"]\n";
+    assert_eq!(watching(&(declare("classic") + both + backups)), "both");
+    let model = "[detector.own]\nkind = \"expression\"\nwhen = \"detector('classic').score > 2\"\n";
+    assert_eq!(watching(&(declare("classic") + model)), "own");
+}
+
+#[test]
+fn what_is_printed_reads_back_whichever_detectors_there_are() {
+    let detectors = [
+        "[detector.backups]\nkind = \"absence\"\nof = [\"backups.**\"]\nafter = \"26h\"\n",
+        "[detector.silent]\nkind = \"absence\"\n",
+        "[detector.full]\nkind = \"threshold\"\nabove = 90\n",
+        "[detector.own]\nkind = \"expression\"\nwhen = \"not detector('default').anomalous\"\n",
+        "[detector.sure]\nkind = \"all_of\"\nof = [\"default\", \"full\"]\n",
+        "[detector.default]\nkind = \"skyline\"\n",
+        "[[watch]]\nmatch = [\"a.*\"]\n",
+        "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"full\", \"default\"]\n",
+    ];
+    let mut good_ones = 0;
+    for chosen in 0..1_u32 << detectors.len() {
+        let parts = detectors.iter().enumerate();
+        let text: String = parts
+            .filter(|(place, _)| chosen >> place & 1 == 1)
+            .map(|(_, part)| *part)
+            .collect();
+        let Ok(config) = Config::parse(Path::new("test.toml"), &text) else {
+            continue;
+        };
+        good_ones += 1;
+        let printed = config.to_toml();
+        assert_eq!(good(&printed), config, "{text}\n{printed}");
+    }
+    assert!(good_ones > 64, "{good_ones}");
 }
 
 #[test]

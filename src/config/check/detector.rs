@@ -9,7 +9,10 @@ mod skyline;
 mod threshold;
 mod trend;
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Range,
+};
 
 use ensemble::Rule;
 
@@ -50,6 +53,8 @@ pub(super) struct Detectors {
     by_name: HashMap<String, usize>,
     /// Where each declared one begins; `default` is behind these when it is not among them.
     declared: Vec<Place>,
+    /// Those that other detectors go by.
+    gone_by: HashSet<usize>,
 }
 
 /// A detector that another one names.
@@ -95,7 +100,17 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
             Some("forecast") => Kind::Forecast(forecast::read(section)),
             Some("expression") => expression::read(section, shard.span_s, &mut mentions)
                 .map_or_else(|| Definition::default().kind, Kind::Expression),
-            Some("absence") => Kind::Absence(absence::read(section, shard.expire_after_s, patterns)),
+            Some("absence") => {
+                let settings = absence::read(section, shard.expire_after_s, patterns);
+                if name.value == DEFAULT && !settings.of.is_empty() {
+                    let message = format!(
+                        "{} has patterns, but the detector `{DEFAULT}` judges series where no other is named: give this one another name",
+                        section.path("of")
+                    );
+                    section.report().say(section.place("of"), message);
+                }
+                Kind::Absence(settings)
+            }
             Some("all_of") => Kind::Ensemble(ensemble::read(section, Rule::All, &mut mentions)),
             Some("any_of") => Kind::Ensemble(ensemble::read(section, Rule::Any, &mut mentions)),
             Some("k_of") => Kind::Ensemble(ensemble::read(section, Rule::K, &mut mentions)),
@@ -116,25 +131,38 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
         definitions.push(Definition::default());
         definitions.len() - 1
     });
+    let gone_by = mentions
+        .iter()
+        .filter_map(|mention| by_name.get(&mention.name).copied())
+        .collect();
     let detectors = Detectors {
         definitions,
         by_name,
         declared,
+        gone_by,
     };
     detectors.check_mentions(top.report(), &mentions);
     detectors
 }
 
 impl Detectors {
-    /// The detector that judges where nothing is said about it: `default` when it is declared or nothing else is,
-    /// and the only one when one is declared. Otherwise: where the first is declared.
+    /// The detector that judges where nothing is said about it: `default` when it is declared, or else the only one that
+    /// is declared for series by itself, or `default` all the same when none is. Otherwise: where the first is declared.
+    ///
+    /// One that looks at patterns judges no series that a watch gives it, and one that another detector goes by is there for
+    /// that one: neither stands for what it was that judged everything before.
     pub(super) fn implied(&self) -> Result<usize, Place> {
         let default = self.by_name[DEFAULT];
-        match self.declared.as_slice() {
-            [] => Ok(default),
-            [_] => Ok(0),
-            _ if default < self.declared.len() => Ok(default),
-            [first, ..] => Err(*first),
+        if default < self.declared.len() {
+            return Ok(default);
+        }
+        let is_for_series =
+            |place: &usize| self.definitions[*place].kind.globs().is_empty() && !self.gone_by.contains(place);
+        let mut by_themselves = (0..self.declared.len()).filter(is_for_series);
+        match (by_themselves.next(), by_themselves.next()) {
+            (None, _) => Ok(default),
+            (Some(only), None) => Ok(only),
+            (Some(first), Some(_)) => Err(self.declared[first]),
         }
     }
 

@@ -28,6 +28,13 @@ pub(super) fn read(section: &mut Section<'_>, expire_after_s: i64, patterns: &mu
         Vec::new()
     };
     section.knows("of");
+    if section.is_empty("of") {
+        let message = format!(
+            "{} is empty, expected a pattern such as [\"backups.**\"], or no `of`, for the series that a [[watch]] gives it",
+            section.path("of")
+        );
+        section.report().say(section.place("of"), message);
+    }
     let after = section.duration_or("after", "auto", SECOND..=LONGEST);
     let after_s = after.map(|after| {
         check_whole(section, "after", after);

@@ -272,6 +272,16 @@ fn absences_that_cannot_be() {
         &absence("of = [\"a{\"]"),
         "f.toml:3:7: detector.a.of has `a{`, which is no pattern: `{` is opened but not closed",
     );
+    says(
+        &absence("of = []"),
+        "f.toml:3:6: detector.a.of is empty, expected a pattern such as [\"backups.**\"], or no `of`, for the series that a \
+         [[watch]] gives it",
+    );
+    says(
+        "[detector.default]\nkind = \"absence\"\nof = [\"a.**\"]",
+        "f.toml:3:6: detector.default.of has patterns, but the detector `default` judges series where no other is named: give \
+         this one another name",
+    );
     let watch = "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"a\"]\n";
     says(
         &(absence("of = [\"a.**\"]\n") + watch),
