@@ -183,6 +183,10 @@ impl Watched {
         court: &mut Court,
         mut each: impl FnMut(&mut Judge, &mut Engine, &Context<'_>, Observation),
     ) {
+        // A series without a sample has only begun: nobody has missed it yet.
+        if self.window.is_empty() {
+            return;
+        }
         let sample = Context {
             window: &self.window,
             now,

@@ -79,6 +79,39 @@ fn silence_is_told_while_nothing_arrives() {
 }
 
 #[test]
+fn a_series_is_not_silent_before_its_first_sample() {
+    for by_samples in [false, true] {
+        let mut bench = bench(listening());
+        if by_samples {
+            bench.shard = bench.shard.by_samples();
+        }
+        go_on(&mut bench, &["b"], NOW, NOW + 3600);
+        go_on(&mut bench, &["a", "b"], NOW + 3600, NOW + 3720);
+        assert_eq!(bench.told(), []);
+        let last = NOW + 3660;
+        go_on(&mut bench, &["b"], NOW + 3720, NOW + 5400);
+        bench.send(NOW + 5400, &lines(&["a"], NOW + 5400));
+        assert_eq!(
+            bench.told(),
+            [opened("a", last + AFTER_S), closed("a", NOW + 5400)],
+            "by samples: {by_samples}"
+        );
+    }
+}
+
+#[test]
+fn a_counter_is_not_silent_before_its_second_sample_gives_the_first_rate() {
+    let mut settings = listening();
+    settings.watches[0].reading = Reading::Rate;
+    let mut bench = bench(settings);
+    go_on(&mut bench, &["b"], NOW, NOW + 3600);
+    bench.send(NOW + 3600, &lines(&["a"], NOW + 3600));
+    go_on(&mut bench, &["b"], NOW + 3660, NOW + 4800);
+    bench.send(NOW + 4800, &lines(&["a"], NOW + 4800));
+    assert_eq!(bench.told(), []);
+}
+
+#[test]
 fn a_series_that_is_given_up_is_closed_with_that_for_a_reason() {
     let mut settings = listening();
     settings.expire_after_s = 3600;
