@@ -2,11 +2,17 @@
 //!
 //! * Silence is by the clock of the relay: from the arrival of the last sample on, as senders' clocks may be off. In backtests,
 //!   which know no arrivals, it is by the samples' own times.
-//! * How long it may last is stated, or learnt: twice the *usual pause*, and a minute at least. The usual pause is the third
-//!   longest that there has been in about a month (counts are halved every four weeks), rounded up by a quarter of an octave.
-//!   So a pause that comes back is the series' way after three times, and one that happened once changes nothing.
+//! * How long it may last is stated, or learnt: twice the *usual pause*, three times the *interval*, and a minute at least. The
+//!   usual pause is the third longest that there has been in about a month (counts are halved every four weeks), the interval is
+//!   the one in the middle; both are rounded up by a quarter of an octave. So a pause that comes back is the series' way after
+//!   three times, and one that happened once changes nothing.
+//! * Of a series with few pauses other than its interval, the three intervals decide: they are 3 to 3.75 of the true ones, so two
+//!   samples in a row may be lost, as UDP, a restart of a collector or a slow turn of it lose them, and three may not. Of one that
+//!   pauses often, as every night, it is the usual pause: three times that would be told too late, or never.
 //! * An anomaly opens when the silence has lasted so long, with that as its time, whenever it is noticed; it closes with the
 //!   next sample. When the series is given up (`window.expire_after`), it is closed, with that for a reason.
+//! * A series without a sample is not silent (`shard::series`); a pattern of which nothing was ever heard is, from when the relay
+//!   began to listen on.
 //! * What is not heard is not silent: time in which the relay was not there, shed lines, or got nothing at all, does not count
 //!   (see `shard::silence`).
 //! * A silence goes on after a restart, without the time in which the relay was not there. Half of what is allowed is left, so
@@ -34,6 +40,9 @@ const LEARNT_LEAST_S: i64 = 60;
 
 /// Usual pauses that a silence takes.
 const PAUSES: i64 = 2;
+
+/// Intervals that it takes at least: with one sample fewer lost in a row than these, there is no silence.
+const INTERVALS: i64 = 3;
 
 /// So often a pause has to have been as long, to be usual.
 const USUAL_COUNT: u32 = 3;
@@ -153,8 +162,11 @@ impl Pauses {
             self.by_class.iter_mut().for_each(|count| *count /= 2);
             self.halved = now;
         }
-        let count = &mut self.by_class[class(pause_s)];
-        *count = count.saturating_add(1);
+        // What comes in the same second comes together.
+        if pause_s > 0 {
+            let count = &mut self.by_class[class(pause_s)];
+            *count = count.saturating_add(1);
+        }
     }
 
     /// The usual pause (seconds).
@@ -165,6 +177,23 @@ impl Pauses {
             count >= USUAL_COUNT
         });
         usual.map_or(0, |class| begins_s(class + 1))
+    }
+
+    /// The pause in the middle (seconds). Of classes that are full, the shorter one is.
+    fn interval_s(&self) -> i64 {
+        let all: u32 = self.by_class.iter().copied().map(u32::from).sum();
+        let mut count = 0;
+        let middle = (0..CLASSES).find(|&class| {
+            count += u32::from(self.by_class[class]);
+            2 * count >= all && count > 0
+        });
+        middle.map_or(0, |class| begins_s(class + 1))
+    }
+
+    /// Silence that is not usual (seconds).
+    fn silence_s(&self) -> i64 {
+        let pauses_s = (PAUSES * self.usual_s()).max(INTERVALS * self.interval_s());
+        pauses_s.max(LEARNT_LEAST_S)
     }
 }
 
@@ -194,7 +223,7 @@ impl Engine {
         match self.settings.after {
             After::Stated(after_s) => Some(after_s),
             After::Learnt if self.waits_for(state).is_some() => None,
-            After::Learnt => Some(LEARNT_LEAST_S.max(PAUSES * state.pauses.usual_s())),
+            After::Learnt => Some(state.pauses.silence_s()),
         }
     }
 

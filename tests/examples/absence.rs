@@ -25,11 +25,11 @@ pub(super) fn example() -> Example {
         told: vec![
             "504 opens gateway payments.gateway.rate",
             "520 closes gateway payments.gateway.rate",
-            "1001 opens silent **",
+            "1002 opens silent **",
             "1060 closes silent **",
             "1004 opens gateway **",
             "1060 closes gateway **",
-            "2001 opens silent servers.web3.heartbeat",
+            "2002 opens silent servers.web3.heartbeat",
             "3120 opens backups backups.*.bytes",
         ],
     }

@@ -114,12 +114,32 @@ fn how_long_it_may_be_is_learnt() {
         now += 300;
     }
     // Pauses of 5 minutes are of the class from 256 to 320 seconds.
-    assert_eq!(bench.after_s(), Some(640));
+    assert_eq!(bench.after_s(), Some(960));
     let heard = now - 300;
-    assert!(!bench.silence(heard + 640, 0).0.changed);
-    let (seen, verdict) = bench.silence(heard + 641, 0);
+    assert!(!bench.silence(heard + 960, 0).0.changed);
+    let (seen, verdict) = bench.silence(heard + 961, 0);
     assert!(seen.changed);
-    assert_eq!(verdict.reason, "nothing has come for 10m, where 5m is usual");
+    assert_eq!(verdict.reason, "nothing has come for 16m, where 5m is usual");
+}
+
+#[test]
+fn two_samples_of_a_regular_series_may_be_lost_and_three_may_not() {
+    for interval_s in (20..7200).step_by(7) {
+        let mut bench = Bench::new(After::Learnt);
+        let mut now = 0;
+        // A second early or late, and some samples that come together.
+        for place in 0..interval_s.max(3600) / interval_s + 40 {
+            now = place * interval_s + place % 3;
+            bench.sample(now);
+            bench.state.pauses.add(0, now);
+        }
+        let back = now - now % interval_s + 3 * interval_s + 2;
+        assert!(!bench.silence(back, 0).0.changed, "{interval_s}: two are lost");
+        assert!(
+            bench.silence(now + 4 * interval_s - 2, 0).0.changed,
+            "{interval_s}: three are lost"
+        );
+    }
 }
 
 #[test]
@@ -169,7 +189,7 @@ fn what_is_learnt_is_forgotten_slowly() {
         now += 60;
         bench.sample(now);
     }
-    assert_eq!(bench.after_s(), Some(128));
+    assert_eq!(bench.after_s(), Some(192));
 }
 
 #[test]
@@ -200,5 +220,5 @@ fn a_state_comes_back_to_the_bit() {
         assert_eq!(State::load(&mut from).unwrap(), bench.state);
         from.end().unwrap();
     }
-    assert!(bench.silence(60 * 99 + 129, 0).0.changed);
+    assert!(bench.silence(60 * 99 + 193, 0).0.changed);
 }
