@@ -51,10 +51,10 @@ use crate::{
 /// Where lines come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// Standard input.
+    /// Standard input, with carbon lines, packed by gzip or not.
     Stdin,
-    /// A whisper file (`.wsp`), a table of times and values (`.csv`), a folder of these, or else a file with carbon lines.
-    /// One that ends in `.gz` is unpacked.
+    /// A whisper file (`.wsp`), a table of times and values (`.csv`, `.csv.gz`), a folder of these, or else a file with carbon
+    /// lines, packed by gzip or not.
     File(PathBuf),
     /// Series as a Graphite has them.
     Graphite(Graphite),

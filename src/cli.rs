@@ -121,7 +121,7 @@ struct BacktestArgs {
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(i64).range(1..))]
     step: Option<i64>,
     /// Files with carbon lines, whisper files, tables of times and values (.csv), folders of these, or `-` for standard
-    /// input; what ends in .gz is unpacked
+    /// input; lines and tables may be packed by gzip
     #[arg(value_name = "INPUT", default_value = "-")]
     inputs: Vec<String>,
 }

@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     BacktestError, Input, Options,
-    input::{Counted, LineFile, Reel, Tee},
+    input::{Counted, Lines, Reel, Tee},
     side::Side,
     tape::{Tape, is_for_tape},
 };
@@ -127,9 +127,13 @@ pub(super) fn feed_all(
                 feed.lines(Counted::new(file), "a copy of the input")?;
             }
             Source::Input(Input::Stdin) => {
-                let stdin = Counted::new(io::stdin().lock());
-                let mut tee = Tee::new(stdin, copy().map_err(uncopied)?);
-                feed.lines(&mut tee, "standard input")?;
+                const NAME: &str = "standard input";
+                let lines = Lines::new(io::stdin().lock()).map_err(|error| BacktestError::Read {
+                    input: NAME.to_owned(),
+                    error,
+                })?;
+                let mut tee = Tee::new(lines, copy().map_err(uncopied)?);
+                feed.lines(&mut tee, NAME)?;
                 if let Some(file) = tee.end().map_err(uncopied)? {
                     *source = Source::Copy(file);
                 }
@@ -145,7 +149,8 @@ pub(super) fn feed_all(
                     let lines = feed.take_in(tape.map_err(unread)?, size);
                     feed.lines(lines, &name)?;
                 } else {
-                    feed.lines(LineFile::open(path).map_err(unread)?, &name)?;
+                    let lines = File::open(path).and_then(Lines::new).map_err(unread)?;
+                    feed.lines(lines, &name)?;
                 }
             }
             Source::Input(Input::Graphite(graphite)) => {

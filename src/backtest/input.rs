@@ -2,8 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, Read, Write},
-    path::Path,
+    io::{self, BufWriter, Chain, Cursor, Read, Write},
 };
 
 use flate2::read::MultiGzDecoder;
@@ -25,11 +24,17 @@ pub(super) struct Counted<R> {
     bytes: u64,
 }
 
-/// A file with carbon lines.
-pub(super) enum LineFile {
-    Plain(Counted<File>),
-    Packed(Box<MultiGzDecoder<Counted<File>>>),
+/// Carbon lines, packed or not.
+pub(super) enum Lines<R> {
+    Plain(Begun<R>),
+    Packed(Box<MultiGzDecoder<Begun<R>>>),
 }
+
+/// Its first bytes have been looked at.
+type Begun<R> = Chain<Cursor<Vec<u8>>, Counted<R>>;
+
+/// How gzip begins; no line does, as this is not UTF-8.
+const PACKED: [u8; 2] = [0x1f, 0x8b];
 
 /// Writes down what is read.
 pub(super) struct Tee<R> {
@@ -66,16 +71,17 @@ impl<R: Read> Counted<R> {
     }
 }
 
-impl LineFile {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = Counted::new(File::open(path)?);
-        let is_packed = path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("gz"));
+impl<R: Read> Lines<R> {
+    /// Looks whether what `reader` gives is packed.
+    pub(super) fn new(reader: R) -> io::Result<Self> {
+        let (mut reader, mut first) = (Counted::new(reader), Vec::new());
+        reader.by_ref().take(PACKED.len() as u64).read_to_end(&mut first)?;
+        let is_packed = first == PACKED;
+        let begun = Cursor::new(first).chain(reader);
         Ok(if is_packed {
-            Self::Packed(Box::new(MultiGzDecoder::new(file)))
+            Self::Packed(Box::new(MultiGzDecoder::new(begun)))
         } else {
-            Self::Plain(file)
+            Self::Plain(begun)
         })
     }
 }
@@ -102,10 +108,10 @@ impl<R: Read> Read for Counted<R> {
     }
 }
 
-impl Read for LineFile {
+impl<R: Read> Read for Lines<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(file) => file.read(buffer),
+            Self::Plain(begun) => begun.read(buffer),
             Self::Packed(decoder) => decoder.read(buffer),
         }
     }
@@ -127,12 +133,13 @@ impl<R: Read> Reel for Counted<R> {
     }
 }
 
-impl Reel for LineFile {
+impl<R: Read> Reel for Lines<R> {
     fn done(&self) -> u64 {
-        match self {
-            Self::Plain(file) => file.bytes,
-            Self::Packed(decoder) => decoder.get_ref().bytes,
-        }
+        let begun = match self {
+            Self::Plain(begun) => begun,
+            Self::Packed(decoder) => decoder.get_ref(),
+        };
+        begun.get_ref().1.bytes
     }
 }
 
@@ -145,5 +152,37 @@ impl<R: Reel + ?Sized> Reel for &mut R {
 impl<R: Reel> Reel for Tee<R> {
     fn done(&self) -> u64 {
         self.reader.done()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of `bytes`, and how much of them counts as read then.
+    fn read(bytes: &[u8]) -> (io::Result<String>, u64) {
+        let mut lines = Lines::new(bytes).unwrap();
+        let mut text = String::new();
+        let outcome = lines.read_to_string(&mut text);
+        (outcome.map(|_| text), lines.done())
+    }
+
+    #[test]
+    fn packed_lines_are_known_by_how_they_begin() {
+        let pack = |text: &str| {
+            let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packer.write_all(text.as_bytes()).unwrap();
+            packer.finish().unwrap()
+        };
+        for text in ["", "a", "ab", "a 1 2\nb 3 4\n", "a 1 2"] {
+            assert_eq!(read(text.as_bytes()).0.unwrap(), text);
+            assert_eq!(read(text.as_bytes()).1, text.len() as u64);
+        }
+        let packed = pack("a 1 2\n");
+        let (text, done) = read(&packed);
+        assert_eq!((text.unwrap().as_str(), done), ("a 1 2\n", packed.len() as u64));
+        let twice = [packed.clone(), pack("b 3 4\n")].concat();
+        assert_eq!(read(&twice).0.unwrap(), "a 1 2\nb 3 4\n");
+        assert!(read(&packed[..packed.len() - 9]).0.is_err(), "it is torn");
     }
 }

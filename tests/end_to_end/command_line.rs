@@ -201,7 +201,8 @@ fn a_backtest_reads_files_packed_ones_and_standard_input_alike() {
     let (_directory, plain) = file("leap.lines", lines.as_bytes());
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
     gzip.write_all(lines.as_bytes()).unwrap();
-    let (_directory, packed) = file("leap.GZ", &gzip.finish().unwrap());
+    let gzip = gzip.finish().unwrap();
+    let (_directory, packed) = file("leap.GZ", &gzip);
     let (expected, summary) = exits(0, &["backtest", text(&plain)]);
     let verdict: Value = serde_json::from_str(&expected).expect("one verdict");
     assert_eq!((&verdict["series"], &verdict["value"]), (&"a.b".into(), &900.0.into()));
@@ -218,8 +219,10 @@ fn a_backtest_reads_files_packed_ones_and_standard_input_alike() {
 
     assert_eq!(exits(0, &["backtest", text(&packed)]).0, expected);
     for arguments in [&["backtest"][..], &["backtest", "-"]] {
-        let ended = run_with(arguments, lines.as_bytes());
-        assert_eq!((ended.code, &ended.stdout), (Some(0), &expected), "{}", ended.stderr);
+        for input in [lines.as_bytes(), &gzip] {
+            let ended = run_with(arguments, input);
+            assert_eq!((ended.code, &ended.stdout), (Some(0), &expected), "{}", ended.stderr);
+        }
     }
     let halves = lines.split_at(lines[..lines.len() / 2].rfind('\n').expect("there are many lines") + 1);
     let (_directory, first) = file("first", halves.0.as_bytes());
