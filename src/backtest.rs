@@ -1,15 +1,15 @@
 //! Backtests: samples from files through the very engine that runs live.
 //!
 //! Carbon lines come as they are; whisper files, tables, folders of them, and what a Graphite answers are played as carbon
-//! lines. One shard on one thread, so verdicts come in the order of the lines. Time is the samples' own, and
-//! `limits.max_age` is off, so that the lines of last year are judged as they were then; `limits.max_ahead` holds, as it
-//! did live.
-
+//! lines, by one shard on one thread. Time is the samples' own, and `limits.max_age` is off, so that the lines of last year are
+//! judged as they were then; `limits.max_ahead` holds, as it did live, and so does `window.expire_after`. Verdicts come in the
+//! order of their times when all lines are read; with a verdict for every sample, as they are found.
 //!
 //! | file | holds |
 //! | --- | --- |
 //! | `feed`, `input` | from the inputs to the sides, and what can be read twice |
 //! | `side` | one configuration at work |
+//! | `held` | from the order in which events are found to that of their times |
 //! | `tape`, `whisper`, `graphite` | what is no carbon lines |
 //! | `compare` | what two configurations make of the same lines |
 //! | `gallery`, `page`, `report_file` | the report |
@@ -18,6 +18,7 @@ mod compare;
 mod feed;
 mod gallery;
 mod graphite;
+mod held;
 mod input;
 mod page;
 mod report_file;
@@ -268,6 +269,7 @@ fn series_of(shard: &Shard) -> Vec<Arc<str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::{Definition, threshold};
 
     /// A series at one sample a minute that leaps for `leap` samples at its end.
     fn lines(leap: usize) -> String {
@@ -278,14 +280,16 @@ mod tests {
     }
 
     fn verdicts(verbosity: Verbosity, text: &str) -> (Vec<serde_json::Value>, Summary) {
-        let directory = std::env::temp_dir().join(format!("skyrelay-backtest-{}-{verbosity:?}", std::process::id()));
-        std::fs::write(&directory, text).unwrap();
+        judged(shard::Settings::default(), verbosity, text)
+    }
+
+    fn judged(settings: shard::Settings, verbosity: Verbosity, text: &str) -> (Vec<serde_json::Value>, Summary) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, text).unwrap();
         let mut out = Vec::new();
-        let inputs = [Input::File(directory.clone())];
-        let settings = shard::Settings::default();
+        let inputs = [Input::File(file.path().to_owned())];
         let options = Options::new(verbosity, 16_384);
         let summary = run(settings, options, &inputs, &mut out, None, &mut |_| {}).unwrap();
-        std::fs::remove_file(directory).unwrap();
         let parse = |line| serde_json::from_str(line).unwrap();
         (String::from_utf8(out).unwrap().lines().map(parse).collect(), summary)
     }
@@ -317,5 +321,49 @@ mod tests {
                 .iter()
                 .all(|verdict| verdict["votes"].as_object().unwrap().len() == 2)
         );
+    }
+    #[test]
+    fn what_is_told_comes_in_the_order_of_time_and_a_series_is_given_up() {
+        const BEGIN: i64 = 1_700_000_000;
+        let settings = shard::Settings {
+            detectors: vec![Definition {
+                name: "full".into(),
+                kind: Kind::Threshold(threshold::Settings::new(threshold::Bounds::Above(10.0))),
+            }],
+            watches: vec![Watch {
+                globs: vec![Glob::everything()],
+                detectors: vec![0],
+                reading: Reading::Value,
+            }],
+            ..shard::Settings::default()
+        };
+        let line = |name: &str, value: u32, minute: i64| format!("{name} {value} {}\n", BEGIN + 60 * minute);
+        // a ends full after an hour; b is full for a minute two days later, and its lines stand first.
+        let b = (0..4320).map(|minute| line("b", if minute == 3000 { 50 } else { 1 }, minute));
+        let text: String = b.chain((0..60).map(|minute| line("a", 50, minute))).collect();
+        let (verdicts, summary) = judged(settings, Verbosity::Changes, &text);
+        let told: Vec<_> = verdicts
+            .iter()
+            .map(|verdict| {
+                let minute = (verdict["timestamp"].as_i64().unwrap() - BEGIN) / 60;
+                (
+                    verdict["series"].as_str().unwrap(),
+                    verdict["anomalous"] == true,
+                    minute,
+                )
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("a", true, 0),
+                ("a", false, 59 + 1440),
+                ("b", true, 3000),
+                ("b", false, 3001)
+            ]
+        );
+        let reason = &verdicts[1]["reason"];
+        assert_eq!(reason, "the series has fallen silent, and is given up after 24h");
+        assert_eq!((summary.series, summary.open), (2, 0));
     }
 }

@@ -196,23 +196,42 @@ impl Shard {
             } else {
                 0
             };
-            let silent_since = now - self.settings.expire_after_s;
             self.hear_silence(self.sweep_slot, now, events);
-            if self
-                .table
-                .get(self.sweep_slot)
-                .is_some_and(|series| series.received < silent_since)
-                && let Some(series) = self.table.remove(self.sweep_slot)
-            {
-                self.shared.give_room();
-                self.census.end(&series.name);
-                let lasted = duration(self.settings.expire_after_s);
-                let reason = format!("the series has fallen silent, and is given up after {lasted}");
-                events.extend(self.closings(&series.name, &series.analysis, self.sweep_slot, &reason));
-                self.forget_former(self.sweep_slot);
+            if self.is_to_be_given_up(self.sweep_slot, now) {
+                self.give_up(self.sweep_slot, events);
             }
         }
         self.follow_expected(now, events);
+    }
+
+    /// Has the series in `slot` been silent for too long to be kept?
+    fn is_to_be_given_up(&self, slot: usize, now: Timestamp) -> bool {
+        let silent_since = now - self.settings.expire_after_s;
+        let series = self.table.get(slot);
+        series.is_some_and(|series| series.received < silent_since)
+    }
+
+    /// Forgets the series in `slot`, which has fallen silent.
+    fn give_up(&mut self, slot: usize, events: &mut Vec<Event>) {
+        self.close_silent(slot, events);
+        if let Some(series) = self.table.remove(slot) {
+            self.shared.give_room();
+            self.census.end(&series.name);
+            self.forget_former(slot);
+        }
+    }
+
+    /// Closes what is open of the series in `slot`, which has fallen silent, at the time at which that was too long.
+    fn close_silent(&self, slot: usize, events: &mut Vec<Event>) {
+        let Some(series) = self.table.get(slot) else { return };
+        let expire_after_s = self.settings.expire_after_s;
+        let lasted = duration(expire_after_s);
+        let reason = format!("the series has fallen silent, and is given up after {lasted}");
+        let mut closings = self.closings(&series.name, &series.analysis, slot, &reason);
+        for event in &mut closings {
+            event.verdict.timestamp = event.verdict.timestamp.saturating_add(expire_after_s);
+        }
+        events.extend(closings);
     }
 
     /// Lines up to `now` have not been looked at: nothing is silent because of these.
@@ -220,13 +239,18 @@ impl Shard {
         self.ears.begin(now, &self.shared.heard);
     }
 
-    /// Tells of all that is silent at the time of the newest line, when there are no more.
+    /// Tells of all that is silent at the time of the newest line, when there are no more. The series stay, to be looked at.
     pub fn end(&mut self, events: &mut Vec<Event>) {
-        let Some(now) = self.ears.heard_last(&self.shared.heard) else {
+        let slots = 0..self.table.slot_count();
+        let received = slots.clone().filter_map(|slot| Some(self.table.get(slot)?.received));
+        let Some(now) = received.max().max(self.ears.heard_last(&self.shared.heard)) else {
             return;
         };
-        for slot in 0..self.table.slot_count() {
+        for slot in slots {
             self.hear_silence(slot, now, events);
+            if self.is_to_be_given_up(slot, now) {
+                self.close_silent(slot, events);
+            }
         }
         self.follow_expected(now, events);
     }
@@ -341,13 +365,26 @@ impl Shard {
         }
         let (value, timestamp) = line::parse_fields(fields, batch.received)?;
         self.check_time(timestamp, batch.received)?;
+        let arrival = self.ears.arrival(batch.received, timestamp);
+        // One that was given up a few lines ago is in another slot now.
+        let slot = slot.filter(|&slot| !self.ears.by_samples() || self.table.is_called(slot, name));
         let slot = match slot.or_else(|| self.table.find(line.hash, name)) {
+            // Nobody has swept.
+            Some(slot) if self.ears.by_samples() && self.is_to_be_given_up(slot, arrival) => {
+                self.hear_silence(slot, arrival, events);
+                self.give_up(slot, events);
+                self.begin(line.hash, name)?
+            }
             Some(slot) => slot,
             None => self.begin(line.hash, name)?,
         };
         self.hear_line(slot, timestamp, events);
         let series = self.table.get_mut(slot).expect("just found or begun");
-        series.received = batch.received;
+        series.received = if self.ears.by_samples() {
+            series.received.max(arrival)
+        } else {
+            arrival
+        };
         let watched = match &mut series.analysis {
             Analysis::Watched(watched) => watched,
             Analysis::Unwatched(read_by) => {
@@ -361,7 +398,6 @@ impl Shard {
         let every_sample = self.verbosity == Verbosity::EverySample
             || (!self.told_whole.is_empty() && self.told_whole.contains(&series.name));
         let (court, detectors) = judges_of(slot, &mut self.former, &mut self.court, &self.settings);
-        let now = self.ears.arrival(batch.received, timestamp);
         let mut reporter = Reporter {
             series: &series.name,
             detectors,
@@ -374,9 +410,9 @@ impl Shard {
         };
         if watched.hears_silence {
             // Nobody may have looked while it was silent.
-            watched.hear_silence(now, self.ears.listening(), court, &mut tell);
+            watched.hear_silence(arrival, self.ears.listening(), court, &mut tell);
         }
-        watched.push(Point { timestamp, value }, now, court, tell)?;
+        watched.push(Point { timestamp, value }, arrival, court, tell)?;
         Ok(())
     }
 

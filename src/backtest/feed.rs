@@ -1,5 +1,5 @@
 //! From the inputs to the sides: lines are read, cut into chunks, and judged by each; what can be read only once is copied
-//! when it is wanted twice.
+//! when it is wanted twice. What the sides find is told in the order of its times.
 
 use std::{
     fs::File,
@@ -11,13 +11,14 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     BacktestError, Input, Options,
+    held::Held,
     input::{Counted, Lines, Reel, Tee},
     side::Side,
     tape::{Tape, is_for_tape},
 };
 use crate::{
     line::Chunker,
-    shard::{Event, Unanalysed},
+    shard::{Event, Unanalysed, Verbosity},
 };
 
 const READ_BYTES: usize = 256 * 1024;
@@ -67,6 +68,8 @@ struct Feed<'a> {
     sides: Vec<Side>,
     options: Options,
     events: Vec<Event>,
+    /// `None`: events go as they are found.
+    held: Option<Held>,
     /// Told of each event, with the place of its side.
     hear: &'a mut dyn FnMut(usize, &Event) -> io::Result<()>,
     started: Instant,
@@ -98,11 +101,12 @@ pub(super) fn feed_all(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Vec<Side>, BacktestError> {
     let bytes: Vec<Option<u64>> = sources.iter().map(Source::size_bytes).collect();
-    let is_alone = sources.len() == 1;
     let mut feed = Feed {
         sides,
         options,
         events: Vec::new(),
+        // What is drawn has its place by itself, and of every sample there would be too many.
+        held: (turn != Turn::Second && options.verbosity == Verbosity::Changes).then(Held::default),
         hear,
         started: Instant::now(),
         progress,
@@ -114,73 +118,96 @@ pub(super) fn feed_all(
         all: bytes.iter().copied().sum(),
         before: 0,
     };
-    let copy = || (turn == Turn::First).then(tempfile::tempfile).transpose();
-    let uncopied = |error| BacktestError::Read {
-        input: "a copy of the input".to_owned(),
-        error,
-    };
-    for (source, size) in sources.iter_mut().zip(bytes) {
-        let size = size.unwrap_or_default();
-        match source {
-            Source::Copy(file) => {
-                file.rewind().map_err(uncopied)?;
-                feed.lines(Counted::new(file), "a copy of the input")?;
-            }
-            Source::Input(Input::Stdin) => {
-                const NAME: &str = "standard input";
-                let lines = Lines::new(io::stdin().lock()).map_err(|error| BacktestError::Read {
-                    input: NAME.to_owned(),
-                    error,
-                })?;
-                let mut tee = Tee::new(lines, copy().map_err(uncopied)?);
-                feed.lines(&mut tee, NAME)?;
-                if let Some(file) = tee.end().map_err(uncopied)? {
-                    *source = Source::Copy(file);
-                }
-            }
-            Source::Input(Input::File(path)) => {
-                let name = path.display().to_string();
-                let unread = |error| BacktestError::Read {
-                    input: name.clone(),
-                    error,
-                };
-                if is_for_tape(path) {
-                    let tape = Tape::record(path, options.wanted, &mut |read| feed.tell_progress(read));
-                    let lines = feed.take_in(tape.map_err(unread)?, size);
-                    feed.lines(lines, &name)?;
-                } else {
-                    let lines = File::open(path).and_then(Lines::new).map_err(unread)?;
-                    feed.lines(lines, &name)?;
-                }
-            }
-            Source::Input(Input::Graphite(graphite)) => {
-                let tape = graphite.record(options.wanted, &mut |done, all| feed.fetched(done, all));
-                let name = format!("Graphite at {}", graphite.shown());
-                let tape = tape.map_err(|error| BacktestError::Read {
-                    input: name.clone(),
-                    error,
-                })?;
-                let size = tape.size_bytes();
-                if is_alone {
-                    feed.all = Some(size);
-                }
-                let mut tee = Tee::new(feed.take_in(tape, size), copy().map_err(uncopied)?);
-                feed.lines(&mut tee, &name)?;
-                if let Some(file) = tee.end().map_err(uncopied)? {
-                    *source = Source::Copy(file);
-                }
-            }
-        }
-        feed.before += size;
-    }
-    for place in 0..feed.sides.len() {
-        feed.sides[place].shard.end(&mut feed.events);
-        feed.tell(place)?;
-    }
+    let outcome = feed.judge_all(sources, &bytes, turn);
+    // Also before an error.
+    feed.release()?;
+    outcome?;
     Ok(feed.sides)
 }
 
 impl Feed<'_> {
+    /// Judges what all sources hold, of so many bytes each.
+    fn judge_all(
+        &mut self,
+        sources: &mut [Source<'_>],
+        bytes: &[Option<u64>],
+        turn: Turn,
+    ) -> Result<(), BacktestError> {
+        let (is_alone, wanted) = (sources.len() == 1, self.options.wanted);
+        let copy = || (turn == Turn::First).then(tempfile::tempfile).transpose();
+        let uncopied = |error| BacktestError::Read {
+            input: "a copy of the input".to_owned(),
+            error,
+        };
+        for (source, size) in sources.iter_mut().zip(bytes) {
+            let size = size.unwrap_or_default();
+            match source {
+                Source::Copy(file) => {
+                    file.rewind().map_err(uncopied)?;
+                    self.lines(Counted::new(file), "a copy of the input")?;
+                }
+                Source::Input(Input::Stdin) => {
+                    const NAME: &str = "standard input";
+                    let lines = Lines::new(io::stdin().lock()).map_err(|error| BacktestError::Read {
+                        input: NAME.to_owned(),
+                        error,
+                    })?;
+                    let mut tee = Tee::new(lines, copy().map_err(uncopied)?);
+                    self.lines(&mut tee, NAME)?;
+                    if let Some(file) = tee.end().map_err(uncopied)? {
+                        *source = Source::Copy(file);
+                    }
+                }
+                Source::Input(Input::File(path)) => {
+                    let name = path.display().to_string();
+                    let unread = |error| BacktestError::Read {
+                        input: name.clone(),
+                        error,
+                    };
+                    if is_for_tape(path) {
+                        let tape = Tape::record(path, wanted, &mut |read| self.tell_progress(read));
+                        let lines = self.take_in(tape.map_err(unread)?, size);
+                        self.lines(lines, &name)?;
+                    } else {
+                        let lines = File::open(path).and_then(Lines::new).map_err(unread)?;
+                        self.lines(lines, &name)?;
+                    }
+                }
+                Source::Input(Input::Graphite(graphite)) => {
+                    let tape = graphite.record(wanted, &mut |done, all| self.fetched(done, all));
+                    let name = format!("Graphite at {}", graphite.shown());
+                    let tape = tape.map_err(|error| BacktestError::Read {
+                        input: name.clone(),
+                        error,
+                    })?;
+                    let size = tape.size_bytes();
+                    if is_alone {
+                        self.all = Some(size);
+                    }
+                    let mut tee = Tee::new(self.take_in(tape, size), copy().map_err(uncopied)?);
+                    self.lines(&mut tee, &name)?;
+                    if let Some(file) = tee.end().map_err(uncopied)? {
+                        *source = Source::Copy(file);
+                    }
+                }
+            }
+            self.before += size;
+        }
+        for place in 0..self.sides.len() {
+            self.sides[place].shard.end(&mut self.events);
+            self.tell(place)?;
+        }
+        Ok(())
+    }
+
+    /// Tells of what has been held back.
+    fn release(&mut self) -> Result<(), BacktestError> {
+        for (place, event) in self.held.take().map(|mut held| held.release()).unwrap_or_default() {
+            (self.hear)(place, &event)?;
+        }
+        Ok(())
+    }
+
     /// Says what is not on a tape, and gives its lines, the end of which counts as `size` bytes.
     fn take_in(&mut self, tape: Tape, size: u64) -> impl Reel + use<> {
         for (path, why) in &tape.skipped {
@@ -262,7 +289,13 @@ impl Feed<'_> {
     fn tell(&mut self, place: usize) -> Result<(), BacktestError> {
         for event in self.events.drain(..) {
             self.sides[place].count(&event);
-            (self.hear)(place, &event)?;
+            let Some(held) = &mut self.held else {
+                (self.hear)(place, &event)?;
+                continue;
+            };
+            for (place, event) in held.hold(place, event) {
+                (self.hear)(place, &event)?;
+            }
         }
         Ok(())
     }

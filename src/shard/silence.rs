@@ -267,6 +267,11 @@ impl Ears {
         self.by_samples = true;
     }
 
+    /// Are the samples' own times those of their arrival?
+    pub(super) fn by_samples(&self) -> bool {
+        self.by_samples
+    }
+
     /// Does anybody listen, and by the samples' own times?
     pub(super) fn goes_by_samples(&self) -> bool {
         self.by_samples && self.least_s.is_some()

@@ -180,14 +180,14 @@ fn a_terminal_sees_how_far_it_is_and_nobody_else_does() {
     for table in 0..4 {
         let row = |minute: i64| format!("{},{}\n", 1_700_000_000 + 60 * minute, (minute * 7919) % 13);
         let mut rows: String = (0..20_000).map(row).collect();
-        rows += "1701300000,900\n";
+        rows += "1701200000,900\n";
         fs::write(tables.join(format!("t{table}.csv")), rows).unwrap();
     }
     let lines = folder.path().join("lines");
     let line = |minute: i64| format!("a.b {} {}\n", (minute * 7919) % 13, 1_700_000_000 + 60 * minute);
     fs::write(
         &lines,
-        (0..80_000).map(line).collect::<String>() + "a.b 900 1705000000\n",
+        (0..80_000).map(line).collect::<String>() + "a.b 900 1704800000\n",
     )
     .unwrap();
     for (input, opened) in [(&tables, 4), (&lines, 1)] {

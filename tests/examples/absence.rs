@@ -26,11 +26,12 @@ pub(super) fn example() -> Example {
             "504 opens gateway payments.gateway.rate",
             "520 closes gateway payments.gateway.rate",
             "1002 opens silent **",
-            "1060 closes silent **",
             "1004 opens gateway **",
+            "1060 closes silent **",
             "1060 closes gateway **",
             "2002 opens silent servers.web3.heartbeat",
             "3120 opens backups backups.*.bytes",
+            "3439 closes silent servers.web3.heartbeat",
         ],
     }
 }

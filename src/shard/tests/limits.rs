@@ -71,10 +71,39 @@ fn an_anomaly_that_is_open_closes_when_its_series_falls_silent() {
         "the series has fallen silent, and is given up after 60s"
     );
     assert!(!event.verdict.anomalous && !event.verdict.alert);
-    assert_eq!(bench.told(), [closed("a", NOW + 10)]);
+    assert_eq!(bench.told(), [closed("a", NOW + 10 + 60)]);
     assert_eq!(bench.shard.series_count(), 0);
     bench.sweep(NOW + 200);
     assert_eq!(bench.told(), [], "it closes once");
+}
+
+#[test]
+fn by_samples_a_series_goes_as_it_would_have_gone_live() {
+    let mut settings = settings();
+    settings.expire_after_s = 60;
+    settings.limits.max_age_s = None;
+    let mut bench = Bench::new(settings);
+    bench.shard = bench.shard.by_samples();
+    // Whenever its lines are read, and in whatever order series stand: b's time is its own, and c's end is that of all.
+    let lines = |name: &str, value: u32, times: &[i64]| -> String {
+        let line = |time: &i64| format!("{name} {value} {}\n", NOW + time);
+        times.iter().map(line).collect()
+    };
+    bench.send(NOW + 9_000, &lines("a", 500, &[0, 60, 120]));
+    assert_eq!(bench.told(), [opened("a", NOW)]);
+    bench.send(NOW + 9_000, &lines("b", 500, &[0, 30]));
+    assert_eq!(bench.told(), [opened("b", NOW)]);
+    bench.send(NOW + 9_000, &lines("a", 500, &[181]));
+    assert_eq!(bench.told(), [closed("a", NOW + 180), opened("a", NOW + 181)]);
+    let (report, points) = bench.look_up("a").unwrap();
+    assert_eq!((points.len(), report.received), (1, NOW + 181), "it has begun anew");
+    // A late line does not take its time back.
+    bench.send(NOW + 9_000, &lines("a", 500, &[100, 240]));
+    assert_eq!(bench.told(), []);
+    bench.send(NOW + 9_000, &lines("c", 1, &[300]));
+    bench.shard.end(&mut bench.events);
+    assert_eq!(bench.told(), [closed("b", NOW + 90)]);
+    assert_eq!(bench.shard.series_count(), 3, "they can be looked at");
 }
 
 #[test]
