@@ -11,6 +11,7 @@ use std::{fmt, io, path::PathBuf, time::Duration};
 
 pub use reload::SetLogLevel;
 use running::Running;
+pub(crate) use running::warn_of_oddities;
 use supervisor::Watchdog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;

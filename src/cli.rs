@@ -24,7 +24,7 @@ use crate::{
     app::{self, App, Origin, SetLogLevel},
     backtest::{self, BacktestError, Input, ReportFile, Summary, Wanted},
     clock,
-    config::{Config, Log, LogFormat, LogLevel},
+    config::{Checked, Config, Log, LogFormat, LogLevel},
     demo,
     graphite::time,
     listen::Inherited,
@@ -134,9 +134,14 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     match cli.command.unwrap_or(Command::Run(cli.configured)) {
-        Command::Run(configured) => with_config(&configured, |config| run(config, &configured, false)),
-        Command::Demo(configured) => with_config(&configured, |config| run(config, &configured, true)),
-        Command::Check(configured) => with_config(&configured, |_| ExitCode::SUCCESS),
+        Command::Run(configured) => with_checked(&configured, |checked| run(checked, &configured, false)),
+        Command::Demo(configured) => with_checked(&configured, |checked| run(checked, &configured, true)),
+        Command::Check(configured) => with_checked(&configured, |checked| {
+            for warning in &checked.warnings {
+                eprintln!("warning: {warning}");
+            }
+            ExitCode::SUCCESS
+        }),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
         Command::TestAlert(args) => with_config(&args.configured, |config| test_alert::run(&config, &args)),
         Command::Silence(command) => silence::run(command),
@@ -148,20 +153,27 @@ pub fn main() -> ExitCode {
 }
 
 fn with_config(configured: &Configured, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    with_checked(configured, |checked| then(checked.config))
+}
+
+/// The same for those who say what is odd.
+fn with_checked(configured: &Configured, then: impl FnOnce(Checked) -> ExitCode) -> ExitCode {
     match configured
         .config
         .as_deref()
-        .map_or_else(|| Ok(Config::default()), Config::load)
+        .map_or_else(|| Ok(Config::default().into()), Checked::load)
     {
-        Ok(config) => then(config),
+        Ok(checked) => then(checked),
         Err(error) => fail(EXIT_CONFIGURATION, &error),
     }
 }
 
-fn run(mut config: Config, configured: &Configured, demonstrate: bool) -> ExitCode {
+fn run(checked: Checked, configured: &Configured, demonstrate: bool) -> ExitCode {
+    let Checked { mut config, warnings } = checked;
     // Before there are other threads.
     let inherited = Inherited::from_environment();
     let (_log, set_log_level) = start_log(config.log);
+    app::warn_of_oddities(&warnings);
     config.listen.max_connections = app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")

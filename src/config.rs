@@ -79,6 +79,15 @@ pub struct Config {
     pub shutdown_deadline: Duration,
 }
 
+/// What files hold, and what is odd about it.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// What they say.
+    pub config: Config,
+    /// What may be meant so, in the order of the files: a person should have a look.
+    pub warnings: Vec<Problem>,
+}
+
 /// What the relay says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -125,7 +134,7 @@ impl Config {
     /// # Errors
     /// When a file cannot be read, is not TOML in UTF-8, or says something that cannot be.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        RawConfig::read(path).try_into()
+        Checked::load(path).map(|checked| checked.config)
     }
 
     /// Takes `text` for the only file, whose name in messages is `path`.
@@ -133,12 +142,39 @@ impl Config {
     /// # Errors
     /// When the text is not TOML, or says something that cannot be.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        RawConfig::from_text(path, text.to_owned()).try_into()
+        Checked::parse(path, text).map(|checked| checked.config)
     }
 
     /// The whole configuration as TOML with units, which [`Config::parse`] reads back.
     pub fn to_toml(&self) -> String {
         print::to_toml(self)
+    }
+}
+
+impl Checked {
+    /// Reads what [`Config::load`] reads.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        RawConfig::read(path).try_into()
+    }
+
+    /// Takes what [`Config::parse`] takes.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        RawConfig::from_text(path, text.to_owned()).try_into()
+    }
+}
+
+impl From<Config> for Checked {
+    fn from(config: Config) -> Self {
+        Self {
+            config,
+            warnings: Vec::new(),
+        }
     }
 }
 

@@ -13,11 +13,11 @@ use tracing::{info, warn};
 
 use super::{
     AppError, raise_descriptor_limit,
-    running::{Running, sorter_for, warn_of_idleness, warn_of_strangers},
+    running::{Running, sorter_for, warn_of_idleness, warn_of_oddities, warn_of_strangers},
 };
 use crate::{
     clock,
-    config::{Config, Log, LogLevel},
+    config::{Checked, Config, Log, LogLevel},
     http::{DetectorFate, Differences, ReloadRefused, ReloadReport},
     listen::Moved,
     notify,
@@ -165,18 +165,19 @@ async fn read(file: Option<PathBuf>) -> Result<Config, ReloadRefused> {
     let file = file.ok_or(ReloadRefused::NoFile)?;
     // Ten thousand patterns take their time.
     let read = tokio::task::spawn_blocking(move || load(&file)).await;
-    let mut config = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
+    let Checked { mut config, warnings } = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
+    warn_of_oddities(&warnings);
     config.listen.max_connections = raise_descriptor_limit(config.listen.max_connections);
     Ok(config)
 }
 
-fn load(file: &Path) -> Result<Config, ReloadRefused> {
+fn load(file: &Path) -> Result<Checked, ReloadRefused> {
     // To many an editor, and to every shell, a file that is about to be written is an empty one.
     if std::fs::metadata(file).is_ok_and(|metadata| metadata.len() == 0) {
         let why = format!("{}:1:1: the file is empty: is it being written?", file.display());
         return Err(ReloadRefused::Configuration(why));
     }
-    Config::load(file).map_err(|error| ReloadRefused::Configuration(error.to_string()))
+    Checked::load(file).map_err(|error| ReloadRefused::Configuration(error.to_string()))
 }
 
 /// Keeps in `to` what cannot change while the relay runs, and gives what that is.

@@ -33,7 +33,7 @@ use crate::{
     analysis::Analysis,
     anomaly::Board,
     clock,
-    config::Config,
+    config::{Config, Problem},
     history::History,
     http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
     intake::{Intake, Sorter},
@@ -497,6 +497,13 @@ pub(super) fn warn_of_idleness(config: &Config) {
     }
     if !config.shard.watches_anything() {
         warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
+    }
+}
+
+/// Says what is odd about a configuration.
+pub(crate) fn warn_of_oddities(warnings: &[Problem]) {
+    for warning in warnings {
+        warn!("{warning}");
     }
 }
 

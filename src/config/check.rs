@@ -9,7 +9,7 @@ mod routes;
 use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    Anomalies, Config, ConfigError, Log, names,
+    Anomalies, Checked, Config, ConfigError, Log, names,
     report::any_of,
     section::{Bounds, Section},
     source::RawConfig,
@@ -35,7 +35,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
-impl TryFrom<RawConfig> for Config {
+impl TryFrom<RawConfig> for Checked {
     type Error = ConfigError;
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
@@ -43,8 +43,8 @@ impl TryFrom<RawConfig> for Config {
             raw.report.finish()?;
         }
         let config = Section::top(&raw.report, &raw.root, read);
-        raw.report.finish()?;
-        Ok(config)
+        let warnings = raw.report.finish()?;
+        Ok(Self { config, warnings })
     }
 }
 
@@ -76,6 +76,7 @@ pub(super) fn read(top: &mut Section<'_>) -> Config {
     let mut patterns = routes::Patterns::new();
     let detectors = detector::read(top, &shard, &mut patterns);
     shard.watches = routes::watches(top, &detectors, &mut patterns);
+    detectors.check_named(top.report(), &shard.watches);
     let notify = telling::Settings {
         links: LinkSettings {
             page: url,

@@ -53,6 +53,8 @@ pub(super) struct File {
 pub(super) struct Report {
     files: Vec<File>,
     problems: RefCell<Vec<Noted>>,
+    /// What may be meant so, and is odd.
+    warnings: RefCell<Vec<Noted>>,
     unkept: Cell<usize>,
     unknown_keys: RefCell<Vec<UnknownKey>>,
     /// Every key that was asked for: the section, as `detector.NAME.grubbs`, and the key.
@@ -103,6 +105,15 @@ impl Report {
             ..place
         };
         self.note(place, Some(written.end), message);
+    }
+
+    /// Notes something that may be meant so, but is odd.
+    pub(super) fn warn(&self, place: Place, message: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() < PROBLEMS_MAX {
+            let ends = None;
+            warnings.push(Noted { place, message, ends });
+        }
     }
 
     fn note(&self, place: Place, ends: Option<usize>, message: String) {
@@ -174,26 +185,12 @@ impl Report {
         }
     }
 
-    /// All that was found, as an error; `Ok` when nothing was.
-    pub(super) fn finish(&self) -> Result<(), ConfigError> {
+    /// All that was found wrong, as an error; when nothing was, what is odd, in the order of the files.
+    pub(super) fn finish(&self) -> Result<Vec<Problem>, ConfigError> {
         for unknown in self.unknown_keys.take() {
             self.say(unknown.place, self.describe_unknown(&unknown));
         }
-        let mut problems = self.problems.take();
-        problems.sort();
-        problems.dedup();
-        let mut problems: Vec<Problem> = problems
-            .into_iter()
-            .map(|Noted { place, message, ends }| {
-                let File { path, text } = &self.files[place.file];
-                Problem {
-                    path: path.clone(),
-                    position: place.offset.map(|offset| position(text, offset)),
-                    message,
-                    excerpt: place.offset.zip(ends).map(|(begin, end)| excerpt::of(text, begin..end)),
-                }
-            })
-            .collect();
+        let mut problems = self.shown(self.problems.take());
         if self.unkept.get() > 0
             && let Some(first) = self.files.first()
         {
@@ -204,7 +201,26 @@ impl Report {
                 excerpt: None,
             });
         }
-        ConfigError::new(problems).map_or(Ok(()), Err)
+        match ConfigError::new(problems) {
+            Some(error) => Err(error),
+            None => Ok(self.shown(self.warnings.take())),
+        }
+    }
+
+    /// What was noted, each thing once, in the order of the files.
+    fn shown(&self, mut noted: Vec<Noted>) -> Vec<Problem> {
+        noted.sort();
+        noted.dedup();
+        let show = |Noted { place, message, ends }| {
+            let File { path, text } = &self.files[place.file];
+            Problem {
+                path: path.clone(),
+                position: place.offset.map(|offset| position(text, offset)),
+                message,
+                excerpt: place.offset.zip(ends).map(|(begin, end)| excerpt::of(text, begin..end)),
+            }
+        };
+        noted.into_iter().map(show).collect()
     }
 
     fn describe_unknown(&self, unknown: &UnknownKey) -> String {

@@ -153,6 +153,37 @@ fn check_accepts_the_defaults_and_the_example_in_silence() {
 }
 
 #[test]
+fn a_detector_that_nothing_names_is_a_warning_and_no_mistake() {
+    let idle = "[detector.idle]\nkind = \"skyline\"\n";
+    let watch = "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"default\"]\n";
+    let (_directory, path) = file("idle.toml", format!("{idle}{watch}").as_bytes());
+    let (stdout, stderr) = exits(0, &["check", "--config", text(&path)]);
+    let said =
+        "1:1: nothing names the detector `idle`: it judges no series until a [[watch]] has it in its `detectors`";
+    let expected = format!("warning: {}:{said}\n", path.display());
+    assert_eq!((stdout.as_str(), stderr), ("", expected));
+    let relay = Skyrelay::start(&[], &format!("{watch}{idle}"));
+    let tells = |times: usize| {
+        let message = said.strip_prefix("1:1").unwrap();
+        wait_for("a warning in the log", Duration::from_secs(10), || {
+            let log = relay.stderr();
+            let lines = log
+                .iter()
+                .filter(|line| line.contains("WARN") && line.contains(message));
+            if lines.count() == times {
+                Ok(())
+            } else {
+                Err(log.join("\n"))
+            }
+        });
+    };
+    tells(1);
+    let (status, answer) = relay.reload();
+    assert_eq!(status, 200, "{answer}");
+    tells(2);
+}
+
+#[test]
 fn what_print_config_prints_is_the_same_configuration() {
     let config = b"[listen]\ntcp = [\"127.0.0.1:1234\"]\nidle_timeout = \"90s\"\n[[forward]]\naddress = \"carbon:2103\"\n\
         [detector.own]\nkind = \"skyline\"\nconsensus = 2\nalgorithms = [\"grubbs\", \"ks_test\"]\n[detector.own.grubbs]\nalpha = 0.01\n";

@@ -26,7 +26,7 @@ use crate::{
         section::Section,
     },
     detect::{DEPTH_MAX, Definition, Kind, Orders, Unordered},
-    shard,
+    shard::{self, Watch},
 };
 
 /// Kinds that there are.
@@ -213,6 +213,22 @@ impl Detectors {
             let shown = quoted(name.value);
             let message = format!("watch.detectors names {shown}, which looks at the patterns of its `of` by itself");
             report.say(name.place, message);
+        }
+    }
+
+    /// Notes detectors that judge nothing: no watch names them, or what goes by them.
+    pub(super) fn check_named(&self, report: &Report, watches: &[Watch]) {
+        let mut named = self.gone_by.clone();
+        named.extend(watches.iter().flat_map(|watch| &watch.detectors));
+        for (place, &begins) in self.declared.iter().enumerate() {
+            let Definition { name, kind } = &self.definitions[place];
+            if kind.globs().is_empty() && !named.contains(&place) {
+                let message = format!(
+                    "nothing names the detector {}: it judges no series until a [[watch]] has it in its `detectors`",
+                    quoted(name)
+                );
+                report.warn(begins, message);
+            }
         }
     }
 

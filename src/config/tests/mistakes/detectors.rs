@@ -292,3 +292,34 @@ fn absences_that_cannot_be() {
         "f.toml:5:7: detector.e.of names `a`, which tells of silence, when there is no sample to agree on",
     );
 }
+
+#[test]
+fn detectors_that_nothing_names_are_odd_and_no_mistake() {
+    let warns = |text: &str, expected: &[&str]| {
+        let warnings = Checked::parse(Path::new("f.toml"), text).unwrap().warnings;
+        let said: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(said, expected, "{text}");
+    };
+    let nothing = |line: u32, name: &str| {
+        format!(
+            "f.toml:{line}:1: nothing names the detector `{name}`: it judges no series until a [[watch]] has it in its `detectors`"
+        )
+    };
+    let watch = |name: &str| format!("[[watch]]\nmatch = [\"**\"]\ndetectors = [\"{name}\"]\n");
+    let classic = "[detector.classic]\nkind = \"skyline\"\n";
+    warns(&(watch("default") + classic), &[&nothing(4, "classic")]);
+    warns(&(watch("classic") + classic), &[]);
+    warns(classic, &[]);
+    // What another one goes by is named, and what looks at patterns need not be.
+    let sure = "[detector.sure]\nkind = \"any_of\"\nof = [\"classic\"]\n";
+    warns(&(watch("sure") + classic + sure), &[]);
+    warns(&(watch("default") + classic + sure), &[&nothing(6, "sure")]);
+    let model = "[detector.own]\nkind = \"expression\"\nwhen = \"detector('classic').score > 2\"\n";
+    warns(&(watch("own") + classic + model), &[]);
+    warns("[detector.gone]\nkind = \"absence\"\nof = [\"a.**\"]\n", &[]);
+    warns(
+        "[detector.default]\nkind = \"skyline\"\n[[watch]]\nmatch = [\"**\"]\ndetectors = []",
+        &[&nothing(1, "default")],
+    );
+    warns(EXAMPLE, &[]);
+}
