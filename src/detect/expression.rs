@@ -59,11 +59,13 @@
 //! | `model` | all of these |
 //! | `series`, `parts`, `extreme`, `ranks`, `ordered`, `smooth` | the past of a series, as far as it is asked for |
 //! | `explanation` | what decided, in words |
+//! | `futile` | what can have one value only |
 //! | `mistake` | what is wrong with a source, and where |
 
 mod check;
 mod explanation;
 mod extreme;
+mod futile;
 mod lexer;
 mod mistake;
 mod model;
@@ -83,7 +85,7 @@ mod tests;
 use std::{fmt::Write as _, sync::Arc};
 
 pub use mistake::{Meant, Mistake};
-pub use model::{Model, Sources};
+pub use model::{AskedFigure, Model, Sources};
 pub use settings::Settings;
 
 use self::{

@@ -134,7 +134,7 @@ impl Bounds {
     }
 
     /// The lowest and the highest value that is not among them.
-    fn allowed(self) -> (Option<f64>, Option<f64>) {
+    pub fn allowed(self) -> (Option<f64>, Option<f64>) {
         match self {
             Self::Above(bound) => (None, Some(bound)),
             Self::Below(bound) => (Some(bound), None),

@@ -66,6 +66,8 @@ struct Mention {
     place: Place,
     /// Where in the text that is written at `place`, if not all of it is the name.
     within: Option<Range<usize>>,
+    /// What is asked of it there; `None`: this is where it is named for the first time.
+    figure: Option<&'static str>,
 }
 
 impl Mention {
@@ -75,6 +77,7 @@ impl Mention {
             name: name.value.to_owned(),
             place: name.place,
             within: None,
+            figure: None,
         }
     }
 
@@ -170,8 +173,10 @@ impl Detectors {
     fn check_mentions(&self, report: &Report, mentions: &[Mention]) {
         let mut all_known = true;
         for mention in mentions {
-            let Mention { key, name, .. } = mention;
-            if self.find(name).is_none() {
+            let Mention { key, name, figure, .. } = mention;
+            if let Some(figure) = figure {
+                self.check_figure(report, mention, figure);
+            } else if self.find(name).is_none() {
                 all_known = false;
                 mention.say(report, does_not_exist(report, name, key, "detector", self.names()));
             } else if self.is_absence(name) {
@@ -199,6 +204,21 @@ impl Detectors {
             }
         };
         report.say(self.declared[begins], message);
+    }
+
+    /// Notes that a detector is asked for what it never has.
+    fn check_figure(&self, report: &Report, mention: &Mention, figure: &str) {
+        let Some(place) = self.find(&mention.name) else { return };
+        let Definition { name, kind } = &self.definitions[place];
+        if !has(kind, figure) {
+            let message = format!(
+                "{} asks for `{figure}` of {}, of kind `{}`, which never has any",
+                mention.key,
+                quoted(name),
+                kind.name()
+            );
+            mention.say(report, message);
+        }
     }
 
     fn is_absence(&self, name: &str) -> bool {
@@ -256,5 +276,28 @@ impl Detectors {
     /// The definitions, in the order to which places refer.
     pub(super) fn into_definitions(self) -> Vec<Definition> {
         self.definitions
+    }
+}
+
+/// Has a detector of this kind ever got what an expression asks it for?
+fn has(kind: &Kind, figure: &str) -> bool {
+    let [lower, expected, upper] = match kind {
+        // That absence cannot be asked for anything is told by itself.
+        Kind::Adaptive(_) | Kind::Trend(_) | Kind::Forecast(_) | Kind::Absence(_) => [true; 3],
+        Kind::Skyline(_) | Kind::Ensemble(_) => [false; 3],
+        Kind::Threshold(settings) => {
+            let (lower, upper) = settings.odd.allowed();
+            [lower.is_some(), false, upper.is_some()]
+        }
+        Kind::Expression(settings) => {
+            let sources = settings.model.sources();
+            [&sources.lower, &sources.expected, &sources.upper].map(Option::is_some)
+        }
+    };
+    match figure {
+        "lower" => lower,
+        "expected" => expected,
+        "upper" => upper,
+        _ => true,
     }
 }

@@ -14,6 +14,7 @@ mod vocabulary;
 
 use std::ops::Range;
 
+pub(super) use vocabulary::figure_name;
 use vocabulary::is_known;
 
 use super::{
@@ -36,6 +37,8 @@ pub(super) struct Checker {
     pub(super) needs: Needs,
     /// The value of each `let`; `None` of texts.
     pub(super) bindings: Vec<Term>,
+    /// The source of each of these.
+    pub(super) bound_in: Vec<&'static str>,
     pub(super) names: Vec<(String, Bound)>,
     /// The source that is checked.
     pub(super) source: &'static str,
@@ -83,6 +86,7 @@ impl Checker {
             span_s,
             needs: Needs::default(),
             bindings: Vec::new(),
+            bound_in: Vec::new(),
             names: Vec::new(),
             source: "",
             mentions: Vec::new(),
@@ -124,6 +128,7 @@ impl Checker {
             Checked::Text(text) => Bound::Text(text),
             Checked::Term(term) => {
                 self.bindings.push(term);
+                self.bound_in.push(self.source);
                 Bound::Term(self.bindings.len() - 1)
             }
         };

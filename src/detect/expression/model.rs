@@ -3,12 +3,13 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    check::{Bound, Checker},
+    check::{Bound, Checker, figure_name},
+    futile,
     mistake::Mistake,
     parser::parse,
     parts::PartPlan,
     program::Program,
-    term::{Fact, Facts, Needs, Term, Type},
+    term::{Fact, Facts, Needs, Operation, Term, Type},
 };
 
 /// What people write. `score`, `expected`, `lower` and `upper` may use the names that `when` gives.
@@ -37,6 +38,8 @@ pub struct Model {
     pub(super) upper: Option<Term>,
     /// The value of each `let`.
     pub(super) bindings: Vec<Term>,
+    /// The source of each of these.
+    bound_in: Vec<&'static str>,
     names: Vec<(String, Bound)>,
     mentions: Vec<(&'static str, Range<usize>)>,
     pub(super) program: Program,
@@ -44,6 +47,19 @@ pub struct Model {
     pub(super) plans: Vec<PartPlan>,
     /// Does it ask what clocks show?
     pub(super) asks_clocks: bool,
+}
+
+/// Something that a model asks another detector for.
+#[derive(Clone, Debug)]
+pub struct AskedFigure<'a> {
+    /// Name of the source.
+    pub source: &'static str,
+    /// The bytes of it that ask.
+    pub at: Range<usize>,
+    /// Name of the detector.
+    pub detector: &'a str,
+    /// What it is asked for, as it stands behind the dot.
+    pub figure: &'static str,
 }
 
 /// Two are the same when they read the same.
@@ -142,6 +158,7 @@ impl Model {
             lower,
             upper,
             bindings: checker.bindings,
+            bound_in: checker.bound_in,
             program,
             names: checker.names,
             mentions: checker.mentions,
@@ -152,8 +169,8 @@ impl Model {
         Ok(model)
     }
 
-    /// Does it ask for a fact of which `is_such` holds?
-    pub(super) fn asks(&self, is_such: &impl Fn(Fact) -> bool) -> bool {
+    /// The value of each `let` and the result of each source, with the name of the source.
+    pub(super) fn terms(&self) -> impl Iterator<Item = (&'static str, &Term)> {
         let Self {
             when,
             score,
@@ -161,11 +178,52 @@ impl Model {
             lower,
             upper,
             bindings,
+            bound_in,
             ..
         } = self;
-        let others = [score, expected, lower, upper].into_iter().flatten();
-        let mut terms = bindings.iter().chain([when]).chain(others);
-        terms.any(|term| term.asks(is_such))
+        let others = [
+            ("score", score),
+            ("expected", expected),
+            ("lower", lower),
+            ("upper", upper),
+        ]
+        .into_iter();
+        let others = others.filter_map(|(source, term)| Some((source, term.as_ref()?)));
+        let bindings = bound_in.iter().copied().zip(bindings);
+        bindings.chain([("when", when)]).chain(others)
+    }
+
+    /// Does it ask for a fact of which `is_such` holds?
+    pub(super) fn asks(&self, is_such: &impl Fn(Fact) -> bool) -> bool {
+        self.terms().any(|(_, term)| term.asks(is_such))
+    }
+
+    /// Parts that have one value only, whatever comes, each with the name of its source: nobody means that.
+    pub fn slips(&self) -> Vec<(&'static str, Mistake)> {
+        futile::search(self)
+    }
+
+    /// What it asks detectors for besides their opinion, as often as it does so.
+    pub fn figures(&self) -> Vec<AskedFigure<'_>> {
+        let mut figures = Vec::new();
+        for (source, term) in self.terms() {
+            self.add_figures(source, term, &mut figures);
+        }
+        figures
+    }
+
+    fn add_figures<'a>(&'a self, source: &'static str, term: &Term, figures: &mut Vec<AskedFigure<'a>>) {
+        if let Operation::Fact(Fact::Vote(place, figure)) = term.what {
+            figures.push(AskedFigure {
+                source,
+                at: term.at.clone(),
+                detector: &self.needs.detectors[usize::from(place)],
+                figure: figure_name(figure),
+            });
+        }
+        for part in term.parts() {
+            self.add_figures(source, part, figures);
+        }
     }
 
     /// Each `let` that is no text: its name, and the place of its value.

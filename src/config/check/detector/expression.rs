@@ -51,12 +51,23 @@ pub(super) fn read(section: &mut Section<'_>, span_s: i64, mentions: &mut Vec<Me
         model: default.model,
     };
     let model = model?;
+    for (key, slip) in model.slips() {
+        say(section, key, &slip);
+    }
+    mentions.extend(model.figures().into_iter().map(|asked| Mention {
+        key: section.path(asked.source),
+        name: asked.detector.to_owned(),
+        place: section.place(asked.source),
+        within: Some(asked.at),
+        figure: Some(asked.figure),
+    }));
     let named = model.detectors().iter().zip(model.mentions());
     mentions.extend(named.map(|(name, (key, at))| Mention {
         key: section.path(key),
         name: name.to_string(),
         place: section.place(key),
         within: Some(at.clone()),
+        figure: None,
     }));
     Some(settings)
 }

@@ -323,3 +323,108 @@ fn detectors_that_nothing_names_are_odd_and_no_mistake() {
     );
     warns(EXAMPLE, &[]);
 }
+
+#[test]
+fn models_that_can_never_hold() {
+    let slip = |when: &str, meant: &str, message: &str| {
+        let begin = when.find(meant).unwrap();
+        let carets = format!("{}{}", " ".repeat(begin), "^".repeat(meant.len()));
+        says(
+            &format!("[detector.own]\nkind = \"expression\"\nwhen = \"{when}\""),
+            &format!(
+                "f.toml:3:{}: detector.own.when: {message}\n 3 | when = \"{when}\"\n   |         {carets}",
+                9 + begin
+            ),
+        );
+    };
+    let hour = "hour() is 0 to 23";
+    slip("value > 1 and hour() == 24", "hour() == 24", &format!("{hour}: this never holds"));
+    slip("hour() != 24", "hour() != 24", &format!("{hour}: this always holds"));
+    slip("-1 < hour()", "-1 < hour()", &format!("{hour}: this always holds"));
+    slip("hour() in 25..30", "25", &format!("{hour}, expected a range of that, such as 0..24 for all of it"));
+    slip("hour() in [8, 24]", "24", &format!("{hour}, and never this"));
+    slip("let m = minute(); m == 60", "m == 60", "minute() is 0 to 59: this never holds");
+    slip(
+        "weekday() in 0..5",
+        "0",
+        "weekday() is 1 (Monday) to 7 (Sunday), expected a range of that, such as 1..8 for all of it",
+    );
+    slip("1 > 2", "1 > 2", "this never holds, whatever comes");
+    slip("let a = 3; value > 1 or a in 1..4", "a in 1..4", "this always holds, whatever comes");
+    slip(
+        "value / 0 > 1",
+        "0",
+        "nothing can be divided by 0: what comes of it is never known",
+    );
+    slip(
+        "series('a.*').value > 1",
+        "series('a.*').value",
+        "`a.*` is a pattern, expected the name of one series",
+    );
+    slip(
+        "series('a b').age > '1m'",
+        "series('a b').age",
+        "`a b` has a blank, which no series has in its name",
+    );
+    slip(
+        "node(2) == 'web*'",
+        "node(2) == 'web*'",
+        "`web*` is a pattern, expected a whole node; patterns stand in `match` of a [[watch]]",
+    );
+    slip(
+        "node(2) not in ['a', 'b.c']",
+        "node(2) not in ['a', 'b.c']",
+        "`b.c` has a dot, which is what parts nodes, and no node is called so",
+    );
+    slip(
+        "'a' == 'b'",
+        "'a' == 'b'",
+        "these texts are both written down here: their comparison never changes",
+    );
+    for fine in [
+        "hour() in 0..24 and minute() in 0..60 and weekday() in 1..8",
+        "hour() >= 0 and hour() < 24 and weekday() <= 7",
+        "hour() not in 8..20 or weekday() in [6, 7]",
+        "let shift = 8; hour() == shift",
+        "node(2) == node(3) or node(2) == ''",
+        "true",
+        "value / (previous - 3) > 1 or value > 2 * 3",
+    ] {
+        good(&format!("[detector.own]\nkind = \"expression\"\nwhen = \"{fine}\""));
+    }
+}
+
+#[test]
+fn figures_that_a_detector_never_has() {
+    let asks = |figure: &str, detector: &str| {
+        format!("[detector.own]\nkind = \"expression\"\nwhen = \"detector('d').{figure} > 1\"\n[detector.d]\n{detector}")
+    };
+    let full = "kind = \"threshold\"\nabove = 90";
+    let model = "kind = \"expression\"\nwhen = \"value > 1\"\nupper = \"1\"";
+    for (figure, detector, kind) in [
+        ("expected", "kind = \"skyline\"", "skyline"),
+        ("lower", "kind = \"any_of\"\nof = [\"default\"]", "ensemble"),
+        ("lower", full, "threshold"),
+        ("expected", full, "threshold"),
+        ("expected", model, "expression"),
+    ] {
+        let asked = format!("detector('d').{figure}");
+        says(
+            &asks(figure, detector),
+            &format!(
+                "f.toml:3:9: detector.own.when asks for `{figure}` of `d`, of kind `{kind}`, which never has any\n 3 | when = \
+                 \"{asked} > 1\"\n   |         {}",
+                "^".repeat(asked.len())
+            ),
+        );
+    }
+    for (figure, detector) in [
+        ("score", "kind = \"skyline\""),
+        ("upper", full),
+        ("upper", model),
+        ("expected", "kind = \"adaptive\""),
+        ("lower", "kind = \"trend\"\nreaches = 95"),
+    ] {
+        good(&asks(figure, detector));
+    }
+}

@@ -77,6 +77,12 @@ pub(super) fn is_known(name: &str) -> bool {
     known().any(|known| known == name)
 }
 
+/// What stands for a figure behind a dot.
+pub(in super::super) fn figure_name(figure: Figure) -> &'static str {
+    let named = FIGURES.iter().find(|(_, other, _)| *other == figure);
+    named.map(|(name, ..)| *name).expect("each figure has a name")
+}
+
 /// How a function is called.
 pub(super) fn usage(function: &str) -> String {
     match function {
