@@ -24,6 +24,9 @@ const CANDIDATES_MAX: usize = 500;
 /// Longest piece of a file that a message shows (characters).
 const QUOTED_CHARS_MAX: usize = 60;
 
+/// What stands for names in the forms of sections.
+pub(super) const NAME: &str = "NAME";
+
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -74,6 +77,9 @@ struct Noted {
 #[derive(Debug)]
 struct UnknownKey {
     place: Place,
+    /// The form of the section, as `detector.NAME`.
+    form: String,
+    /// The section, as `detector.classic`.
     section: String,
     key: String,
     siblings: Vec<&'static str>,
@@ -141,13 +147,14 @@ impl Report {
         known.insert((section.to_owned(), key));
     }
 
-    /// Notes a key that nobody asked for, in a section where `siblings` are known.
-    pub(super) fn unknown_key(&self, place: Place, section: &str, key: &str, siblings: &[&'static str]) {
+    /// Notes a key that nobody asked for, in a section of this form where `siblings` are known.
+    pub(super) fn unknown_key(&self, place: Place, form: &str, section: String, key: &str, siblings: &[&'static str]) {
         let mut unknown = self.unknown_keys.borrow_mut();
         if unknown.len() < PROBLEMS_MAX {
             unknown.push(UnknownKey {
                 place,
-                section: section.to_owned(),
+                form: form.to_owned(),
+                section,
                 key: key.to_owned(),
                 siblings: siblings.to_vec(),
             });
@@ -225,9 +232,13 @@ impl Report {
 
     fn describe_unknown(&self, unknown: &UnknownKey) -> String {
         let UnknownKey {
-            section, key, siblings, ..
+            form,
+            section,
+            key,
+            siblings,
+            ..
         } = unknown;
-        if PLANNED.contains(&(section, key)) {
+        if PLANNED.contains(&(form, key)) {
             return format!("{} is planned, but this version does not have it", quoted(key));
         }
         let place = if section.is_empty() {
@@ -243,11 +254,21 @@ impl Report {
         let hint = match (self.suggestion(key, siblings.iter().copied()), home) {
             (suggestion, _) if !suggestion.is_empty() => suggestion,
             (_, Some("")) => "; it belongs at the top of the file, before the first [section]".to_owned(),
-            (_, Some(home)) => format!("; it belongs in [{home}]"),
+            (_, Some(home)) => format!("; it belongs in [{}]", named_as(form, section, home)),
             (_, None) => format!(", expected {}", any_of(siblings)),
         };
         format!("unknown key {} {place}{hint}", quoted(key))
     }
+}
+
+/// `home`, with the name in it that `section` of this `form` has, where both are of the same kind of table.
+fn named_as(form: &str, section: &str, home: &str) -> String {
+    let own = form.split_once(NAME).zip(home.split_once(NAME));
+    let name = own.and_then(|((before, after), (home_before, home_after))| {
+        let name = section.strip_prefix(before)?.strip_suffix(after)?;
+        (before == home_before).then(|| format!("{before}{name}{home_after}"))
+    });
+    name.unwrap_or_else(|| home.to_owned())
 }
 
 /// `name` as it stands in a message: in ticks, on one line, and not too long.

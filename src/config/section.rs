@@ -11,7 +11,7 @@ use std::{collections::HashMap, hash::Hash};
 pub(super) use self::secrets::{NAMED_SECRET, SecretKeys, secret_keys};
 pub(super) use self::values::Bounds;
 use super::{
-    report::{At, Place, Report, quoted},
+    report::{At, NAME, Place, Report, quoted},
     tree::{Node, Table, Value},
 };
 
@@ -105,7 +105,7 @@ impl<'a> Section<'a> {
             let path = format!("{key}.{name}");
             if let Value::Table(table) = &entry.node.value {
                 self.check_name(name, entry.key, key);
-                let mut inner = self.inner(&path, &format!("{key}.NAME"), entry.node.place, Some(table));
+                let mut inner = self.inner(&path, &format!("{key}.{NAME}"), entry.node.place, Some(table));
                 let name = At {
                     value: name.as_str(),
                     place: entry.key,
@@ -137,7 +137,7 @@ impl<'a> Section<'a> {
         for (name, entry) in others {
             if let Value::Table(table) = &entry.node.value {
                 self.check_name(name, entry.key, &self.name());
-                let mut inner = self.inner(name, "NAME", entry.node.place, Some(table));
+                let mut inner = self.inner(name, NAME, entry.node.place, Some(table));
                 let name = At {
                     value: name.as_str(),
                     place: entry.key,
@@ -179,7 +179,8 @@ impl<'a> Section<'a> {
         for (key, entry) in table {
             let is_other = self.has_others && matches!(entry.node.value, Value::Table(_));
             if !is_other && !self.asked.iter().any(|asked| asked == key) {
-                self.report.unknown_key(entry.key, &self.kind, key, &self.asked);
+                self.report
+                    .unknown_key(entry.key, &self.kind, self.name(), key, &self.asked);
             }
         }
     }

@@ -81,6 +81,12 @@ impl Mention {
         }
     }
 
+    /// Notes a mistake with carets below the name.
+    fn point_out(&self, report: &Report, message: String) {
+        let whole = 0..self.name.len();
+        report.say_within(self.place, self.within.as_ref().unwrap_or(&whole), message);
+    }
+
     fn say(&self, report: &Report, message: String) {
         match &self.within {
             Some(within) => report.say_within(self.place, within, message),
@@ -95,13 +101,14 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
     let mut mentions = Vec::new();
     let mut definitions = top.named("detector", |name, section| {
         declared.push(section.start());
+        let mut named = Vec::new();
         let kind = match kind(section, &KINDS, &[]) {
             Some("adaptive") => Kind::Adaptive(adaptive::read(section)),
             Some("skyline") => Kind::Skyline(skyline::read(section, shard.span_s)),
             Some("threshold") => Kind::Threshold(threshold::read(section)),
             Some("trend") => Kind::Trend(trend::read(section)),
             Some("forecast") => Kind::Forecast(forecast::read(section)),
-            Some("expression") => expression::read(section, shard.span_s, &mut mentions)
+            Some("expression") => expression::read(section, shard.span_s, &mut named)
                 .map_or_else(|| Definition::default().kind, Kind::Expression),
             Some("absence") => {
                 let settings = absence::read(section, shard.expire_after_s, patterns);
@@ -114,12 +121,14 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
                 }
                 Kind::Absence(settings)
             }
-            Some("all_of") => Kind::Ensemble(ensemble::read(section, Rule::All, &mut mentions)),
-            Some("any_of") => Kind::Ensemble(ensemble::read(section, Rule::Any, &mut mentions)),
-            Some("k_of") => Kind::Ensemble(ensemble::read(section, Rule::K, &mut mentions)),
+            Some("all_of") => Kind::Ensemble(ensemble::read(section, Rule::All, &mut named)),
+            Some("any_of") => Kind::Ensemble(ensemble::read(section, Rule::Any, &mut named)),
+            Some("k_of") => Kind::Ensemble(ensemble::read(section, Rule::K, &mut named)),
             Some(other) => unreachable!("{other} is among the kinds"),
             None => Definition::default().kind,
         };
+        let by = declared.len() - 1;
+        mentions.extend(named.into_iter().map(|mention| (by, mention)));
         Definition {
             name: name.value.into(),
             kind,
@@ -136,7 +145,7 @@ pub(super) fn read(top: &mut Section<'_>, shard: &shard::Settings, patterns: &mu
     });
     let gone_by = mentions
         .iter()
-        .filter_map(|mention| by_name.get(&mention.name).copied())
+        .filter_map(|(_, mention)| by_name.get(&mention.name).copied())
         .collect();
     let detectors = Detectors {
         definitions,
@@ -169,10 +178,11 @@ impl Detectors {
         }
     }
 
-    /// Notes names that no detector has, and detectors that would have to be asked before themselves.
-    fn check_mentions(&self, report: &Report, mentions: &[Mention]) {
+    /// Notes names that no detector has, and detectors that would have to be asked before themselves. With each mention comes
+    /// the place of the detector that makes it.
+    fn check_mentions(&self, report: &Report, mentions: &[(usize, Mention)]) {
         let mut all_known = true;
-        for mention in mentions {
+        for (_, mention) in mentions {
             let Mention { key, name, figure, .. } = mention;
             if let Some(figure) = figure {
                 self.check_figure(report, mention, figure);
@@ -191,19 +201,26 @@ impl Detectors {
         }
         // One that is not declared goes by none.
         let declared: Vec<usize> = (0..self.declared.len()).collect();
-        let (begins, message) = match Orders::new(&self.definitions).of(&declared) {
-            Ok(_) => return,
+        match Orders::new(&self.definitions).of(&declared) {
+            Ok(_) => {}
             Err(Unordered::Unknown(name)) => unreachable!("{name} was looked for"),
-            Err(Unordered::Circular(circle)) => (circle[0], self.in_a_circle(&circle)),
+            Err(Unordered::Circular(circle)) => {
+                let (first, next) = (circle[0], circle.get(1).unwrap_or(&circle[0]));
+                let is_step = |(by, mention): &&(usize, Mention)| {
+                    *by == first && mention.figure.is_none() && self.find(&mention.name) == Some(*next)
+                };
+                let step = mentions.iter().find(is_step);
+                let (_, step) = step.expect("a detector goes by those that it mentions");
+                step.point_out(report, self.in_a_circle(&circle));
+            }
             Err(Unordered::Deep(first)) => {
                 let name = quoted(&self.definitions[first].name);
                 let message = format!(
                     "detector {name} goes by one that goes by another, and so on, expected {DEPTH_MAX} in a row at most"
                 );
-                (first, message)
+                report.say(self.declared[first], message);
             }
-        };
-        report.say(self.declared[begins], message);
+        }
     }
 
     /// Notes that a detector is asked for what it never has.

@@ -38,7 +38,11 @@ fn unknown_keys() {
     );
     says(
         "[detector.d.grubbs]\nalpah = 0.1\n[detector.d]\nkind = \"skyline\"",
-        "f.toml:2:1: unknown key `alpah` in [detector.NAME.grubbs]; did you mean `alpha`?",
+        "f.toml:2:1: unknown key `alpah` in [detector.d.grubbs]; did you mean `alpha`?",
+    );
+    says(
+        "[detector.d.grubbs]\nboring_samples = 1\n[detector.d]\nkind = \"skyline\"",
+        "f.toml:2:1: unknown key `boring_samples` in [detector.d.grubbs]; it belongs in [detector.d]",
     );
     says(
         "[log]\nshutdown_deadline = \"10s\"",

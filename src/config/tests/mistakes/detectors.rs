@@ -39,7 +39,8 @@ fn mistakes_within_a_model_are_shown() {
     );
     says(
         "[detector.busy]\nkind = \"expression\"\nwhen = \"detector('busy').anomalous\"",
-        "f.toml:1:1: detector `busy` goes by `busy`, expected detectors that do not wait for themselves",
+        "f.toml:3:18: detector `busy` goes by `busy`, expected detectors that do not wait for themselves\n 3 | when = \
+         \"detector('busy').anomalous\"\n   |                  ^^^^^^",
     );
 }
 
@@ -109,7 +110,7 @@ fn an_adaptive_detector_that_cannot_be() {
             "f.toml:3:17: detector.d.min_deviation is -1, expected a number, 0 or more, or a percentage of what is \
              expected, such as \"10%\"",
             "f.toml:4:18: detector.d.severity.level is `fatal`, expected `info`, `warning` or `critical`",
-            "f.toml:5:1: unknown key `consensus` in [detector.NAME], expected `kind`, `sensitivity`, `direction`, \
+            "f.toml:5:1: unknown key `consensus` in [detector.d], expected `kind`, `sensitivity`, `direction`, \
              `min_deviation`, `timezone`, `silent_samples`, `silent_for`, `quiet_samples`, `quiet_for`, `explain` or `severity`",
         ],
     );
@@ -146,16 +147,18 @@ fn ensembles_that_cannot_be() {
     );
     says(
         &(of("e", "any_of") + "k = 2\nof = [\"default\"]\n"),
-        "f.toml:3:1: unknown key `k` in [detector.NAME], expected `kind`, `of` or `severity`",
+        "f.toml:3:1: unknown key `k` in [detector.e], expected `kind`, `of` or `severity`",
     );
     let expected = "expected detectors that do not wait for themselves";
     says(
         &watched(&members("e", "\"e\"")),
-        &format!("f.toml:1:1: detector `e` goes by `e`, {expected}"),
+        &format!("f.toml:3:8: detector `e` goes by `e`, {expected}\n 3 | of = [\"e\"]\n   |        ^"),
     );
     says(
         &watched(&(members("a", "\"default\", \"b\"") + &members("b", "\"c\"") + &members("c", "\"b\""))),
-        &format!("f.toml:4:1: detector `b` goes by `c`, which goes by `b`, {expected}"),
+        &format!(
+            "f.toml:6:8: detector `b` goes by `c`, which goes by `b`, {expected}\n 6 | of = [\"c\"]\n   |        ^"
+        ),
     );
 }
 
@@ -338,19 +341,35 @@ fn models_that_can_never_hold() {
         );
     };
     let hour = "hour() is 0 to 23";
-    slip("value > 1 and hour() == 24", "hour() == 24", &format!("{hour}: this never holds"));
+    slip(
+        "value > 1 and hour() == 24",
+        "hour() == 24",
+        &format!("{hour}: this never holds"),
+    );
     slip("hour() != 24", "hour() != 24", &format!("{hour}: this always holds"));
     slip("-1 < hour()", "-1 < hour()", &format!("{hour}: this always holds"));
-    slip("hour() in 25..30", "25", &format!("{hour}, expected a range of that, such as 0..24 for all of it"));
+    slip(
+        "hour() in 25..30",
+        "25",
+        &format!("{hour}, expected a range of that, such as 0..24 for all of it"),
+    );
     slip("hour() in [8, 24]", "24", &format!("{hour}, and never this"));
-    slip("let m = minute(); m == 60", "m == 60", "minute() is 0 to 59: this never holds");
+    slip(
+        "let m = minute(); m == 60",
+        "m == 60",
+        "minute() is 0 to 59: this never holds",
+    );
     slip(
         "weekday() in 0..5",
         "0",
         "weekday() is 1 (Monday) to 7 (Sunday), expected a range of that, such as 1..8 for all of it",
     );
     slip("1 > 2", "1 > 2", "this never holds, whatever comes");
-    slip("let a = 3; value > 1 or a in 1..4", "a in 1..4", "this always holds, whatever comes");
+    slip(
+        "let a = 3; value > 1 or a in 1..4",
+        "a in 1..4",
+        "this always holds, whatever comes",
+    );
     slip(
         "value / 0 > 1",
         "0",
@@ -397,7 +416,9 @@ fn models_that_can_never_hold() {
 #[test]
 fn figures_that_a_detector_never_has() {
     let asks = |figure: &str, detector: &str| {
-        format!("[detector.own]\nkind = \"expression\"\nwhen = \"detector('d').{figure} > 1\"\n[detector.d]\n{detector}")
+        format!(
+            "[detector.own]\nkind = \"expression\"\nwhen = \"detector('d').{figure} > 1\"\n[detector.d]\n{detector}"
+        )
     };
     let full = "kind = \"threshold\"\nabove = 90";
     let model = "kind = \"expression\"\nwhen = \"value > 1\"\nupper = \"1\"";
