@@ -8,14 +8,15 @@
 //! * A few steps are one-offs: the pace goes on from the new level. What falls back again and again, as disks do whose logs are
 //!   rotated, is followed by the ends of its teeth; when the next fall does not come in time, by the pace since the last.
 //! * It is an anomaly when the expected time lies within the time that is set, the line explains enough of what the series does, and even
-//!   the slowest pace that is believed gets there. It is over when that time has become longer again (`clear`), or the
-//!   line is lost.
+//!   the slowest pace that is believed gets there; and when the series is there, whatever its line says (`now`). It is over when that
+//!   time has become longer again (`clear`), or the line is lost, and the series has been away from the value for a step.
 //! * The score is the time that is set over the time that is expected, 0 without a line to go by.
 //!
 //! A line is drawn when a step is over, which takes some tenths of a millisecond at most; all other samples cost an addition and
 //! a comparison.
 
 mod line;
+mod now;
 mod reach;
 mod settings;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests;
 mod words;
 
 use line::{Line, Place, Shape};
+use now::{Goal, Now};
 use reach::{Reach, Target};
 pub use settings::{Direction, OVER_S, Settings};
 
@@ -37,7 +39,7 @@ use crate::{
 };
 
 /// To be raised when a [`State`] is saved in another form, or has another meaning.
-pub(super) const STATE_FORM: u32 = 1;
+pub(super) const STATE_FORM: u32 = 2;
 
 /// Beyond this nothing is told (seconds): a year.
 const LIMIT_S: f64 = 366.0 * 86_400.0;
@@ -45,6 +47,8 @@ const LIMIT_S: f64 = 366.0 * 86_400.0;
 const SCORE_MAX: f64 = 1000.0;
 /// What is open stays so while the line explains this part of what it has to.
 const FIT_TO_STAY: f64 = 0.8;
+/// A series is on the side of the value on which so much of its past lies.
+const SIDE_SHARE: f64 = 0.95;
 
 /// Trends at work, for any number of series.
 #[derive(Debug)]
@@ -74,8 +78,10 @@ pub struct State {
     waiting: Waiting,
     /// Steps that the estimate does not know.
     stale: u16,
-    /// Is the value that may be reached above the series?
-    upwards: bool,
+    /// The last samples.
+    now: Now,
+    /// Is the value that may be reached above the series? `None`: the series lies about it.
+    upwards: Option<bool>,
     /// When the last anomaly began, or the one that is open.
     began: i64,
 }
@@ -84,6 +90,7 @@ fields!(State {
     estimate,
     waiting,
     stale,
+    now,
     upwards,
     began
 });
@@ -97,6 +104,8 @@ struct Estimate {
     level: f64,
     /// What the season adds in the step that begins then.
     added: f64,
+    /// What it may add more, towards the value, at any time.
+    swing: f64,
     /// Change in a second.
     pace: f64,
     /// Half the width of the interval about the pace.
@@ -109,7 +118,7 @@ struct Estimate {
     expected: Option<f64>,
     earliest: Option<f64>,
     latest: Option<f64>,
-    /// Is the series at the value, or beyond it?
+    /// Are the ends of its teeth at the value, or beyond it?
     reached: bool,
     /// Steps (of the series, not of time), or `SAW`.
     shape: u32,
@@ -118,11 +127,11 @@ struct Estimate {
     by_week: bool,
 }
 fields!(Estimate {
-    at, level, added, pace, pace_margin, noise, fit, expected, earliest, latest, reached, shape, by_day, by_week
+    at, level, added, swing, pace, pace_margin, noise, fit, expected, earliest, latest, reached, shape, by_day, by_week
 } check |estimate| {
-    let Estimate { level, added, pace, pace_margin, noise, fit, expected, earliest, latest, .. } = *estimate;
+    let Estimate { level, added, swing, pace, pace_margin, noise, fit, expected, earliest, latest, .. } = *estimate;
     let times = [expected, earliest, latest].map(Option::unwrap_or_default);
-    let all = [level, added, pace, pace_margin, noise, fit].into_iter().chain(times).all(f64::is_finite);
+    let all = [level, added, swing, pace, pace_margin, noise, fit].into_iter().chain(times).all(f64::is_finite);
     hold(all, "a number of an estimate is infinite, or none")
 });
 
@@ -157,6 +166,21 @@ fn until(expected: f64, timestamp: i64) -> f64 {
     (expected - timestamp as f64).max(0.0)
 }
 
+/// Does the value lie above the series? `None`: the series lies about it.
+#[expect(clippy::cast_precision_loss, reason = "few steps are kept")]
+fn side(settings: &Settings, state: &State, raw: &[Place]) -> Option<bool> {
+    let above = raw.iter().filter(|(_, value)| *value > settings.reaches).count() as f64;
+    let all = raw.len() as f64;
+    match settings.direction {
+        Direction::Up => Some(true),
+        Direction::Down => Some(false),
+        Direction::Either if above <= (1.0 - SIDE_SHARE) * all => Some(true),
+        Direction::Either if above >= SIDE_SHARE * all => Some(false),
+        // What has been told of goes on through the value.
+        Direction::Either => state.upwards.filter(|_| state.waiting.keep().anomalous),
+    }
+}
+
 impl Engine {
     /// Trends as `settings` have them.
     pub(super) fn new(settings: Settings) -> Self {
@@ -172,6 +196,7 @@ impl Engine {
         if state.past.push(point, self.settings.steps()) {
             state.stale = state.stale.saturating_add(1);
         }
+        state.now.push(point.value);
         let due = if state.estimate.is_none() {
             1
         } else {
@@ -181,6 +206,25 @@ impl Engine {
             state.stale = 0;
             state.estimate = self.estimate(state);
         }
+        if let Some(goal) = self.goal(state) {
+            let (noise, swing) = state
+                .estimate
+                .map_or((0.0, 0.0), |estimate| (estimate.noise, estimate.swing));
+            state.now.look(goal, noise, swing, point.timestamp);
+        }
+    }
+
+    /// What is to be reached; `None`: the series lies about it.
+    fn goal(&self, state: &State) -> Option<Goal> {
+        let upwards = match self.settings.direction {
+            Direction::Up => true,
+            Direction::Down => false,
+            Direction::Either => state.upwards?,
+        };
+        Some(Goal {
+            value: self.settings.reaches,
+            upwards,
+        })
     }
 
     /// What the past of a series comes to; `None`: it is too short.
@@ -212,16 +256,9 @@ impl Engine {
         if history_s < settings.min_history_s as f64 - step_s as f64 {
             return None;
         }
-        let level_of = |raw: &[Place]| raw.last().map_or(0.0, |(_, value)| *value);
-        let is_open = state.waiting.keep().anomalous;
-        let upwards = match settings.direction {
-            Direction::Up => true,
-            Direction::Down => false,
-            // What has been told of goes on through the value.
-            Direction::Either if is_open => state.upwards,
-            Direction::Either => level_of(&work.raw) < settings.reaches,
-        };
-        state.upwards = upwards;
+        let side = side(settings, state, &work.raw);
+        state.upwards = side;
+        let upwards = side.unwrap_or(true);
         let saw = Line::of_saw(&work.raw, upwards, &mut work.line);
         let (line, day, week) = if let Some(saw) = saw {
             (saw, Profile::default(), Profile::default())
@@ -249,13 +286,23 @@ impl Engine {
             added: &work.added,
             limit: LIMIT_S / step_s as f64,
         };
-        let reach = Reach::of(&line, target, beyond);
+        let reach = match side {
+            Some(_) => Reach::of(&line, target, beyond),
+            None => Reach::default(),
+        };
+        let towards = if upwards { 1.0 } else { -1.0 };
+        let added = work.added.first().copied().unwrap_or_default();
         let at = open * step_s;
         let when = |steps: Option<f64>| steps.map(|steps| at as f64 + steps * step_s as f64);
         let estimate = Estimate {
             at,
             level: line.level,
-            added: work.added.first().copied().unwrap_or_default(),
+            added,
+            swing: work
+                .added
+                .iter()
+                .map(|more| towards * (more - added))
+                .fold(0.0, f64::max),
             pace: line.slope / step_s as f64,
             pace_margin: line.margin(beyond).of_slope() / step_s as f64,
             noise: line.noise,
@@ -263,7 +310,7 @@ impl Engine {
             expected: when(reach.expected),
             earliest: when(reach.earliest),
             latest: when(reach.latest),
-            reached: reach.expected == Some(0.0),
+            reached: line.shape == Shape::Saw && reach.expected == Some(0.0),
             shape: match line.shape {
                 Shape::Saw => SAW,
                 Shape::Steps(count) => u32::try_from(count).unwrap_or(SAW - 1),
@@ -277,6 +324,7 @@ impl Engine {
             estimate.pace_margin,
             estimate.noise,
             estimate.added,
+            estimate.swing,
         ];
         numbers.iter().all(|number| number.is_finite()).then_some(estimate)
     }
@@ -289,8 +337,10 @@ impl Engine {
             min_fit,
             ..
         } = self.settings;
+        let step_s = self.settings.steps().step_s;
+        let is_near = self.goal(state).is_some() && state.now.was_near(timestamp, step_s);
         let Some(estimate) = &state.estimate else {
-            return (false, true);
+            return (false, !is_near);
         };
         #[expect(clippy::cast_precision_loss, reason = "times of years are exact")]
         let is_within = |seconds: i64| {
@@ -298,12 +348,20 @@ impl Engine {
                 .expected_in(timestamp)
                 .is_some_and(|time| time <= seconds as f64)
         };
-        let odd = estimate.is_good(min_fit) && is_within(within_s);
-        let stays = estimate.is_good(FIT_TO_STAY * min_fit) && is_within(clear_s);
+        let odd = self.is_beyond(state) || estimate.is_good(min_fit) && is_within(within_s);
+        let stays = is_near || estimate.is_good(FIT_TO_STAY * min_fit) && is_within(clear_s);
         (odd, !stays)
     }
 
+    /// Is the series at the value, or beyond it?
+    fn is_beyond(&self, state: &State) -> bool {
+        self.goal(state).is_some_and(|goal| state.now.is_beyond(goal))
+    }
+
     fn score(&self, state: &State, timestamp: i64) -> f64 {
+        if state.estimate.is_some() && self.is_beyond(state) {
+            return SCORE_MAX;
+        }
         let estimate = state
             .estimate
             .filter(|estimate| estimate.is_good(self.settings.min_fit));
@@ -371,7 +429,7 @@ impl Detect for Engine {
             lower: band.map(|[lower, ..]| lower),
             expected: band.map(|[_, expected, _]| expected),
             upper: band.map(|[.., upper]| upper),
-            reason: words::reason(&self.settings, state, timestamp, observation),
+            reason: words::reason(&self.settings, state, timestamp, observation, self.is_beyond(state)),
             votes: state
                 .estimate
                 .iter()
@@ -399,7 +457,7 @@ impl Detect for Engine {
         let estimate = state.estimate.as_ref()?;
         let timestamp = window.last()?.timestamp;
         Some(Outlook {
-            text: words::outlook(&self.settings, estimate, timestamp),
+            text: words::outlook(&self.settings, state, estimate, timestamp, self.is_beyond(state)),
             confidence: self.settings.confidence,
             numbers: self.vote(state, estimate, timestamp).details,
             ..Outlook::default()

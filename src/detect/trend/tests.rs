@@ -42,7 +42,7 @@ fn a_disk_that_fills_is_told_of_a_day_ahead_and_no_more_when_it_stops() {
     assert_eq!(turns.len(), 2, "{turns:?}");
     let (opens, closes) = (&turns[0], &turns[1]);
     assert!(opens.1 && (275.0..278.0).contains(&opens.0), "{turns:?}");
-    assert_eq!(opens.2, "95 in 24h (24h to 24h), now at 90.18 and +0.2 an hour");
+    assert_eq!(opens.2, "95 in 24h, now at 90.38 and +0.2 an hour");
     assert!(!closes.1 && closes.0 > 281.0, "{turns:?}");
     assert!(closes.2.contains(", after "), "{}", closes.2);
 }
@@ -71,7 +71,11 @@ fn numbers_go_with_the_words() {
         "{expected}"
     );
     let outlook = bench.engine.outlook(&bench.state, &bench.window).unwrap();
-    assert!(outlook.text.starts_with("95 in 20h ("), "{}", outlook.text);
+    assert!(
+        outlook.text.starts_with("95 in 20h, now at 91 and "),
+        "{}",
+        outlook.text
+    );
 }
 
 #[test]
@@ -108,6 +112,55 @@ fn what_is_reached_stays_told_until_it_is_left() {
     // From wherever it is: then it would have to fall.
     let mut bench = judging(Settings::new(95.0));
     assert_eq!(bench.run(0..200, |hour| 97.0 + wobble(hour)), []);
+}
+
+#[test]
+fn a_full_disk_is_told_at_once_and_stays_told_while_it_is_full() {
+    // Standing at it for four days, with noise or without, or on its way beyond so fast that no line knows.
+    for at in [95.0, 97.0, 100.0] {
+        let mut bench = judging(disk());
+        let full = |hour: f64| if hour < 480.0 { 50.0 } else { at };
+        let turns = bench.run(0..1200, |hour| full(hour) + wobble(hour));
+        assert_eq!(turns.len(), 1, "{at}: {turns:?}");
+        let (hour, opens, reason) = &turns[0];
+        assert!(*opens && (480.0..482.0).contains(hour), "{at}: {turns:?}");
+        assert!(reason.starts_with("95 is reached, now at "), "{reason}");
+    }
+    let mut bench = judging(disk());
+    let turns = bench.run(0..600, |hour| match hour {
+        ..480.0 => 50.0 + wobble(hour),
+        ..500.0 => 100.0,
+        _ => 50.0 + wobble(hour),
+    });
+    assert_eq!(turns.len(), 2, "{turns:?}");
+    assert!((500.0..502.0).contains(&turns[1].0) && !turns[1].1, "{turns:?}");
+}
+
+#[test]
+fn a_single_wild_value_has_reached_nothing() {
+    let mut bench = judging(disk());
+    let turns = bench.run(
+        0..300,
+        |hour| if hour % 17.0 == 0.0 { 100.0 } else { 50.0 + wobble(hour) },
+    );
+    assert_eq!(turns, []);
+}
+
+#[test]
+fn a_series_that_lies_about_the_value_does_not_reach_it_from_either_side() {
+    let about = |hour: f64| 95.0 + 10.0 * (hour * std::f64::consts::TAU / 24.0).sin() + wobble(hour);
+    let mut bench = judging(Settings::new(95.0));
+    assert_eq!(bench.run(0..1000, about), []);
+    let (_, verdict) = bench.push(BEGIN + 1000 * HOUR, 95.0);
+    assert!(
+        verdict.reason.starts_with("95 is amid its ups and downs, "),
+        "{}",
+        verdict.reason
+    );
+    // Days that come up to it are told of once.
+    let mut bench = judging(disk());
+    let turns = bench.run(0..1000, |hour| about(hour) - if hour < 500.0 { 15.0 } else { 5.0 });
+    assert_eq!(turns.iter().filter(|turn| turn.1).count(), 1, "{turns:?}");
 }
 
 #[test]
