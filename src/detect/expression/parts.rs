@@ -19,6 +19,9 @@ use crate::{
 /// Values beyond this leave sums behind that nothing can be read from.
 const GIANT: f64 = 1e140;
 
+/// So many samples are read faster by blocks, of which that with the oldest is read from its beginning, than at an edge.
+const MANY: u32 = 512;
+
 /// A part of one series' window.
 #[derive(Debug)]
 pub(super) struct PartState {
@@ -293,6 +296,17 @@ impl PartState {
     /// Calls `each` with all samples in it, the oldest first.
     fn each(&self, window: &Window, mut each: impl FnMut(Point)) {
         let mut edge = self.leaving;
+        if self.count >= MANY
+            && let Some(oldest) = edge.peek_held(window)
+        {
+            let mut left = self.count;
+            return window.each_since(oldest.timestamp, |point| {
+                if left > 0 {
+                    left -= 1;
+                    each(point);
+                }
+            });
+        }
         for _ in 0..self.count {
             let Some(point) = edge.peek_held(window) else { return };
             each(point);

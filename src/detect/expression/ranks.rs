@@ -4,9 +4,9 @@
 //! *region* each, and of the rest how many lie between. While values wander, ranks stay within their regions: one that is full
 //! lets go of what is farthest from the ranks that are asked for. When a rank has left its region all values are read again.
 //!
-//! * A region takes 8 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 1.3 KB.
+//! * A region takes 12 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 2.4 KB.
 //! * Values that only rise or fall move a rank by one each time. Where they have to be read again too soon for that to cost
-//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 9.5 KB, and an hour at 10 seconds as a whole.
+//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 14 KB, and an hour at 10 seconds as a whole.
 //! * A value that comes waits for the one that goes, so that both change a region at once (`ordered`).
 //! * It is not saved: sorted again, it comes out the same.
 
