@@ -164,18 +164,19 @@ fn print_ahead(kind: &Kind) {
 
 fn print_paces() {
     println!(
-        "| history | series | the interval of 90 % holds the time | the pace | has an end | half width, of the pace |"
+        "| history | series | the interval of 90 % holds the time | the pace | has an end | its length | half width, of the pace |"
     );
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
     for days in [4, 7, 14, 30, 60] {
         for shape in paces::SHAPES {
             let held = paces::held(shape, 24 * days, PACES);
             let percent = |count| 100.0 * held.share(count);
             println!(
-                "| {days} days | {shape:?} | {:.1} % | {:.1} % | {:.1} % | {:.2} |",
+                "| {days} days | {shape:?} | {:.1} % | {:.1} % | {:.1} % | {:.0} h | {:.2} |",
                 percent(held.time),
                 percent(held.pace),
                 percent(held.sure),
+                held.hours,
                 held.width
             );
         }

@@ -83,6 +83,8 @@ pub(crate) struct Held {
     pub(crate) pace: usize,
     /// Those with an end.
     pub(crate) sure: usize,
+    /// Middle length of the interval of time (hours).
+    pub(crate) hours: f64,
     /// Middle half width of the interval about the pace, of the pace.
     pub(crate) width: f64,
 }
@@ -222,8 +224,7 @@ fn case(shape: Shape, count: usize, dice: &mut Dice) -> Case {
     } else {
         let value = |hour: usize| level + SLOPE * hour as f64 + season[(count + hour) % 168];
         let first = (0..100_000).find(|&hour| value(hour) >= target).expect("it rises");
-        // Seasons are known by the hour.
-        (first as f64 - 1.0, first as f64 + 1.0)
+        (first as f64, first as f64)
     };
     let is_missing = |hour: usize| shape == Shape::Gaps && (hour / 24 % 5 == 4 || hour % 10 == 7);
     let hours = hours.into_iter().enumerate();
@@ -283,7 +284,7 @@ pub(crate) fn held(shape: Shape, hours: usize, series: usize) -> Held {
         series,
         ..Held::default()
     };
-    let mut widths = Vec::new();
+    let (mut lengths, mut widths) = (Vec::new(), Vec::new());
     // Other noise for each shape.
     let first = SHAPES.iter().position(|other| *other == shape).unwrap_or_default() << 32;
     for seed in 0..series {
@@ -309,9 +310,16 @@ pub(crate) fn held(shape: Shape, hours: usize, series: usize) -> Held {
         let latest = hours_until("latest_at").unwrap_or(f64::INFINITY);
         held.time += usize::from(earliest <= case.reached.1 && case.reached.0 <= latest);
         held.sure += usize::from(latest.is_finite());
+        lengths.push(if latest.is_finite() {
+            latest - earliest
+        } else {
+            f64::INFINITY
+        });
         widths.push(margin / case.slope);
     }
-    widths.sort_by(f64::total_cmp);
-    held.width = widths[widths.len() / 2];
+    for values in [&mut lengths, &mut widths] {
+        values.sort_by(f64::total_cmp);
+    }
+    (held.hours, held.width) = (lengths[lengths.len() / 2], widths[widths.len() / 2]);
     held
 }

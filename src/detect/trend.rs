@@ -266,7 +266,11 @@ impl Engine {
             let local = |place: usize| self.local_time.at((first + place as i64) * step_s);
             let (day, week) = take_season(&mut work.values, step_s, local, &mut work.season);
             places(&work.values, &mut work.places);
-            (Line::present(&work.places, &mut work.line)?, day, week)
+            (
+                Line::present(&work.places, day.taken() + week.taken(), &mut work.line)?,
+                day,
+                week,
+            )
         };
         let period_s = match (week.is_none(), day.is_none()) {
             (false, _) => WEEK_S,

@@ -7,6 +7,8 @@
 //! What days have in common is believed as far as every second day agrees with the others: the halves' correlation `r` gives the
 //! share of the profile that is no chance, `2r / (1 + r)` (Spearman and Brown), by which it is scaled. So noise is no season.
 //!
+//! What is worked out from few periods follows their noise as well: it is known how much of that a profile takes with it.
+//!
 //! Costs some tens of nanoseconds for a value.
 
 /// A day, and a week (seconds).
@@ -24,7 +26,11 @@ const SLOTS_KNOWN: f64 = 0.8;
 
 /// What a period adds to the values, by time.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(in crate::detect) struct Profile(Vec<f64>);
+pub(in crate::detect) struct Profile {
+    added: Vec<f64>,
+    /// See [`Self::taken`].
+    taken: f64,
+}
 
 /// Buffers to work with.
 #[derive(Debug, Default)]
@@ -38,12 +44,19 @@ pub(in crate::detect) struct Scratch {
 impl Profile {
     /// What is added at the time `slot`; 0 where there is no season.
     pub(in crate::detect) fn at(&self, slot: usize) -> f64 {
-        self.0.get(slot).copied().unwrap_or_default()
+        self.added.get(slot).copied().unwrap_or_default()
     }
 
     /// Is there no season?
     pub(in crate::detect) fn is_none(&self) -> bool {
-        self.0.is_empty()
+        self.added.is_empty()
+    }
+
+    /// What it took of the freedom of the values it was worked out from (0 to 1): one of those at each time of the period. So far
+    /// as these differ by chance, they do so too little without it, and this part of their variance is that of a mean of
+    /// each time.
+    pub(in crate::detect) fn taken(&self) -> f64 {
+        self.taken
     }
 
     /// That of `values` (NaN where there is none), with periods of `slots` values. `slot` is the time of each: which of the
@@ -114,9 +127,15 @@ impl Profile {
             .collect();
         #[expect(clippy::cast_precision_loss, reason = "there are few slots")]
         let mean = medians.iter().sum::<f64>() / medians.len() as f64;
-        Some(Self(
-            medians.into_iter().map(|median| believed * (median - mean)).collect(),
-        ))
+        let seen = visits.iter().filter(|visits| **visits > 0);
+        #[expect(clippy::cast_precision_loss, reason = "there are few periods")]
+        let (slots, taken) = seen.fold((0.0, 0.0), |(slots, taken), visits| {
+            (slots + 1.0, taken + 1.0 / *visits as f64)
+        });
+        Some(Self {
+            added: medians.into_iter().map(|median| believed * (median - mean)).collect(),
+            taken: taken / slots,
+        })
     }
 }
 

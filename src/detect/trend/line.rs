@@ -9,7 +9,9 @@
 //!    quarter of wild values does not move), improved by Huber's weights, so that normal noise costs no more than 5 %.
 //! 3. *Present*: where the last half, or quarter, of the time has another pace than all of it, it is the one that counts.
 //! 4. *Uncertainty*: from the means of some forty blocks of residuals, with what these have in common from one to the next
-//!    (corrected for the bias of short series) taken into account: noise that lasts makes a line less certain.
+//!    (corrected for the bias of short series) taken into account: noise that lasts makes a line less certain. A season that was
+//!    taken away took some of the noise with it: the fewer days (weeks) it was worked out from, the less certain is the line, and the
+//!    season itself.
 //!
 //! Knows no clock and no step: time is counted in steps.
 
@@ -41,6 +43,12 @@ const PRESENT_LEAST: usize = 48;
 const CHANCE_OF_CHANGE: f64 = 0.002;
 /// Blocks of residuals, about.
 const BLOCKS: usize = 24;
+/// A median is less sure than a mean by this (of its variance): half of pi, where noise is normal.
+const OF_A_MEDIAN: f64 = std::f64::consts::FRAC_PI_2;
+/// So many degrees of freedom are as good as any number.
+const DEGREES_MANY: f64 = 1e5;
+/// A season takes this part of the noise at most, as each of its times was seen more than twice.
+const TAKEN_MAX: f64 = 0.5;
 /// What blocks may have in common at most.
 const LASTING_MAX: f64 = 0.9;
 
@@ -62,6 +70,8 @@ pub(super) struct Line {
     slope_variance: f64,
     /// Degrees of freedom of both.
     degrees: f64,
+    /// Variance of what the season adds to it.
+    season_variance: f64,
     /// How far values usually are from the line (a standard deviation).
     pub(super) noise: f64,
     /// What part of the change the line explains, 0 to 1, without steps.
@@ -89,6 +99,8 @@ pub(super) struct Scratch {
     parts: Vec<(usize, usize)>,
     residuals: Vec<f64>,
     blocks: Vec<Block>,
+    /// What a season has taken of the freedom of values.
+    taken: f64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -112,13 +124,16 @@ impl Line {
             quantile: upper_quantile(beyond, self.degrees),
             level_variance: self.level_variance,
             slope_variance: self.slope_variance,
+            season: upper_quantile(beyond, DEGREES_MANY) * self.season_variance.sqrt(),
         }
     }
 
-    /// The line that `places`, in the order of their times, are on at present; they hold no season. It goes through all of them, or
-    /// through those of the last half or quarter of the time if their pace is another. `None`: they are too few.
-    pub(super) fn present(places: &[Place], scratch: &mut Scratch) -> Option<Self> {
+    /// The line that `places`, in the order of their times, are on at present; they hold no season, which has `taken` some of
+    /// their freedom (see `Profile::taken`). It goes through all of them, or through those of the last half or quarter of the time
+    /// if their pace is another. `None`: they are too few.
+    pub(super) fn present(places: &[Place], taken: f64, scratch: &mut Scratch) -> Option<Self> {
         let &(first, _) = places.first()?;
+        scratch.taken = taken.min(TAKEN_MAX);
         let mut lines: Vec<Self> = Vec::new();
         for part in PRESENT {
             let begin = places.partition_point(|(time, _)| *time < first * part);
@@ -161,6 +176,7 @@ impl Line {
         if places.len() < VALUES_LEAST {
             return None;
         }
+        scratch.taken = 0.0;
         scratch.part(places);
         scratch.saw(places, upwards)
     }
@@ -173,6 +189,7 @@ pub(super) struct Margin {
     quantile: f64,
     level_variance: f64,
     slope_variance: f64,
+    season: f64,
 }
 
 impl Margin {
@@ -180,6 +197,11 @@ impl Margin {
     pub(super) fn at(&self, time: f64) -> f64 {
         let away = time - self.centre;
         self.quantile * (self.level_variance + away * away * self.slope_variance).sqrt()
+    }
+
+    /// That of the line with its season on top.
+    pub(super) fn with_season(&self, time: f64) -> f64 {
+        self.at(time).hypot(self.season)
     }
 
     /// That of the slope.
@@ -377,7 +399,7 @@ impl Scratch {
         }
         let blocks = self.blocks.len() as f64;
         let parts = self.parts.len() as f64;
-        let free = (blocks - parts - 1.0).max(1.0);
+        let free = ((blocks - parts - 1.0) * (1.0 - self.taken)).max(1.0);
         let values = count as f64;
         let noise = (squares / (values - parts - 1.0).max(1.0)).sqrt();
         // Variance of a block of full size.
@@ -418,6 +440,7 @@ impl Scratch {
             level_variance: (long_run / last).min(noise * noise),
             slope_variance: if xx > 0.0 { long_run / xx } else { 0.0 },
             degrees,
+            season_variance: OF_A_MEDIAN * self.taken * noise * noise,
             noise,
             fit,
             shape: Shape::Steps(self.parts.len() - 1),
@@ -476,6 +499,7 @@ impl Scratch {
             level_variance: variance / count,
             slope_variance: variance / xx,
             degrees: degrees.max(1.0),
+            season_variance: 0.0,
             noise,
             fit: if explained > 0.0 {
                 explained / (explained + unexplained)

@@ -1,7 +1,8 @@
 //! When a line, with its season on top, reaches a value: at its own pace, at the earliest, and at the latest.
 //!
 //! The interval is of the times at which some line that is believed reaches the value: its ends are where the ends of the interval
-//! about the line do (Fieller). The latest may be never, although the line itself arrives some day.
+//! about the line do (Fieller). The latest may be never, although the line itself arrives some day. With a season they are whole steps,
+//! and often the same hour of another day: such an interval holds the true time more often than it has to.
 //!
 //! Times are in steps from now. About a microsecond, and a look at each time of a season.
 
@@ -39,7 +40,7 @@ impl Reach {
     pub(super) fn of(line: &Line, target: Target<'_>, beyond: f64) -> Self {
         let margin = line.margin(beyond);
         let towards = if target.upwards { 1.0 } else { -1.0 };
-        let first = |times: f64| target.first(|time| towards * line.at(time) + times * margin.at(time));
+        let first = |times: f64| target.first(|time| towards * line.at(time) + times * margin.with_season(time));
         Self {
             expected: first(0.0),
             earliest: first(1.0),

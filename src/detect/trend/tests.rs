@@ -315,3 +315,43 @@ proptest! {
         prop_assert_eq!(one, other);
     }
 }
+
+#[test]
+fn what_is_not_known_of_a_season_makes_the_interval_wider() {
+    const SERIES: u64 = 200;
+    for days in [4, 30] {
+        let mut held = 0;
+        for seed in 1..=SERIES {
+            let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut uniform = || {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                (state >> 11) as f64 / (1_u64 << 53) as f64
+            };
+            let truth = |hour: usize| {
+                let turn = hour as f64 / 24.0 * std::f64::consts::TAU;
+                20.0 + 0.05 * (hour as f64 + 0.5) + 6.0 * turn.sin()
+            };
+            let hours = 24 * days;
+            let mut values: Vec<f64> = (0..hours)
+                .map(|hour| truth(hour) + (0..12).map(|_| uniform()).sum::<f64>() - 6.0)
+                .collect();
+            let local = |place: usize| place as i64 * HOUR;
+            let (day, week) = take_season(&mut values, HOUR, local, &mut SeasonScratch::default());
+            let time = |hour: usize| hour as f64 + 0.5 - hours as f64;
+            let places: Vec<Place> = (0..hours).map(|hour| (time(hour), values[hour])).collect();
+            let taken = day.taken() + week.taken();
+            let line = Line::present(&places, taken, &mut line::Scratch::default()).unwrap();
+            let margin = line.margin(0.05);
+            for hour in hours..hours + 24 {
+                let added = day.at(hour % 24) + week.at(hour % 168);
+                let off = line.at(time(hour)) + added - truth(hour);
+                held += u64::from(off.abs() <= margin.with_season(time(hour)));
+            }
+        }
+        let share = held as f64 / (24 * SERIES) as f64;
+        // Of the line alone it would be 0.8.
+        assert!((0.87..0.96).contains(&share), "{days} days: {share}");
+    }
+}
