@@ -109,6 +109,8 @@ pub struct Summary {
     pub opened: BTreeMap<Arc<str>, u64>,
     /// Anomalies that are open at the end.
     pub open: u64,
+    /// Distance of points that are no carbon lines (seconds): the least of each series, of which the smallest and the largest.
+    pub steps_s: Option<(i64, i64)>,
     /// Files and series that were passed over, and why.
     pub skipped: Vec<String>,
     /// Time taken so far (seconds).
@@ -186,7 +188,7 @@ pub fn run(
     Ok(summaries.swap_remove(0))
 }
 
-/// Feeds the samples of `inputs` through two shards, a configuration each, called as `names` says.
+/// Feeds the samples of `inputs` through two shards, a configuration each, called as `names` says. Gives what each has seen as well.
 ///
 /// # Errors
 /// When an input cannot be read.
@@ -197,14 +199,14 @@ pub fn compare(
     inputs: &[Input],
     report: Option<ReportFile>,
     progress: &mut dyn FnMut(Progress),
-) -> Result<Comparison, BacktestError> {
+) -> Result<(Comparison, Vec<Summary>), BacktestError> {
     let mut comparison = Comparison::new(names.clone(), settings.clone().map(Arc::new));
     let mut hear = |side: usize, event: &Event| {
         comparison.hear(side, event);
         Ok(())
     };
-    reported(names, settings, options, inputs, &mut hear, report, progress)?;
-    Ok(comparison)
+    let summaries = reported(names, settings, options, inputs, &mut hear, report, progress)?;
+    Ok((comparison, summaries))
 }
 
 /// Feeds the samples of `inputs` through a shard for each of `settings`; with a report, those of the series that it shows

@@ -6,6 +6,7 @@ mod history;
 mod progress;
 mod remote;
 mod silence;
+mod summary;
 mod test_alert;
 
 use std::{
@@ -16,28 +17,26 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 use progress::Bar;
+use summary::{summarise, summarise_both};
 use tracing::error;
 use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
 
 use crate::{
     app::{self, App, Origin, SetLogLevel},
-    backtest::{self, BacktestError, Input, ReportFile, Summary, Wanted},
+    backtest::{self, BacktestError, Input, ReportFile, Wanted},
     clock,
     config::{Checked, Config, Log, LogFormat, LogLevel},
     demo,
     graphite::time,
     listen::Inherited,
-    shard::{self, Unanalysed, Verbosity},
+    shard::{self, Verbosity},
 };
 
 /// Exit codes, as sysexits.h and the readers of service managers have them.
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 const EXIT_CONFIGURATION: u8 = 78;
-
-/// Files that were passed over and are named.
-const SKIPPED_LISTED: usize = 20;
 
 /// The variable of the environment with what Graphite is given for `Authorization`.
 const GRAPHITE_AUTHORIZATION: &str = "SKYRELAY_GRAPHITE_AUTHORIZATION";
@@ -238,6 +237,9 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
         let message = "--from and --until choose points of whisper files, tables and Graphite; carbon lines are judged as they come";
         return fail(EXIT_USAGE, &message);
     }
+    if inputs.contains(&Input::Stdin) && io::stdin().is_terminal() {
+        eprintln!("reading carbon lines from standard input; `skyrelay backtest --help` shows what else there is");
+    }
     let report = match args.report.as_deref().map(ReportFile::create).transpose() {
         Ok(report) => report,
         Err(error) => return fail(EXIT_FAILED, &error),
@@ -253,7 +255,10 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
             let verdicts = bar.beside(io::stdout());
             let summary = backtest::run(settings, options, &inputs, verdicts, report, &mut progress);
             bar.clear();
-            summary.map(|summary| eprint!("{}", summarise(&summary)))
+            summary.map(|summary| {
+                eprint!("{}", summarise(&summary));
+                summary.lines
+            })
         }
         Some(other) => {
             let against = Config::load(other).map_err(|error| error.to_string());
@@ -266,11 +271,16 @@ fn backtest(config: Config, args: &BacktestArgs) -> ExitCode {
             let settings = [settings, against];
             let comparison = backtest::compare(&names, &settings, options, &inputs, report, &mut progress);
             bar.clear();
-            comparison.and_then(|comparison| Ok(write!(io::stdout().lock(), "{comparison}")?))
+            comparison.and_then(|(comparison, summaries)| {
+                write!(io::stdout().lock(), "{comparison}")?;
+                eprint!("{}", summarise_both(&names, &summaries));
+                Ok(summaries[0].lines)
+            })
         }
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(0) => fail(EXIT_FAILED, &"there was nothing to judge"),
+        Ok(_) => ExitCode::SUCCESS,
         // Whoever read the verdicts has seen enough.
         Err(BacktestError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(EXIT_FAILED, &error),
@@ -303,45 +313,15 @@ fn wanted(args: &BacktestArgs) -> Result<Wanted, String> {
             |text: &String| time::parse(text, now, &time::utc()).map_err(|error| format!("--{option}: {error}"));
         text.as_ref().map(parse).transpose()
     };
+    let (from, until) = (time("from", &args.from)?, time("until", &args.until)?);
+    if from.zip(until).is_some_and(|(from, until)| from > until) {
+        return Err("--from is later than --until".to_owned());
+    }
     Ok(Wanted {
         step: args.step,
-        from: time("from", &args.from)?,
-        until: time("until", &args.until)?,
+        from,
+        until,
     })
-}
-
-fn summarise(summary: &Summary) -> String {
-    use std::fmt::Write as _;
-    let mut text = format!(
-        "{} lines of {} series in {:.1} s ({:.0} a second); {} samples analysed\n",
-        summary.lines,
-        summary.series,
-        summary.elapsed_s,
-        rate(summary),
-        summary.tally.analysed,
-    );
-    for reason in Unanalysed::ALL {
-        let lines = summary.tally.unanalysed(reason);
-        if lines > 0 {
-            let _ = writeln!(text, "  not analysed: {lines} {}", reason.name());
-        }
-    }
-    for (detector, opened) in &summary.opened {
-        let _ = writeln!(text, "  {detector}: {opened} anomalies");
-    }
-    let _ = writeln!(text, "  {} open at the end", summary.open);
-    if !summary.skipped.is_empty() {
-        let _ = writeln!(text, "  {} files or series were passed over", summary.skipped.len());
-    }
-    for file in summary.skipped.iter().take(SKIPPED_LISTED) {
-        let _ = writeln!(text, "    {file}");
-    }
-    text
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-fn rate(summary: &Summary) -> f64 {
-    summary.lines as f64 / summary.elapsed_s.max(1e-3)
 }
 
 fn print(text: &str) -> ExitCode {

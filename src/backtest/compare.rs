@@ -104,7 +104,7 @@ impl Display for Comparison {
                 writeln!(to, "{first:>8} {second:>8}    {day}")?;
             }
         }
-        for (side, sign) in [(0, '-'), (1, '+')] {
+        for (side, sign) in [(0, '+'), (1, '-')] {
             let alone = self.alone(side);
             writeln!(to, "{} with {} alone", alone.len(), self.names[side])?;
             for opening in alone.iter().take(LISTED_MAX) {
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn what_differs_is_counted_by_day_and_listed() {
         let settings = || Arc::new(Settings::default());
-        let names = ["old.toml".to_owned(), "new.toml".to_owned()];
+        let names = ["new.toml".to_owned(), "old.toml".to_owned()];
         let mut comparison = Comparison::new(names, [settings(), settings()]);
         let noon = 1_706_875_200;
         comparison.hear(0, &opening("a", noon));
@@ -177,15 +177,15 @@ mod tests {
             ..opening("a", noon + 60)
         };
         comparison.hear(1, &closing);
-        let expected = "anomalies that open with old.toml, and with new.toml
+        let expected = "anomalies that open with new.toml, and with old.toml
        2        3  default on **
        1        2    2024-02-02
        1        1    2024-02-03
-1 with old.toml alone
-- 2024-02-03T12:00:00Z b default: far
-2 with new.toml alone
-+ 2024-02-03T12:00:01Z b default: far
-+ 2024-02-02T12:00:00Z c default: far
+1 with new.toml alone
++ 2024-02-03T12:00:00Z b default: far
+2 with old.toml alone
+- 2024-02-03T12:00:01Z b default: far
+- 2024-02-02T12:00:00Z c default: far
 ";
         assert_eq!(comparison.to_string(), expected);
     }

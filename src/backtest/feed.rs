@@ -14,7 +14,7 @@ use super::{
     held::Held,
     input::{Counted, Lines, Reel, Tee},
     side::Side,
-    tape::{Tape, is_for_tape},
+    tape::{Tape, is_for_tape, wider},
 };
 use crate::{
     line::Chunker,
@@ -212,6 +212,10 @@ impl Feed<'_> {
     fn take_in(&mut self, tape: Tape, size: u64) -> impl Reel + use<> {
         for (path, why) in &tape.skipped {
             self.skip(&format!("{}: {why}", path.display()));
+        }
+        let steps_s = tape.steps_s();
+        for side in &mut self.sides {
+            side.summary.steps_s = wider(side.summary.steps_s, steps_s);
         }
         tape.play(size)
     }

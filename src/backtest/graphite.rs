@@ -19,7 +19,7 @@ use std::{
     thread,
 };
 
-use client::{Client, Trouble};
+use client::{Client, Trouble, excerpt};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -368,9 +368,7 @@ fn seconds(text: &str) -> Option<Timestamp> {
 }
 
 fn no_answer(answer: &[u8], error: &serde_json::Error) -> String {
-    let begin = String::from_utf8_lossy(&answer[..answer.len().min(200)]);
-    let words: Vec<_> = begin.split_whitespace().collect();
-    format!("its answer is not what Graphite gives ({error}): {}", words.join(" "))
+    format!("its answer is not what Graphite gives ({error}): {}", excerpt(answer))
 }
 
 /// Has `run` do all of `jobs`, two at a time, and gives what comes of each to `take`, with its place. The first error ends

@@ -4,7 +4,7 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Read, Write as _},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 
@@ -16,6 +16,9 @@ use crate::line::Timestamp;
 
 /// Points of all files together, as they are in memory at the same time: 24 bytes each.
 const POINTS_MAX: usize = 40_000_000;
+
+/// The folder in which carbon keeps its files, named after the nodes of their series.
+const OF_CARBON: &str = "whisper";
 
 /// How deep folders may lie within each other.
 const DEPTH_MAX: usize = 64;
@@ -138,7 +141,7 @@ impl Listed {
 
 impl Tape {
     /// The points of a file, or of all files in a folder, that are wanted. A file alone is named after itself, those in a
-    /// folder after their way from there. `progress` is told how far that is, in bytes of the files, of which some are left for
+    /// folder after their way from there; what lies in a folder called `whisper`, after its way from that. `progress` is told how far that is, in bytes of the files, of which some are left for
     /// what comes next.
     ///
     /// # Errors
@@ -149,9 +152,11 @@ impl Tape {
             let mut listed = Listed::default();
             listed.add(path, DEPTH_MAX)?;
             tape.skipped = listed.skipped;
+            let begins = nodes_before(path);
             let mut read = 0;
             for file in listed.files {
-                if let Err(why) = tape.add_file(&file.path, path, file.form, wanted) {
+                let name = begins.join(file.path.strip_prefix(path).unwrap_or(&file.path));
+                if let Err(why) = tape.add_file(&file.path, &name, file.form, wanted) {
                     tape.skipped.push((file.path, why));
                 }
                 read += file.bytes;
@@ -162,10 +167,29 @@ impl Tape {
         } else {
             let form = Form::of(path).ok_or_else(|| io::Error::other("its form is not known"))?;
             let folder = path.parent().unwrap_or(Path::new(""));
-            tape.add_file(path, folder, form, wanted).map_err(io::Error::other)?;
+            let name = nodes_before(folder).join(path.strip_prefix(folder).unwrap_or(path));
+            tape.add_file(path, &name, form, wanted).map_err(io::Error::other)?;
         }
         tape.sort();
         Ok(tape)
+    }
+
+    /// The distance of points (seconds): the least of each series, of which the smallest and the largest.
+    pub(super) fn steps_s(&self) -> Option<(i64, i64)> {
+        let mut series = vec![(None, i64::MAX); self.names.len()];
+        for &(timestamp, place, _) in &self.points {
+            let (newest, step) = &mut series[place as usize];
+            if let Some(before) = newest.replace(timestamp)
+                && timestamp > before
+            {
+                *step = timestamp.saturating_sub(before).min(*step);
+            }
+        }
+        let steps = series
+            .into_iter()
+            .map(|(_, least)| least)
+            .filter(|step| *step < i64::MAX);
+        steps.fold(None, |range, step| wider(range, Some((step, step))))
     }
 
     /// Memory of its points (bytes).
@@ -217,7 +241,8 @@ impl Tape {
         }
     }
 
-    fn add_file(&mut self, path: &Path, root: &Path, form: Form, wanted: Wanted) -> Result<(), String> {
+    /// Adds the series in the file at `path`, whose nodes are those of `name`.
+    fn add_file(&mut self, path: &Path, name: &Path, form: Form, wanted: Wanted) -> Result<(), String> {
         let points = match form {
             Form::Whisper => whisper::read(path, wanted.step)?,
             Form::Csv | Form::CsvPacked => {
@@ -229,8 +254,7 @@ impl Tape {
                 }
             }
         };
-        let name = series_name(path.strip_prefix(root).unwrap_or(path));
-        self.add(&name, points.into_iter(), wanted)
+        self.add(&series_name(name), points.into_iter(), wanted)
     }
 }
 
@@ -238,6 +262,38 @@ impl Wanted {
     fn is_in(self, timestamp: Timestamp) -> bool {
         self.from.is_none_or(|from| timestamp >= from) && self.until.is_none_or(|until| timestamp <= until)
     }
+}
+
+/// The range that holds both.
+pub(super) fn wider(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
+}
+
+/// The nodes that names of series in `folder` begin with: the way to it from the folder in which carbon keeps its files, if it lies
+/// in one.
+fn nodes_before(folder: &Path) -> PathBuf {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let mut whole = PathBuf::new();
+    for component in std::path::absolute(folder).unwrap_or_default().components() {
+        match component {
+            Component::ParentDir => {
+                whole.pop();
+            }
+            component => whole.push(component),
+        }
+    }
+    let of_carbon = whole
+        .ancestors()
+        .find(|folder| folder.file_name().is_some_and(|name| name == OF_CARBON));
+    let nodes = of_carbon.and_then(|root| whole.strip_prefix(root).ok());
+    nodes.map(Path::to_owned).unwrap_or_default()
 }
 
 /// The name of the series in the file at `path`: nodes for folders.
@@ -379,6 +435,28 @@ mod tests {
         let (text, _) = played(&folder.path().join("cpu.csv"), Wanted::default());
         assert!(text.starts_with("cpu 7 90\ncpu 1"), "{text}");
         assert!(Tape::record(&folder.path().join("broken.csv"), Wanted::default(), &mut |_| {}).is_err());
+    }
+
+    #[test]
+    fn what_carbon_keeps_has_the_names_that_carbon_gave_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let servers = folder.path().join("storage/whisper/servers");
+        fs::create_dir_all(servers.join("web1")).unwrap();
+        fs::write(servers.join("web1/load.csv"), "100,1\n130,2\n160,2\n").unwrap();
+        fs::write(servers.join("web1/minutes.csv"), "100,1\n160,2\n").unwrap();
+        for (given, name) in [
+            ("storage/whisper", "servers.web1.load"),
+            ("storage/whisper/servers", "servers.web1.load"),
+            ("storage/whisper/servers/web1/../web1/", "servers.web1.load"),
+            ("storage/whisper/servers/web1/load.csv", "servers.web1.load"),
+            ("storage", "whisper.servers.web1.load"),
+        ] {
+            let (text, _) = played(&folder.path().join(given), Wanted::default());
+            assert!(text.starts_with(&format!("{name} 1 100\n")), "{given}: {text}");
+        }
+        let tape = Tape::record(&servers, Wanted::default(), &mut |_| {}).unwrap();
+        assert_eq!(tape.steps_s(), Some((30, 60)));
+        assert_eq!(Tape::default().steps_s(), None);
     }
 
     #[test]

@@ -124,15 +124,31 @@ fn two_configurations_are_compared() {
             "[detector.limit]\nkind = \"threshold\"\nabove = {above}\n[[watch]]\nmatch = [\"**\"]\ndetectors = [\"limit\"]\n"
         )
     };
-    let (old, new) = (write("old.toml", &threshold(60)), write("new.toml", &threshold(90)));
-    let output = backtest(&["--config", &old, "--against", &new, &table]);
+    let (old, new) = (write("old.toml", &threshold(90)), write("new.toml", &threshold(60)));
+    let output = backtest(&["--config", &new, "--against", &old, &table]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.contains("       3        1  limit on **\n"), "{text}");
     assert!(
-        text.contains(&format!("2 with {old} alone\n- 2023-11-14T23:03:20Z queue limit: ")),
+        text.contains(&format!("2 with {new} alone\n+ 2023-11-14T23:03:20Z queue limit: ")),
         "{text}"
     );
-    assert!(text.contains(&format!("0 with {new} alone\n")), "{text}");
+    assert!(text.contains(&format!("0 with {old} alone\n")), "{text}");
+    // What was not judged is told here, too.
+    let nothing = write("nothing.toml", "[[watch]]\nmatch = [\"**\"]\ndetectors = []\n");
+    write("notes.txt", "");
+    let folder_of_it = folder.path().to_str().unwrap();
+    let output = backtest(&["--config", &new, "--against", &nothing, folder_of_it]);
+    let seen = String::from_utf8(output.stderr).unwrap();
+    for line in [
+        "300 lines of 1 series in ".to_owned(),
+        "\n  a point every 60 s\n".to_owned(),
+        format!("\n  300 samples analysed with {new}\n"),
+        format!("\n  0 samples analysed with {nothing}\n    not analysed: 300 unwatched\n"),
+        "\n  4 files or series were passed over\n".to_owned(),
+        "notes.txt: it ends neither in .wsp nor in .csv\n".to_owned(),
+    ] {
+        assert!(seen.contains(&line), "{line}: {seen}");
+    }
 
     let wrong = Command::new(PROGRAM)
         .args(["backtest", "--against", &table, &table])
@@ -144,6 +160,24 @@ fn two_configurations_are_compared() {
         .output()
         .unwrap();
     assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    let refused = |arguments: &[&str], code: i32, why: &str| {
+        let wrong = Command::new(PROGRAM).arg("backtest").args(arguments).output().unwrap();
+        assert_eq!(wrong.status.code(), Some(code), "{arguments:?}: {wrong:?}");
+        let stderr = String::from_utf8(wrong.stderr).unwrap();
+        assert!(stderr.ends_with(&format!("{why}\n")), "{arguments:?}: {stderr}");
+    };
+    let late = ["--from", "-1d", "--until", "-2d", &table];
+    refused(&late, 2, "--from is later than --until");
+    // A folder in which there is nothing, or nothing of that time, is most likely not the one that was meant.
+    let empty = folder.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    refused(&[empty.to_str().unwrap()], 1, "there was nothing to judge");
+    refused(&["--from", "-1d", &table], 1, "there was nothing to judge");
+    refused(
+        &["--graphite", "127.0.0.1:8080", "--target", "a"],
+        2,
+        "--graphite 127.0.0.1:8080: expected where Graphite is, such as http://graphite.example:8080",
+    );
     // Rather than judge all of them.
     let lines = folder.path().join("lines");
     fs::write(&lines, "a 1 1700000000\n").unwrap();

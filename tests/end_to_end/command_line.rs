@@ -244,7 +244,7 @@ fn a_backtest_reads_files_packed_ones_and_standard_input_alike() {
     );
     assert!(summary.starts_with("1503 lines of 1 series in "), "{summary}");
     assert!(
-        summary.ends_with("  default: 1 anomalies\n  1 open at the end\n"),
+        summary.ends_with("  default: 1 anomaly\n  1 open at the end\n"),
         "{summary}"
     );
 

@@ -97,8 +97,10 @@ impl Settings {
                 .parse::<Uri>()
                 .is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()));
         if !is_url {
+            // Without the user, who may be secret.
+            let shown = base.strip_prefix("://").unwrap_or(&base);
             return Err(format!(
-                "--graphite {base}: expected where Graphite is, such as http://graphite.example:8080"
+                "--graphite {shown}: expected where Graphite is, such as http://graphite.example:8080"
             ));
         }
         let mut all = Vec::new();
@@ -282,9 +284,19 @@ fn read(response: &mut Response<ureq::Body>) -> Result<Vec<u8>, Trouble> {
 }
 
 /// The beginning of an answer that is none, on one line.
-fn excerpt(body: &[u8]) -> String {
+pub(super) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(8 * EXCERPT_CHARS)]);
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Of a page, its words.
+    let is_page = text.trim_start().starts_with('<');
+    let words = if is_page {
+        let between = text
+            .split('<')
+            .map(|part| part.split_once('>').map_or("", |(_, words)| words));
+        between.collect::<Vec<_>>().join(" ")
+    } else {
+        text.into_owned()
+    };
+    let words = words.split_whitespace().collect::<Vec<_>>().join(" ");
     let plain = words.chars().filter(|character| !character.is_control());
     plain.take(EXCERPT_CHARS).collect()
 }
@@ -302,6 +314,7 @@ fn trouble(error: &ureq::Error) -> Trouble {
         Error::BadUri(_) | Error::Http(_) | Error::InvalidProxyUrl | Error::HostNotFound => {
             Trouble::Lasting(error.to_string())
         }
+        Error::Io(error) => Trouble::Passing(error.to_string()),
         _ => Trouble::Passing(error.to_string()),
     }
 }
