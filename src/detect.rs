@@ -42,7 +42,7 @@ pub(crate) use words::duration;
 use crate::{
     glob::Glob,
     line::Timestamp,
-    save::{Damaged, Save, Saved},
+    save::{Damaged, Save, Saved, fields},
     window::{Point, Window},
 };
 
@@ -75,6 +75,16 @@ pub enum Kind {
     /// What was not expected hours before.
     Forecast(forecast::Settings),
 }
+
+/// Under which settings a state was made, as far as it matters to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// What it has learnt by. Where this differs, all begins anew.
+    pub learns: String,
+    /// What it has made of that. Where only this differs, that is made again: see [`Engine::reconsider`].
+    pub makes: String,
+}
+fields!(Fingerprint { learns, makes });
 
 /// What each kind of detector does at work, for any number of series.
 trait Detect {
@@ -137,12 +147,16 @@ trait Detect {
     /// `point` is about to leave the window: the oldest there is.
     fn expire(&mut self, _state: &mut Self::State, _point: Point) {}
 
+    /// What has been made of the past was made under other settings, by which people are told: it is to be made again, with the
+    /// next sample. The past is what it was.
+    fn reconsider(&mut self, _state: &mut Self::State) {}
+
     /// The state of a series of which nothing has been seen.
     fn new_state(&self, _subject: Subject<'_>) -> Self::State {
         Self::State::default()
     }
 
-    /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
+    /// Takes back the state of a series with `window` from what an engine that learns the same has saved.
     fn load_state(
         &mut self,
         from: &mut Saved<'_>,
@@ -214,7 +228,15 @@ macro_rules! kinds {
                 }
             }
 
-            /// Takes back the state of a series with `window` from what an engine with the same fingerprint has saved.
+            /// What has been made of the past was made under other settings: it is to be made again, with the next sample.
+            pub fn reconsider(&mut self, state: &mut State) {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => Detect::reconsider(engine, state),)*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// Takes back the state of a series with `window` from what an engine that learns the same has saved.
             ///
             /// # Errors
             /// When it is no such thing.
@@ -376,13 +398,11 @@ impl Default for Definition {
 }
 
 impl Definition {
-    /// What a state that was saved has to have been made by, to be good for this detector over windows of `span_s` seconds.
-    pub fn fingerprint(&self, span_s: i64) -> String {
-        match &self.kind {
-            Kind::Adaptive(settings) => {
-                let settings = settings.for_learning();
-                format!("adaptive {}, {settings:?}", adaptive::BYTES_VERSION)
-            }
+    /// What a state that was saved has to have been learnt by, to be good for this detector over windows of `span_s` seconds.
+    pub fn fingerprint(&self, span_s: i64) -> Fingerprint {
+        let learns = match &self.kind {
+            // Whom what is told, and when, is no matter to what is usual.
+            Kind::Adaptive(settings) => format!("adaptive {}, {:?}", adaptive::BYTES_VERSION, settings.timezone),
             Kind::Skyline(settings) => {
                 format!("skyline {}, {span_s} s, {settings:?}", skyline::STATE_FORM)
             }
@@ -394,15 +414,15 @@ impl Definition {
             Kind::Absence(_) => format!("absence {}", absence::STATE_FORM),
             Kind::Ensemble(settings) => format!("ensemble {}, {settings:?}", ensemble::STATE_FORM),
             Kind::Expression(settings) => settings.fingerprint(span_s),
-            Kind::Trend(settings) => {
-                let settings = settings.for_state();
-                format!("trend {}, {settings:?}", trend::STATE_FORM)
-            }
-            Kind::Forecast(settings) => {
-                let settings = settings.for_state();
-                format!("forecast {}, {settings:?}", forecast::STATE_FORM)
-            }
-        }
+            Kind::Trend(settings) => format!("trend {}, {:?}", trend::STATE_FORM, settings.steps()),
+            Kind::Forecast(_) => format!("forecast {}", forecast::STATE_FORM),
+        };
+        let makes = match &self.kind {
+            Kind::Trend(settings) => format!("{settings:?}"),
+            Kind::Forecast(settings) => format!("{settings:?}"),
+            _ => String::new(),
+        };
+        Fingerprint { learns, makes }
     }
 }
 

@@ -335,6 +335,11 @@ impl Detect for Engine {
         self.follow(state, sample.point(), false);
     }
 
+    fn reconsider(&mut self, state: &mut State) {
+        state.bands = Bands::default();
+        state.stale = true;
+    }
+
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         let place = self.place(state, sample.point());
         Opinion {

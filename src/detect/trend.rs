@@ -409,6 +409,11 @@ impl Detect for Engine {
         self.follow(state, sample.point(), false);
     }
 
+    fn reconsider(&mut self, state: &mut State) {
+        state.estimate = None;
+        state.stale = state.stale.max(1);
+    }
+
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {
         let timestamp = sample.point().timestamp;
         let band = state.estimate.and_then(|estimate| self.band(&estimate, timestamp));

@@ -212,18 +212,23 @@ impl Shard {
         let last = window.last().unwrap_or_default();
         let (mut kept, mut bytes) = (Vec::new(), Vec::new());
         for judge in judges {
-            let heir = former.heirs.place(judge.detector);
+            let heir = former.heirs.heir(judge.detector);
+            let place = heir.map(|heir| heir.place);
             let asked = plan
                 .as_ref()
-                .and_then(|plan| plan.asked.iter().find(|asked| Some(asked.detector) == heir));
+                .and_then(|plan| plan.asked.iter().find(|asked| Some(asked.detector) == place));
             // An engine takes in no state that another one has made but from its bytes.
             bytes.clear();
             judge.state.save(&mut bytes);
             let state = asked.and_then(|asked| {
                 let engine = &mut self.court.engines[asked.detector];
-                engine
+                let mut state = engine
                     .load_state(&mut Saved::new(&bytes), Subject::new(name), &window)
-                    .ok()
+                    .ok()?;
+                if heir.is_some_and(|heir| heir.reconsiders) {
+                    engine.reconsider(&mut state);
+                }
+                Some(state)
             });
             let heir = asked.zip(state).map(|(asked, state)| Judge {
                 detector: asked.detector,

@@ -17,7 +17,7 @@ use super::{
     Analysis, Judge, NAME_BYTES_MAX, Plan, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watched, counter::Counter,
 };
 use crate::{
-    detect::{Asked, Listening, Subject},
+    detect::{Asked, Fingerprint, Listening, Subject},
     line::Timestamp,
     save::{Damaged, Save, Saved, put_bytes, put_sized},
     window::Window,
@@ -35,16 +35,22 @@ pub struct Portion {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     span_s: i64,
-    /// Name and fingerprint of each detector.
-    detectors: Vec<(String, String)>,
+    detectors: Vec<(String, Fingerprint)>,
 }
 
 /// What the places of detectors in saved series stand for.
 #[derive(Clone, Debug)]
 pub struct Heirs {
     span_s: i64,
-    /// The place of the same detector now, if it is what it was.
-    places: Vec<Option<usize>>,
+    places: Vec<Option<Heir>>,
+}
+
+/// A detector that goes on with what was learnt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heir {
+    pub(super) place: usize,
+    /// Is what was made of that to be made again?
+    pub(super) reconsiders: bool,
 }
 
 /// What became of saved series.
@@ -81,7 +87,7 @@ enum NotLoaded {
 
 /// What was saved of one detector on one series.
 struct SavedJudge<'a> {
-    detector: usize,
+    heir: Heir,
     open: bool,
     /// How long it had heard nothing (seconds); `None`: it does not listen.
     silent_s: Option<i64>,
@@ -115,23 +121,30 @@ impl Origin {
     /// What has become of the detectors under `settings`.
     pub fn heirs(&self, settings: &Settings) -> Heirs {
         let now = Self::new(settings);
-        let place = |detector| now.detectors.iter().position(|other| other == detector);
+        let heir = |(name, before): &(String, Fingerprint)| {
+            let is_heir = |(other, fingerprint): &(String, Fingerprint)| {
+                other == name && fingerprint.learns == before.learns
+            };
+            let place = now.detectors.iter().position(is_heir)?;
+            let reconsiders = now.detectors[place].1.makes != before.makes;
+            Some(Heir { place, reconsiders })
+        };
         Heirs {
             span_s: self.span_s,
-            places: self.detectors.iter().map(place).collect(),
+            places: self.detectors.iter().map(heir).collect(),
         }
     }
 }
 
 impl Heirs {
-    /// Where the detector at this place is now, if it is what it was.
-    pub(super) fn place(&self, before: usize) -> Option<usize> {
+    /// What the detector at this place is now, if it learns as it did.
+    pub(super) fn heir(&self, before: usize) -> Option<Heir> {
         self.places.get(before).copied().flatten()
     }
 
     /// Is the detector at this place one that was there before?
     pub(super) fn has(&self, place: usize) -> bool {
-        self.places.contains(&Some(place))
+        self.places.iter().flatten().any(|heir| heir.place == place)
     }
 }
 
@@ -144,7 +157,7 @@ impl Save for Origin {
             .save(out);
         for (name, fingerprint) in detectors {
             put_bytes(name.as_bytes(), out);
-            put_bytes(fingerprint.as_bytes(), out);
+            fingerprint.save(out);
         }
     }
 
@@ -155,7 +168,7 @@ impl Save for Origin {
         }
         let mut detectors = Vec::new();
         for _ in 0..u32::load(from)? {
-            detectors.push((from.text()?.to_owned(), from.text()?.to_owned()));
+            detectors.push((from.text()?.to_owned(), Fingerprint::load(from)?));
         }
         Ok(Self { span_s, detectors })
     }
@@ -297,7 +310,7 @@ impl Shard {
         }
         let mut judges = Vec::new();
         for saved in load_judges(&mut from, heirs)? {
-            if let Some(&asked) = plan.asked.iter().find(|asked| asked.detector == saved.detector) {
+            if let Some(&asked) = plan.asked.iter().find(|asked| asked.detector == saved.heir.place) {
                 judges.push(self.load_judge(&saved, asked, Subject::new(name), &window, now)?);
             }
         }
@@ -378,14 +391,17 @@ impl Shard {
         now: Timestamp,
     ) -> Result<Judge, Damaged> {
         let mut from = Saved::new(saved.state);
-        let engine = &mut self.court.engines[saved.detector];
+        let engine = &mut self.court.engines[asked.detector];
         let mut state = engine.load_state(&mut from, subject, window)?;
         from.end()?;
+        if saved.heir.reconsiders {
+            engine.reconsider(&mut state);
+        }
         if let Some(silent_s) = saved.silent_s {
             engine.resume_silence(&mut state, silent_s, now);
         }
         Ok(Judge {
-            detector: saved.detector,
+            detector: asked.detector,
             state,
             // One that is not heard any more tells nobody of its end either: who has kept the anomaly closes it.
             open: saved.open && asked.heard,
@@ -421,10 +437,14 @@ fn save_series(
     } = watched;
     window.save(out);
     counter.save(out);
-    let place = |judge: &Judge| heirs.map_or(Some(judge.detector), |heirs| heirs.place(judge.detector));
-    let judges: Vec<_> = judges.iter().filter_map(|judge| Some((place(judge)?, judge))).collect();
+    let itself = |place| Heir {
+        place,
+        reconsiders: false,
+    };
+    let heir = |judge: &Judge| heirs.map_or(Some(itself(judge.detector)), |heirs| heirs.heir(judge.detector));
+    let judges: Vec<_> = judges.iter().filter_map(|judge| Some((heir(judge)?, judge))).collect();
     u32::try_from(judges.len()).expect("there are few detectors").save(out);
-    for (place, judge) in judges {
+    for (Heir { place, reconsiders }, judge) in judges {
         let Judge {
             detector: _,
             state,
@@ -435,6 +455,7 @@ fn save_series(
             wanted: _,
         } = judge;
         u32::try_from(place).expect("there are few detectors").save(out);
+        reconsiders.save(out);
         open.save(out);
         silent_s(judge).save(out);
         put_sized(out, |out| state.save(out));
@@ -446,12 +467,13 @@ fn load_judges<'a>(from: &mut Saved<'a>, heirs: &Heirs) -> Result<Vec<SavedJudge
     let mut judges = Vec::new();
     for _ in 0..u32::load(from)? {
         let place = u32::load(from)? as usize;
-        let (open, silent_s) = (bool::load(from)?, Option::load(from)?);
+        let (reconsiders, open, silent_s) = (bool::load(from)?, bool::load(from)?, Option::load(from)?);
         let state = from.bytes()?;
         let heir = heirs.places.get(place).ok_or(Damaged("a state is of no detector"))?;
-        if let &Some(detector) = heir {
+        if let Some(mut heir) = *heir {
+            heir.reconsiders |= reconsiders;
             judges.push(SavedJudge {
-                detector,
+                heir,
                 open,
                 silent_s,
                 state,

@@ -247,7 +247,7 @@ impl Ears {
         let heard = Option::load(&mut from)?;
         let (open, state) = (bool::load(&mut from)?, from.bytes()?);
         from.end()?;
-        let heir = heirs.place(place).filter(|_| self.tells);
+        let heir = heirs.heir(place).map(|heir| heir.place).filter(|_| self.tells);
         let is_heir = |expected: &&mut Expected| Some(expected.detector) == heir && *expected.name == *name;
         let Some(expected) = self.expected.iter_mut().find(is_heir) else {
             return Ok(None);

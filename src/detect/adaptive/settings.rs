@@ -56,18 +56,6 @@ impl Default for Settings {
     }
 }
 
-impl Settings {
-    /// The same for what is learnt and what is told of; the rest, which only words are made with, is as nobody has set it.
-    pub(in crate::detect) fn for_learning(&self) -> Self {
-        let Self { explain, severity, .. } = Self::default();
-        Self {
-            explain,
-            severity,
-            ..self.clone()
-        }
-    }
-}
-
 impl Default for Severities {
     fn default() -> Self {
         Self {

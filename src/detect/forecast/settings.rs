@@ -45,14 +45,6 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// All that matters to what is remembered.
-    pub(in crate::detect) fn for_state(&self) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..self.clone()
-        }
-    }
-
     /// What may lie outside of an interval, of 1.
     pub(super) fn outside(&self) -> f64 {
         1.0 - self.confidence

@@ -66,16 +66,8 @@ impl Settings {
         }
     }
 
-    /// All that matters to what is remembered.
-    pub(in crate::detect) fn for_state(&self) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..self.clone()
-        }
-    }
-
     /// The steps in which the past is kept: so that what is looked back on has 60 at least, and a memory of bounded size holds it.
-    pub(super) fn steps(&self) -> Steps {
+    pub(in crate::detect) fn steps(&self) -> Steps {
         let (step_s, kept) = match self.over_s {
             216_000.. => (3600, HOURS_KEPT),
             // Ten days, to know what is usual for a day.

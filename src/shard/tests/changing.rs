@@ -6,7 +6,7 @@ use super::{
     saving::{judged, judged_twice, judging, load, nine, restart, save, story},
     *,
 };
-use crate::detect::{Kind, adaptive};
+use crate::detect::{Kind, Standing, adaptive, forecast, trend};
 
 pub(super) fn change(bench: &mut Bench, settings: &Settings) {
     bench.shard.change(Arc::new(settings.clone()), &mut bench.events);
@@ -19,6 +19,13 @@ pub(super) fn carry_all(bench: &mut Bench) {
         let before = waiting;
         waiting = bench.shard.carry_over(1, &mut bench.events);
         assert!(waiting < before, "{waiting} wait after {before}");
+    }
+}
+
+fn adaptive(definition: &mut Definition) -> &mut adaptive::Settings {
+    match &mut definition.kind {
+        Kind::Adaptive(adaptive) => adaptive,
+        _ => panic!("it is of another kind"),
     }
 }
 
@@ -40,10 +47,7 @@ fn what_is_the_same_detector_judges_as_if_nothing_had_changed() {
     let mut after = judged_twice();
     after.detectors.reverse();
     after.watches = vec![watch("nothing.*", &[]), watch("**", &[1, 0])];
-    match &mut after.detectors[0].kind {
-        Kind::Adaptive(adaptive) => adaptive.severity.level = crate::detect::Severity::Critical,
-        _ => panic!("it is the other one"),
-    }
+    adaptive(&mut after.detectors[0]).severity.level = crate::detect::Severity::Critical;
     let (mut straight, mut changed) = (judging(&before), judging(&before));
     for (place, lines) in story().iter().enumerate() {
         match place {
@@ -270,15 +274,7 @@ fn each_detector_has_a_fate() {
     let before = judged_twice();
     let mut after = judged_twice();
     after.detectors[0].name = "renamed".into();
-    match &mut after.detectors[1].kind {
-        Kind::Adaptive(adaptive) => {
-            *adaptive = adaptive::Settings {
-                sensitivity: 2.0,
-                ..adaptive.clone()
-            }
-        }
-        _ => panic!("it is of another kind"),
-    }
+    adaptive(&mut after.detectors[1]).timezone = jiff::tz::TimeZone::get("Europe/Vienna").unwrap();
     let shown: Vec<_> = fates(&before, &after)
         .iter()
         .map(|(name, fate)| (name.to_string(), *fate))
@@ -289,6 +285,102 @@ fn each_detector_has_a_fate() {
         ("nine", Fate::Gone),
     ];
     assert_eq!(shown, expected.map(|(name, fate)| (name.to_owned(), fate)));
+}
+
+/// Judged by what looks far back, from hours.
+fn foresighted() -> Settings {
+    let trend = trend::Settings {
+        direction: trend::Direction::Up,
+        ..trend::Settings::new(1e6)
+    };
+    let kinds = [
+        ("usual", Kind::Adaptive(adaptive::Settings::default())),
+        ("full", Kind::Trend(trend)),
+        ("day", Kind::Forecast(forecast::Settings::default())),
+    ];
+    let detectors = kinds.map(|(name, kind)| Definition {
+        name: name.into(),
+        kind,
+    });
+    let mut settings = Settings {
+        detectors: detectors.into(),
+        ..judged()
+    };
+    settings.watches[0].detectors = vec![0, 1, 2];
+    settings
+}
+
+/// The same, told of otherwise.
+fn foresighted_otherwise() -> Settings {
+    let mut after = foresighted();
+    for detector in &mut after.detectors {
+        match &mut detector.kind {
+            Kind::Adaptive(adaptive) => {
+                adaptive.sensitivity = 0.5;
+                adaptive.min_deviation = adaptive::Floor::Absolute(3.0);
+            }
+            Kind::Trend(trend) => trend.reaches = 520.0,
+            Kind::Forecast(forecast) => forecast.min_deviation = 40.0,
+            _ => panic!("it is of another kind"),
+        }
+    }
+    after
+}
+
+/// Ten days of a series that rises by 2 an hour, from 0, a sample every ten minutes.
+fn rises(bench: &mut Bench) -> Timestamp {
+    let times = (0..10 * 144).map(|place| (place, NOW + i64::from(place) * 600));
+    for (place, timestamp) in times {
+        let wobble = f64::from(place % 7) / 10.0;
+        bench.send(timestamp, &format!("a {} {timestamp}\n", f64::from(place) / 3.0 + wobble));
+    }
+    NOW + 10 * 86_400
+}
+
+#[test]
+fn what_was_learnt_stays_when_only_what_is_told_of_it_changes() {
+    let after = foresighted_otherwise();
+    let fates = fates(&foresighted(), &after);
+    assert!(fates.iter().all(|(_, fate)| *fate == Fate::Kept), "{fates:?}");
+    let relay = || Bench::judging(foresighted(), Verbosity::Changes, &Arc::default());
+    let (mut reloaded, mut restarted) = (relay(), relay());
+    let now = rises(&mut reloaded);
+    rises(&mut restarted);
+    assert!(open(&reloaded, "a").is_empty());
+    change(&mut reloaded, &after);
+    carry_all(&mut reloaded);
+    let saved = save(&restarted.shard);
+    restarted = Bench::judging(after.clone(), Verbosity::Changes, &Arc::default());
+    let loaded = load(&mut restarted, &foresighted(), &saved, NOW);
+    assert_eq!((loaded.series, &*loaded.begun_anew), (1, &[0, 0, 0][..]));
+    for bench in [&mut reloaded, &mut restarted] {
+        bench.events.clear();
+        bench.send(now, &format!("a 480 {now}\n"));
+        // It is at 480 and rises by 48 a day: 520 is near, though a million is not.
+        assert_eq!(bench.told(), [("a".into(), "full".into(), Some(Change::Opened), now)]);
+        let Some((report, _)) = bench.look_up("a") else {
+            panic!("it is there");
+        };
+        let SeriesState::Watched { detectors, .. } = report.state else {
+            panic!("it is watched");
+        };
+        for judge in &detectors {
+            assert_eq!(judge.standing, Standing::Analysed, "{}", judge.detector);
+        }
+    }
+    assert!(save(&reloaded.shard) == save(&restarted.shard));
+}
+
+#[test]
+fn what_is_told_changes_for_a_series_that_is_saved_before_it_is_carried_over() {
+    let after = foresighted_otherwise();
+    let mut bench = Bench::judging(foresighted(), Verbosity::Changes, &Arc::default());
+    let now = rises(&mut bench);
+    change(&mut bench, &after);
+    let mut loaded = Bench::judging(after.clone(), Verbosity::Changes, &Arc::default());
+    load(&mut loaded, &after, &save(&bench.shard), NOW);
+    loaded.send(now, &format!("a 480 {now}\n"));
+    assert_eq!(loaded.told(), [("a".into(), "full".into(), Some(Change::Opened), now)]);
 }
 
 #[test]
