@@ -10,7 +10,7 @@
 //! | `feed`, `input` | from the inputs to the sides, and what can be read twice |
 //! | `side` | one configuration at work |
 //! | `held` | from the order in which events are found to that of their times |
-//! | `tape`, `whisper`, `graphite` | what is no carbon lines |
+//! | `tape`, `whisper`, `table`, `graphite` | what is no carbon lines |
 //! | `compare` | what two configurations make of the same lines |
 //! | `gallery`, `page`, `report_file` | the report |
 
@@ -23,6 +23,7 @@ mod input;
 mod page;
 mod report_file;
 mod side;
+mod table;
 mod tape;
 mod whisper;
 
@@ -113,6 +114,8 @@ pub struct Summary {
     pub steps_s: Option<(i64, i64)>,
     /// Files and series that were passed over, and why.
     pub skipped: Vec<String>,
+    /// Patterns of the watches that no series went by.
+    pub unmatched: Vec<String>,
     /// Time taken so far (seconds).
     pub elapsed_s: f64,
 }
@@ -188,7 +191,8 @@ pub fn run(
     Ok(summaries.swap_remove(0))
 }
 
-/// Feeds the samples of `inputs` through two shards, a configuration each, called as `names` says. Gives what each has seen as well.
+/// Feeds the samples of `inputs` through two shards, a configuration each, called as `names` says. Gives what each has seen as
+/// well.
 ///
 /// # Errors
 /// When an input cannot be read.
@@ -229,7 +233,7 @@ fn reported(
     };
     let Some(mut report) = report else {
         let ended = feed_all(sides(settings), options, &mut sources, Turn::Only, hear, progress)?;
-        return Ok(ended.into_iter().map(|side| side.summary).collect());
+        return Ok(ended.into_iter().map(summary).collect());
     };
     let mut found = Found::default();
     let mut first = |side: usize, event: &Event| {
@@ -246,7 +250,7 @@ fn reported(
     )?;
     let anomalous = found.anomalous();
     let mut gallery = found.choose(names.len(), series_of(&ended[0].shard));
-    let summaries: Vec<_> = ended.into_iter().map(|side| side.summary).collect();
+    let summaries: Vec<_> = ended.into_iter().map(summary).collect();
 
     let mut again = sides(settings);
     for side in &mut again {
@@ -266,6 +270,29 @@ fn series_of(shard: &Shard) -> Vec<Arc<str>> {
     let mut names = Vec::new();
     shard.names(0, usize::MAX, |name| names.push(Arc::clone(name)));
     names
+}
+
+/// What a side has seen, and which of its watches were for nothing.
+fn summary(side: Side) -> Summary {
+    let settings = side.shard.settings();
+    let watches = &settings.watches;
+    let mut are_matched = vec![false; watches.len()];
+    for name in series_of(&side.shard) {
+        if let Some(place) = watches.iter().position(|watch| watch.matches(&name)) {
+            are_matched[place] = true;
+        }
+    }
+    let unmatched = watches.iter().zip(are_matched).filter(|(_, is_matched)| !is_matched);
+    let patterns = unmatched.map(|(watch, _)| {
+        let patterns: Vec<_> = watch.globs.iter().map(Glob::as_str).collect();
+        patterns.join(", ")
+    });
+    let everything = Glob::everything();
+    Summary {
+        // That one is there whether anybody has asked for it or not.
+        unmatched: patterns.filter(|pattern| pattern != everything.as_str()).collect(),
+        ..side.summary
+    }
 }
 
 #[cfg(test)]

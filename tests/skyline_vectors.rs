@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     fmt::Write as _,
     fs::{self, File},
-    io::Read,
+    io::{Read, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -57,7 +57,11 @@ const STATISTICS: [(&str, &str, &str, f64); 24] = [
 #[test]
 fn the_nine_agree_with_the_vectors() {
     let Some(files) = vector_files() else {
-        eprintln!("SKIPPED: no skyline_vectors under $SKYRELAY_DATA or ../shared/data");
+        // Past the harness, which keeps what a test that passes has printed.
+        let _ = writeln!(
+            std::io::stderr(),
+            "SKIPPED: no skyline_vectors under $SKYRELAY_DATA or ../shared/data"
+        );
         return;
     };
     assert!(!files.is_empty(), "the directory of vectors is empty");

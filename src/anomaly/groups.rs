@@ -47,6 +47,8 @@ use crate::{detect::Severity, line::Timestamp, shard::subtrees};
 const RECENT_MAX: usize = 4096;
 /// Groups that anomalies may still come to or close in. One more, and the one that has been quiet for longest is over.
 const LIVE_MAX: usize = 256;
+/// Members shown of all groups together, those of the highest rank first.
+const MEMBERS_LISTED_MAX: usize = 10_000;
 /// Groups remembered when they are over.
 const PAST_MAX: usize = 256;
 
@@ -188,7 +190,7 @@ impl Groups {
     }
 
     /// Groups that are open, and with `over` those that were as well: the highest rank first, `limit` at most, each with
-    /// up to `members` members; and how many there are.
+    /// up to `members` members, [`MEMBERS_LISTED_MAX`] together; and how many groups there are.
     pub fn report(&self, open: bool, over: bool, limit: usize, members: usize) -> (Vec<GroupReport>, usize) {
         let mut groups: Vec<&Group> = self
             .all()
@@ -197,7 +199,13 @@ impl Groups {
         let total = groups.len();
         groups.sort_by(|left, right| right.rank().total_cmp(&left.rank()).then(right.id.cmp(&left.id)));
         groups.truncate(limit);
-        (groups.iter().map(|group| group.report(members)).collect(), total)
+        let mut left = MEMBERS_LISTED_MAX;
+        let report = |group: &&Group| {
+            let report = group.report(members.min(left));
+            left -= report.series().count();
+            report
+        };
+        (groups.iter().map(report).collect(), total)
     }
 
     /// What has happened so far.

@@ -1,10 +1,10 @@
 //! What two configurations make of the same lines.
 //!
-//! Counts of anomalies that open, by watch, detector and day, and each one that opens under one of the two alone. Two are the
-//! same when series, detector and time of the sample are.
+//! Counts of anomalies that open, by watch, detector and day, and each one that one of the two has alone. Two of the same
+//! detector on the same series are the same when they are open at the same time; where one begins later, that is said.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::{self, Display},
     sync::Arc,
 };
@@ -12,6 +12,7 @@ use std::{
 use jiff::{Timestamp as Instant, tz::TimeZone};
 
 use crate::{
+    detect::duration,
     line::Timestamp,
     shard::{Change, Event, Settings},
 };
@@ -28,24 +29,50 @@ pub struct Comparison {
     names: [String; 2],
     settings: [Arc<Settings>; 2],
     counts: BTreeMap<(String, Arc<str>), BTreeMap<String, [u64; 2]>>,
-    opened: [BTreeSet<Opening>; 2],
-    /// Openings that were too many to be remembered.
+    /// Anomalies of each detector on each series, in the order of their times.
+    found: BTreeMap<Key, [Vec<Found>; 2]>,
+    /// How many these are, of each side.
+    remembered: [usize; 2],
+    /// Anomalies that were too many to be remembered.
     forgotten: u64,
 }
 
-/// An anomaly that has opened.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Opening {
-    series: Arc<str>,
-    detector: Arc<str>,
-    timestamp: Timestamp,
+/// Series and detector.
+type Key = (Arc<str>, Arc<str>);
+
+/// An anomaly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    opened: Timestamp,
+    /// `None`: it is open.
+    closed: Option<Timestamp>,
     reason: String,
 }
 
-impl Opening {
-    fn key(&self) -> (&str, &str, Timestamp) {
-        (&self.series, &self.detector, self.timestamp)
+impl Found {
+    /// Is there a time at which both are open?
+    fn overlaps(&self, other: &Self) -> bool {
+        let ends = |one: &Self, other: &Self| one.closed.is_some_and(|closed| closed < other.opened);
+        !ends(self, other) && !ends(other, self)
     }
+}
+
+/// How the two sides differ.
+#[derive(Debug, Default)]
+struct Differences<'a> {
+    /// What only one side has found.
+    alone: [Vec<Difference<'a>>; 2],
+    /// What both have found, and the first at another time.
+    moved: Vec<Difference<'a>>,
+}
+
+/// An anomaly that only one side has found, or one that the first has found so many seconds later (or, below 0, earlier).
+#[derive(Debug)]
+struct Difference<'a> {
+    series: &'a str,
+    detector: &'a str,
+    found: &'a Found,
+    later_s: i64,
 }
 
 impl Comparison {
@@ -55,16 +82,40 @@ impl Comparison {
             names,
             settings,
             counts: BTreeMap::new(),
-            opened: Default::default(),
+            found: BTreeMap::new(),
+            remembered: [0; 2],
             forgotten: 0,
         }
     }
 
     /// Takes in what one side (0 or 1) has found.
     pub(super) fn hear(&mut self, side: usize, event: &Event) {
-        if event.change != Some(Change::Opened) {
-            return;
+        let at = event.verdict.timestamp;
+        let key = || (Arc::clone(&event.series), Arc::clone(&event.detector));
+        match event.change {
+            Some(Change::Opened) => self.count(side, event),
+            Some(Change::Closed) => {
+                let of_both = self.found.get_mut(&key());
+                if let Some(found) = of_both.and_then(|of_both| of_both[side].last_mut()) {
+                    found.closed.get_or_insert(at);
+                }
+                return;
+            }
+            Some(Change::Again) | None => return,
         }
+        if self.remembered[side] < REMEMBERED_MAX {
+            self.remembered[side] += 1;
+            self.found.entry(key()).or_default()[side].push(Found {
+                opened: at,
+                closed: None,
+                reason: event.verdict.reason.clone(),
+            });
+        } else {
+            self.forgotten += 1;
+        }
+    }
+
+    fn count(&mut self, side: usize, event: &Event) {
         let watches = &self.settings[side].watches;
         let watch = watches.iter().find(|watch| watch.matches(&event.series));
         let patterns = watch.map_or_else(String::new, |watch| {
@@ -73,23 +124,41 @@ impl Comparison {
         });
         let days = self.counts.entry((patterns, Arc::clone(&event.detector))).or_default();
         days.entry(day(event.verdict.timestamp)).or_default()[side] += 1;
-        if self.opened[side].len() < REMEMBERED_MAX {
-            self.opened[side].insert(Opening {
-                series: Arc::clone(&event.series),
-                detector: Arc::clone(&event.detector),
-                timestamp: event.verdict.timestamp,
-                reason: event.verdict.reason.clone(),
-            });
-        } else {
-            self.forgotten += 1;
-        }
     }
 
-    /// What opened on `side` alone.
-    fn alone(&self, side: usize) -> Vec<&Opening> {
-        let others: BTreeSet<_> = self.opened[1 - side].iter().map(Opening::key).collect();
-        let alone = self.opened[side].iter();
-        alone.filter(|opening| !others.contains(&opening.key())).collect()
+    /// Each anomaly of one side meets one of the other at most, in the order of their times.
+    fn differences(&self) -> Differences<'_> {
+        let mut differences = Differences::default();
+        for ((series, detector), of_both) in &self.found {
+            let mut sides = [of_both[0].iter().peekable(), of_both[1].iter().peekable()];
+            let difference = |found, later_s| Difference {
+                series,
+                detector,
+                found,
+                later_s,
+            };
+            loop {
+                let [first, second] = &mut sides;
+                let side = match (first.peek(), second.peek()) {
+                    (Some(one), Some(other)) if one.overlaps(other) => {
+                        let later_s = one.opened - other.opened;
+                        if later_s != 0 {
+                            differences.moved.push(difference(*one, later_s));
+                        }
+                        first.next();
+                        second.next();
+                        continue;
+                    }
+                    (Some(one), Some(other)) => usize::from(other.opened < one.opened),
+                    (Some(_), None) => 0,
+                    (None, Some(_)) => 1,
+                    (None, None) => break,
+                };
+                let found = sides[side].next().expect("it was just looked at");
+                differences.alone[side].push(difference(found, 0));
+            }
+        }
+        differences
     }
 }
 
@@ -104,27 +173,42 @@ impl Display for Comparison {
                 writeln!(to, "{first:>8} {second:>8}    {day}")?;
             }
         }
+        let Differences { alone, moved } = self.differences();
         for (side, sign) in [(0, '+'), (1, '-')] {
-            let alone = self.alone(side);
-            writeln!(to, "{} with {} alone", alone.len(), self.names[side])?;
-            for opening in alone.iter().take(LISTED_MAX) {
-                let Opening {
-                    series,
-                    detector,
-                    timestamp,
-                    reason,
-                } = opening;
-                writeln!(to, "{sign} {} {series} {detector}: {reason}", time(*timestamp))?;
-            }
-            if alone.len() > LISTED_MAX {
-                writeln!(to, "  and {} more", alone.len() - LISTED_MAX)?;
-            }
+            writeln!(to, "{} with {} alone", alone[side].len(), self.names[side])?;
+            list(to, sign, &alone[side])?;
+        }
+        if !moved.is_empty() {
+            writeln!(to, "{} with both, at another time with {first}", moved.len())?;
+            list(to, '~', &moved)?;
         }
         if self.forgotten > 0 {
             writeln!(to, "{} more were counted, and not compared one by one", self.forgotten)?;
         }
         Ok(())
     }
+}
+
+fn list(to: &mut fmt::Formatter<'_>, sign: char, differences: &[Difference<'_>]) -> fmt::Result {
+    for difference in differences.iter().take(LISTED_MAX) {
+        let Difference {
+            series,
+            detector,
+            found,
+            later_s,
+        } = *difference;
+        let (opened, reason) = (time(found.opened), &found.reason);
+        let moved = match later_s {
+            0 => String::new(),
+            1.. => format!(", {} later", duration(later_s)),
+            _ => format!(", {} earlier", duration(-later_s)),
+        };
+        writeln!(to, "{sign} {opened} {series} {detector}{moved}: {reason}")?;
+    }
+    if differences.len() > LISTED_MAX {
+        writeln!(to, "  and {} more", differences.len() - LISTED_MAX)?;
+    }
+    Ok(())
 }
 
 fn day(timestamp: Timestamp) -> String {
@@ -148,11 +232,11 @@ mod tests {
     use super::*;
     use crate::detect::Verdict;
 
-    fn opening(series: &str, timestamp: Timestamp) -> Event {
+    fn event(series: &str, change: Change, timestamp: Timestamp) -> Event {
         Event {
             series: series.into(),
             detector: "default".into(),
-            change: Some(Change::Opened),
+            change: Some(change),
             verdict: Verdict {
                 timestamp,
                 reason: "far".to_owned(),
@@ -167,25 +251,37 @@ mod tests {
         let names = ["new.toml".to_owned(), "old.toml".to_owned()];
         let mut comparison = Comparison::new(names, [settings(), settings()]);
         let noon = 1_706_875_200;
-        comparison.hear(0, &opening("a", noon));
-        comparison.hear(1, &opening("a", noon));
-        comparison.hear(0, &opening("b", noon + 86_400));
-        comparison.hear(1, &opening("b", noon + 86_401));
-        comparison.hear(1, &opening("c", noon));
-        let closing = Event {
-            change: Some(Change::Closed),
-            ..opening("a", noon + 60)
+        let lasts = |comparison: &mut Comparison, side, series, from: Timestamp, until: Timestamp| {
+            comparison.hear(side, &event(series, Change::Opened, noon + from));
+            comparison.hear(side, &event(series, Change::Again, noon + from));
+            comparison.hear(side, &event(series, Change::Closed, noon + until));
         };
-        comparison.hear(1, &closing);
+        // The same.
+        lasts(&mut comparison, 0, "a", 0, 60);
+        lasts(&mut comparison, 1, "a", 0, 90);
+        // Twice on one side, once on the other; once later, once earlier.
+        lasts(&mut comparison, 0, "b", 86_400, 86_500);
+        lasts(&mut comparison, 0, "b", 86_600, 86_700);
+        lasts(&mut comparison, 1, "b", 86_460, 86_650);
+        comparison.hear(0, &event("c", Change::Opened, noon + 60));
+        lasts(&mut comparison, 1, "c", 30, 100);
+        lasts(&mut comparison, 1, "d", 0, 60);
+        // Before the one that the other side has.
+        lasts(&mut comparison, 0, "e", 0, 60);
+        comparison.hear(1, &event("e", Change::Opened, noon + 61));
         let expected = "anomalies that open with new.toml, and with old.toml
-       2        3  default on **
-       1        2    2024-02-02
-       1        1    2024-02-03
-1 with new.toml alone
-+ 2024-02-03T12:00:00Z b default: far
+       5        5  default on **
+       3        4    2024-02-02
+       2        1    2024-02-03
+2 with new.toml alone
++ 2024-02-03T12:03:20Z b default: far
++ 2024-02-02T12:00:00Z e default: far
 2 with old.toml alone
-- 2024-02-03T12:00:01Z b default: far
-- 2024-02-02T12:00:00Z c default: far
+- 2024-02-02T12:00:00Z d default: far
+- 2024-02-02T12:01:01Z e default: far
+2 with both, at another time with new.toml
+~ 2024-02-03T12:00:00Z b default, 60s earlier: far
+~ 2024-02-02T12:01:00Z c default, 30s later: far
 ";
         assert_eq!(comparison.to_string(), expected);
     }

@@ -167,7 +167,7 @@ impl Graphite {
                     tape.skip(&name, "it has no points in that time");
                 } else {
                     none = false;
-                    tape.add(&name, points.into_iter(), wanted)?;
+                    tape.add(&name, points, wanted).map_err(|error| error.to_string())?;
                 }
             }
             progress(done, all);

@@ -4,18 +4,21 @@ use std::{
     ffi::OsStr,
     fs::{self, File},
     io::{self, Read, Write as _},
-    path::{Component, Path, PathBuf},
+    path::{self, Component, Path, PathBuf},
     sync::Arc,
 };
 
 use flate2::read::MultiGzDecoder;
-use jiff::civil::DateTime;
 
-use super::{input::Reel, whisper};
+use super::{
+    input::Reel,
+    table::{self, Series},
+    whisper,
+};
 use crate::line::Timestamp;
 
 /// Points of all files together, as they are in memory at the same time: 24 bytes each.
-const POINTS_MAX: usize = 40_000_000;
+const POINTS_MAX: usize = if cfg!(test) { 100_000 } else { 40_000_000 };
 
 /// The folder in which carbon keeps its files, named after the nodes of their series.
 const OF_CARBON: &str = "whisper";
@@ -58,7 +61,12 @@ struct Playing {
     taken: usize,
 }
 
-/// The form of a file that holds one series.
+/// There are more than [`POINTS_MAX`] points.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("there are more than {POINTS_MAX} points; --from and --until take fewer, and so does a part of the folder")]
+pub(super) struct TooMany;
+
+/// The form of a file that holds series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Whisper,
@@ -140,24 +148,24 @@ impl Listed {
 }
 
 impl Tape {
-    /// The points of a file, or of all files in a folder, that are wanted. A file alone is named after itself, those in a
-    /// folder after their way from there; what lies in a folder called `whisper`, after its way from that. `progress` is told how far that is, in bytes of the files, of which some are left for
-    /// what comes next.
+    /// The points of a file, or of all files in a folder, that are wanted. A series is named after the way to its file: from the
+    /// folder that was given, or that a file alone lies in; what lies in a folder called `whisper`, from that. `progress` is
+    /// told how far that is, in bytes of the files, of which some are left for what comes next.
     ///
     /// # Errors
-    /// When the file, or the folder, cannot be read. Files within a folder that cannot be are passed over.
+    /// When the file, or the folder, cannot be read, or there are too many points. Files within a folder that cannot be read are
+    /// passed over.
     pub(super) fn record(path: &Path, wanted: Wanted, progress: &mut dyn FnMut(u64)) -> io::Result<Self> {
         let mut tape = Self::default();
         if path.is_dir() {
             let mut listed = Listed::default();
             listed.add(path, DEPTH_MAX)?;
             tape.skipped = listed.skipped;
-            let begins = nodes_before(path);
             let mut read = 0;
             for file in listed.files {
-                let name = begins.join(file.path.strip_prefix(path).unwrap_or(&file.path));
-                if let Err(why) = tape.add_file(&file.path, &name, file.form, wanted) {
-                    tape.skipped.push((file.path, why));
+                match read_file(&file.path, path, file.form, wanted) {
+                    Ok(series) => tape.add_all(series, wanted)?,
+                    Err(why) => tape.skipped.push((file.path, why)),
                 }
                 read += file.bytes;
                 progress(read / READING_PARTS);
@@ -167,8 +175,8 @@ impl Tape {
         } else {
             let form = Form::of(path).ok_or_else(|| io::Error::other("its form is not known"))?;
             let folder = path.parent().unwrap_or(Path::new(""));
-            let name = nodes_before(folder).join(path.strip_prefix(folder).unwrap_or(path));
-            tape.add_file(path, &name, form, wanted).map_err(io::Error::other)?;
+            let series = read_file(path, folder, form, wanted).map_err(io::Error::other)?;
+            tape.add_all(series, wanted)?;
         }
         tape.sort();
         Ok(tape)
@@ -204,19 +212,24 @@ impl Tape {
     pub(super) fn add(
         &mut self,
         name: &str,
-        points: impl ExactSizeIterator<Item = (Timestamp, f64)>,
+        points: impl IntoIterator<Item = (Timestamp, f64)>,
         wanted: Wanted,
-    ) -> Result<(), String> {
-        if self.points.len() + points.len() > POINTS_MAX {
-            return Err(format!(
-                "there are more than {POINTS_MAX} points; --from and --until take fewer"
-            ));
-        }
-        let place = u32::try_from(self.names.len()).map_err(|_| "there are too many series")?;
+    ) -> Result<(), TooMany> {
+        let place = u32::try_from(self.names.len()).map_err(|_| TooMany)?;
         self.names.push(line_name(name).into());
-        let points = points.filter(|&(timestamp, _)| wanted.is_in(timestamp));
+        let points = points.into_iter().filter(|&(timestamp, _)| wanted.is_in(timestamp));
         self.points
             .extend(points.map(|(timestamp, value)| (timestamp, place, value)));
+        if self.points.len() > POINTS_MAX {
+            return Err(TooMany);
+        }
+        Ok(())
+    }
+
+    fn add_all(&mut self, series: Vec<Series>, wanted: Wanted) -> io::Result<()> {
+        for Series { name, points } in series {
+            self.add(&name, points, wanted).map_err(io::Error::other)?;
+        }
         Ok(())
     }
 
@@ -240,22 +253,6 @@ impl Tape {
             taken: 0,
         }
     }
-
-    /// Adds the series in the file at `path`, whose nodes are those of `name`.
-    fn add_file(&mut self, path: &Path, name: &Path, form: Form, wanted: Wanted) -> Result<(), String> {
-        let points = match form {
-            Form::Whisper => whisper::read(path, wanted.step)?,
-            Form::Csv | Form::CsvPacked => {
-                let file = File::open(path).map_err(|error| error.to_string())?;
-                if form == Form::Csv {
-                    read_csv(file)?
-                } else {
-                    read_csv(MultiGzDecoder::new(file))?
-                }
-            }
-        };
-        self.add(&series_name(name), points.into_iter(), wanted)
-    }
 }
 
 impl Wanted {
@@ -264,24 +261,31 @@ impl Wanted {
     }
 }
 
-/// The range that holds both.
-pub(super) fn wider(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
-        (one, other) => one.or(other),
+/// The series of a file that lies somewhere in `folder`, with their names.
+fn read_file(path: &Path, folder: &Path, form: Form, wanted: Wanted) -> Result<Vec<Series>, String> {
+    let own_name = || series_name(&way_to(path, folder));
+    if form == Form::Whisper {
+        return Ok(vec![Series {
+            name: own_name(),
+            points: whisper::read(path, wanted.step)?,
+        }]);
     }
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut table = if form == Form::Csv {
+        table::read(file)?
+    } else {
+        table::read(MultiGzDecoder::new(file))?
+    };
+    for series in table.iter_mut().filter(|series| series.name.is_empty()) {
+        series.name = own_name();
+    }
+    Ok(table)
 }
 
-/// The nodes that names of series in `folder` begin with: the way to it from the folder in which carbon keeps its files, if it lies
-/// in one.
-fn nodes_before(folder: &Path) -> PathBuf {
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
+/// The way to the file at `path` from the folder in which carbon keeps its files, if it lies in one, or else from `folder`.
+fn way_to(path: &Path, folder: &Path) -> PathBuf {
     let mut whole = PathBuf::new();
-    for component in std::path::absolute(folder).unwrap_or_default().components() {
+    for component in path::absolute(path).unwrap_or_default().components() {
         match component {
             Component::ParentDir => {
                 whole.pop();
@@ -289,11 +293,19 @@ fn nodes_before(folder: &Path) -> PathBuf {
             component => whole.push(component),
         }
     }
-    let of_carbon = whole
-        .ancestors()
-        .find(|folder| folder.file_name().is_some_and(|name| name == OF_CARBON));
-    let nodes = of_carbon.and_then(|root| whole.strip_prefix(root).ok());
-    nodes.map(Path::to_owned).unwrap_or_default()
+    let mut folders = whole.ancestors().skip(1);
+    let of_carbon = folders.find(|folder| folder.file_name().is_some_and(|name| name == OF_CARBON));
+    let way = of_carbon.and_then(|root| whole.strip_prefix(root).ok());
+    way.unwrap_or_else(|| path.strip_prefix(folder).unwrap_or(path))
+        .to_owned()
+}
+
+/// The range that holds both.
+pub(super) fn wider(one: Option<(i64, i64)>, other: Option<(i64, i64)>) -> Option<(i64, i64)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
+    }
 }
 
 /// The name of the series in the file at `path`: nodes for folders.
@@ -314,45 +326,6 @@ fn line_name(name: &str) -> String {
         }
     };
     name.chars().map(kept).collect()
-}
-
-/// Rows of a time and a value. A first row that is none is taken for the names of the columns.
-fn read_csv(reader: impl Read) -> Result<Vec<(Timestamp, f64)>, String> {
-    let mut rows = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_reader(reader);
-    let mut points = Vec::new();
-    for (place, row) in rows.records().enumerate() {
-        let row = row.map_err(|error| error.to_string())?;
-        let (time, value) = (row.get(0).unwrap_or(""), row.get(1).unwrap_or(""));
-        match (seconds(time), value.parse::<f64>()) {
-            (Some(timestamp), Ok(value)) => points.push((timestamp, value)),
-            // A sample that is missing.
-            (Some(_), _) if value.is_empty() => {}
-            _ if place == 0 => {}
-            _ => {
-                let line = row.position().map_or(0, csv::Position::line);
-                return Err(format!("line {line}: {time:?}, {value:?} is not a time and a value"));
-            }
-        }
-    }
-    Ok(points)
-}
-
-/// Seconds since 1970, from those or from a date with a time of day (UTC).
-fn seconds(text: &str) -> Option<Timestamp> {
-    if let Ok(seconds) = text.parse() {
-        return Some(seconds);
-    }
-    if let Ok(seconds) = text.parse::<f64>() {
-        #[expect(clippy::cast_possible_truncation, reason = "fractions are cut off, as carbon does")]
-        return seconds.is_finite().then_some(seconds as Timestamp);
-    }
-    let date: DateTime = text.parse().ok()?;
-    let zoned = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(zoned.timestamp().as_second())
 }
 
 impl Reel for Playing {
@@ -449,7 +422,7 @@ mod tests {
             ("storage/whisper/servers", "servers.web1.load"),
             ("storage/whisper/servers/web1/../web1/", "servers.web1.load"),
             ("storage/whisper/servers/web1/load.csv", "servers.web1.load"),
-            ("storage", "whisper.servers.web1.load"),
+            ("storage", "servers.web1.load"),
         ] {
             let (text, _) = played(&folder.path().join(given), Wanted::default());
             assert!(text.starts_with(&format!("{name} 1 100\n")), "{given}: {text}");
@@ -457,6 +430,35 @@ mod tests {
         let tape = Tape::record(&servers, Wanted::default(), &mut |_| {}).unwrap();
         assert_eq!(tape.steps_s(), Some((30, 60)));
         assert_eq!(Tape::default().steps_s(), None);
+    }
+
+    #[test]
+    fn tables_with_names_hold_the_series_that_they_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(
+            folder.path().join("render.csv"),
+            "b,1970-01-01 00:00:20,2\na.b,1970-01-01 00:00:10,1\n",
+        )
+        .unwrap();
+        assert_eq!(played(folder.path(), Wanted::default()).0, "a.b 1 10\nb 2 20\n");
+    }
+
+    #[test]
+    fn too_many_points_are_an_error() {
+        let mut tape = Tape::default();
+        let half = || (0..Timestamp::try_from(POINTS_MAX / 2).unwrap()).map(|second| (second, 0.0));
+        tape.add("a", half(), Wanted::default()).unwrap();
+        tape.add("b", half(), Wanted::default()).unwrap();
+        let few = Wanted {
+            until: Some(-1),
+            ..Wanted::default()
+        };
+        tape.add("c", half(), few).unwrap();
+        let error = tape.add("d", [(0, 0.0)], Wanted::default()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("there are more than 100000 points"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{backtest::Summary, shard::Unanalysed};
 
-/// Files that were passed over and are named.
+/// Files that were passed over, and watches that were for nothing, that are named.
 const SKIPPED_LISTED: usize = 20;
 
 /// What a backtest has seen.
@@ -14,6 +14,7 @@ pub(super) fn summarise(summary: &Summary) -> String {
     let _ = writeln!(text, "; {} samples analysed", summary.tally.analysed);
     add_steps(&mut text, summary);
     add_unanalysed(&mut text, "  ", summary);
+    add_unmatched(&mut text, "  ", summary);
     for (detector, opened) in &summary.opened {
         let anomalies = if *opened == 1 { "anomaly" } else { "anomalies" };
         let _ = writeln!(text, "  {detector}: {opened} {anomalies}");
@@ -32,6 +33,7 @@ pub(super) fn summarise_both(names: &[String], summaries: &[Summary]) -> String 
     for (name, summary) in names.iter().zip(summaries) {
         let _ = writeln!(text, "  {} samples analysed with {name}", summary.tally.analysed);
         add_unanalysed(&mut text, "    ", summary);
+        add_unmatched(&mut text, "    ", summary);
     }
     add_passed_over(&mut text, &summaries[0]);
     text
@@ -66,6 +68,12 @@ fn add_unanalysed(text: &mut String, indent: &str, summary: &Summary) {
         if lines > 0 {
             let _ = writeln!(text, "{indent}not analysed: {lines} {}", reason.name());
         }
+    }
+}
+
+fn add_unmatched(text: &mut String, indent: &str, summary: &Summary) {
+    for patterns in summary.unmatched.iter().take(SKIPPED_LISTED) {
+        let _ = writeln!(text, "{indent}no series went by the watch on {patterns}");
     }
 }
 

@@ -157,9 +157,7 @@ async fn groups(
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
     let limit = wanted.limit.min(LIMIT_MAX);
-    // Together no more members than there may be anomalies in an answer.
-    let members = wanted.members.min(LIMIT_MAX * MEMBERS_DEFAULT / limit.max(1));
-    let (mut groups, total) = sources.board.groups(wanted.state.into(), limit, members);
+    let (mut groups, total) = sources.board.groups(wanted.state.into(), limit, wanted.members);
     fit(&mut groups);
     Ok(Json(GroupsAnswer { groups, total }).into_response())
 }

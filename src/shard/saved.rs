@@ -122,9 +122,8 @@ impl Origin {
     pub fn heirs(&self, settings: &Settings) -> Heirs {
         let now = Self::new(settings);
         let heir = |(name, before): &(String, Fingerprint)| {
-            let is_heir = |(other, fingerprint): &(String, Fingerprint)| {
-                other == name && fingerprint.learns == before.learns
-            };
+            let is_heir =
+                |(other, fingerprint): &(String, Fingerprint)| other == name && fingerprint.learns == before.learns;
             let place = now.detectors.iter().position(is_heir)?;
             let reconsiders = now.detectors[place].1.makes != before.makes;
             Some(Heir { place, reconsiders })

@@ -332,7 +332,10 @@ fn rises(bench: &mut Bench) -> Timestamp {
     let times = (0..10 * 144).map(|place| (place, NOW + i64::from(place) * 600));
     for (place, timestamp) in times {
         let wobble = f64::from(place % 7) / 10.0;
-        bench.send(timestamp, &format!("a {} {timestamp}\n", f64::from(place) / 3.0 + wobble));
+        bench.send(
+            timestamp,
+            &format!("a {} {timestamp}\n", f64::from(place) / 3.0 + wobble),
+        );
     }
     NOW + 10 * 86_400
 }
