@@ -19,7 +19,7 @@ use clap::{Args, Parser, Subcommand};
 use progress::Bar;
 use summary::{summarise, summarise_both};
 use tracing::error;
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, reload};
 
 use crate::{
@@ -37,6 +37,9 @@ use crate::{
 const EXIT_FAILED: u8 = 1;
 const EXIT_USAGE: u8 = 2;
 const EXIT_CONFIGURATION: u8 = 78;
+
+/// Lines of the log that wait for standard error. There is memory for all of them, and what comes beyond is lost.
+const LOG_LINES_MAX: usize = 32_768;
 
 /// The variable of the environment with what Graphite is given for `Authorization`.
 const GRAPHITE_AUTHORIZATION: &str = "SKYRELAY_GRAPHITE_AUTHORIZATION";
@@ -341,7 +344,9 @@ fn fail(code: u8, message: &dyn std::fmt::Display) -> ExitCode {
 /// A thread writes, so that whoever reads slowly holds nobody up; what it cannot take is dropped. What is given back
 /// writes the rest when it goes.
 fn start_log(log: Log) -> (WorkerGuard, SetLogLevel) {
-    let (stderr, guard) = tracing_appender::non_blocking(io::stderr());
+    let (stderr, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LOG_LINES_MAX)
+        .finish(io::stderr());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter(log.level))
         .with_writer(stderr)

@@ -243,7 +243,7 @@ impl Notifier {
         let ways = all.channels.clone();
         drop(all);
         // It ends only when the relay does.
-        let _ = self.commands.send(Command::Change(routes, ways));
+        let _ = self.commands.send(Command::Change(Box::new((routes, ways))));
     }
 
     /// Tells of a notice whoever is to be told.
@@ -256,7 +256,7 @@ impl Notifier {
 
     /// To be called once, when what was open before a restart is on the board, and before anything else is told.
     pub fn resume(&self) {
-        let _ = self.commands.send(Command::Resume(open_on(&self.sources.board)));
+        let _ = self.commands.send(Command::Resume(open_on(&self.sources.board).into()));
     }
 
     /// Waits up to `deadline` for the channels to take what waits for them. False when some have not and nothing keeps it.

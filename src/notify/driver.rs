@@ -32,14 +32,14 @@ const BURST_NOTICES: usize = 4096;
 /// How often the router looks at the time.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What the router's thread is to do.
+/// What the router's thread is to do. Small: there is memory for as many as the inbox may hold.
 pub(super) enum Command {
     /// Something has happened to an anomaly.
     Take(Arc<Notice>),
     /// The board has begun, with this, which was open before.
-    Resume(Vec<Notice>),
+    Resume(Box<[Notice]>),
     /// Other routes, and channels.
-    Change(Routes, Vec<Arc<Way>>),
+    Change(Box<(Routes, Vec<Arc<Way>>)>),
     /// Tell what can be told, and end.
     Stop,
 }
@@ -103,7 +103,8 @@ impl Driver {
                 self.has_resumed = true;
                 self.begin();
             }
-            Command::Change(routes, ways) => {
+            Command::Change(change) => {
+                let (routes, ways) = *change;
                 // What is still to be told goes where it was meant to go.
                 self.hand_on(out, now);
                 self.ways = ways;
