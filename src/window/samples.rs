@@ -235,9 +235,11 @@ impl Samples {
             ..
         } = scratch;
         if self.sealed.capacity() < self.sealed.len() + 2 {
-            // 4, 12, 28: steps that are few, as what windows leave behind all at once lies idle for long, and small enough
-            // for a day of usual values to end soon after one of them.
-            let capacity = 2 * self.sealed.capacity() + 4;
+            // 4, 12, 20, 28, …: steps that are few, as what windows leave behind all at once lies idle for a while.
+            let capacity = match self.sealed.capacity() {
+                0 => 4,
+                capacity => capacity + 8,
+            };
             self.sealed.reserve_exact(capacity - self.sealed.len());
         }
         let mut sealed = 0;
