@@ -88,10 +88,10 @@ impl Scratch {
                 self.denominators.clear();
             }
         }
-        let dictionary = if for_long {
-            self.dictionary(values, &mut plan)
+        let (dictionary, is_left) = if for_long {
+            (self.dictionary(values, &mut plan), false)
         } else {
-            None
+            (None, true)
         };
         if let Some(dictionary) = dictionary {
             if dictionary.of_values {
@@ -102,7 +102,8 @@ impl Scratch {
             plan.residuals(&self.symbols, &[], &mut self.residuals);
         } else if let Transform::Fraction(fraction) = transform {
             fraction.residuals(values, &self.keys, &self.ulps, &self.denominators, &mut self.residuals);
-        } else {
+        } else if !is_left {
+            // Whatever else was looked at, residuals are of that.
             plan.residuals(&self.keys, &self.ulps, &mut self.residuals);
         }
         let noise = self.ulps.iter().any(|&ulp| ulp != 0 && ulp != EXCEPTION);
