@@ -9,7 +9,8 @@
 //! cargo bench --bench detection -- --detector skyline  # Skyline's nine
 //! cargo bench --bench detection -- --by-series         # what was found and what was false, series by series
 //! cargo bench --bench detection -- forecast            # forecasts of a day against the day before; --by-series as well
-//! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one
+//! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one,
+//!                                                      # and what is told over two months
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
@@ -21,6 +22,7 @@ mod nab;
 mod paces;
 mod replay;
 mod scores;
+mod stories;
 
 use std::process::ExitCode;
 
@@ -84,6 +86,7 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if let Some(What::Trend) = options.what {
         print_paces();
+        print_stories();
         print_ahead(&Kind::Trend(trend::Settings {
             over_s: *trend::OVER_S.end(),
             ..trend::Settings::new(1000.0)
@@ -180,6 +183,34 @@ fn print_paces() {
                 held.width
             );
         }
+    }
+}
+
+/// Series of each story.
+const TOLD: usize = 10;
+
+fn print_stories() {
+    println!(
+        "\n| story of two months | series | told falsely | reach it | told of before | hours before: fewest | half | most |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    for story in stories::STORIES {
+        let told = stories::told(story, TOLD);
+        let hours = |place: usize| {
+            told.hours
+                .get(place)
+                .map_or(String::new(), |hours| format!("{hours:.1}"))
+        };
+        println!(
+            "| {story:?} | {} | {} | {} | {} | {} | {} | {} |",
+            told.series,
+            told.falsely,
+            told.reached,
+            told.ahead,
+            hours(0),
+            hours(told.hours.len() / 2),
+            hours(told.hours.len().saturating_sub(1))
+        );
     }
 }
 

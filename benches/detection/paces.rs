@@ -96,13 +96,13 @@ impl Held {
 }
 
 /// Random numbers, the same for the same seed.
-struct Dice {
+pub(crate) struct Dice {
     state: u64,
     spare: Option<f64>,
 }
 
 impl Dice {
-    fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         let state = (seed + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let mut dice = Self { state, spare: None };
         (0..5).for_each(|_| {
@@ -112,7 +112,7 @@ impl Dice {
     }
 
     /// From 0 to 1.
-    fn uniform(&mut self) -> f64 {
+    pub(crate) fn uniform(&mut self) -> f64 {
         self.state ^= self.state << 13;
         self.state ^= self.state >> 7;
         self.state ^= self.state << 17;
@@ -120,7 +120,7 @@ impl Dice {
     }
 
     /// Normal, by Box and Muller.
-    fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare.take() {
             return spare;
         }
@@ -239,7 +239,7 @@ fn case(shape: Shape, count: usize, dice: &mut Dice) -> Case {
 }
 
 /// A Monday.
-const BEGIN: i64 = 1_699_833_600;
+pub(crate) const BEGIN: i64 = 1_699_833_600;
 
 /// What the detector makes of a case; `None`: nothing, which holds nothing.
 fn outlook(case: &Case) -> Option<Outlook> {

@@ -5,6 +5,7 @@
 //! * What a day, and a week, adds is taken away first, once four days (weeks) show that they do (`past::Profile`). What is left, of the
 //!   time that is looked back on, gets a line that wild values, steps and lasting noise do not mislead, and which knows how
 //!   sure it is (`line`). The season comes back on top of it to see when the value is reached (`reach`).
+//! * When the last steps leave the line steadily their pace counts, for four times as long as it has been seen.
 //! * A few steps are one-offs: the pace goes on from the new level. What falls back again and again, as disks do whose logs are
 //!   rotated, is followed by the ends of its teeth; when the next fall does not come in time, by the pace since the last.
 //! * It is an anomaly when the expected time lies within the time that is set, the line explains enough of what the series does, and even
@@ -39,7 +40,7 @@ use crate::{
 };
 
 /// To be raised when a [`State`] is saved in another form, or has another meaning.
-pub(super) const STATE_FORM: u32 = 2;
+pub(super) const STATE_FORM: u32 = 3;
 
 /// Beyond this nothing is told (seconds): a year.
 const LIMIT_S: f64 = 366.0 * 86_400.0;
@@ -47,6 +48,8 @@ const LIMIT_S: f64 = 366.0 * 86_400.0;
 const SCORE_MAX: f64 = 1000.0;
 /// What is open stays so while the line explains this part of what it has to.
 const FIT_TO_STAY: f64 = 0.8;
+/// A pace that is new is believed for so many times as long as it has been seen.
+const SEEN: f64 = 4.0;
 /// A series is on the side of the value on which so much of its past lies.
 const SIDE_SHARE: f64 = 0.95;
 
@@ -122,12 +125,14 @@ struct Estimate {
     reached: bool,
     /// Steps (of the series, not of time), or `SAW`.
     shape: u32,
+    /// The time by whose pace it goes, where that is the last (seconds); 0: by all of it.
+    since_s: i64,
     /// Is there a season of the day, of the week?
     by_day: bool,
     by_week: bool,
 }
 fields!(Estimate {
-    at, level, added, swing, pace, pace_margin, noise, fit, expected, earliest, latest, reached, shape, by_day, by_week
+    at, level, added, swing, pace, pace_margin, noise, fit, expected, earliest, latest, reached, shape, since_s, by_day, by_week
 } check |estimate| {
     let Estimate { level, added, swing, pace, pace_margin, noise, fit, expected, earliest, latest, .. } = *estimate;
     let times = [expected, earliest, latest].map(Option::unwrap_or_default);
@@ -179,6 +184,24 @@ fn side(settings: &Settings, state: &State, raw: &[Place]) -> Option<bool> {
         // What has been told of goes on through the value.
         Direction::Either => state.upwards.filter(|_| state.waiting.keep().anomalous),
     }
+}
+
+/// When `line` reaches `target`; it is moved to where the series is, at the last of `places`, if it is there already.
+#[expect(clippy::cast_precision_loss, reason = "few steps are kept")]
+fn reach(line: &mut Line, target: Target<'_>, beyond: f64, places: &[Place]) -> Reach {
+    let mut reach = Reach::of(line, target, beyond);
+    if reach.expected == Some(0.0) && line.shape != Shape::Saw {
+        // The series itself says whether it is there.
+        *line = line.where_it_is(0.0, places);
+        reach = Reach::of(line, target, beyond);
+    }
+    if let Shape::Recent(span) = line.shape {
+        let far = SEEN * span as f64;
+        reach.latest = reach
+            .latest
+            .filter(|_| reach.expected.is_some_and(|expected| expected <= far));
+    }
+    reach
 }
 
 impl Engine {
@@ -260,14 +283,15 @@ impl Engine {
         state.upwards = side;
         let upwards = side.unwrap_or(true);
         let saw = Line::of_saw(&work.raw, upwards, &mut work.line);
-        let (line, day, week) = if let Some(saw) = saw {
+        let (mut line, day, week) = if let Some(saw) = saw {
             (saw, Profile::default(), Profile::default())
         } else {
             let local = |place: usize| self.local_time.at((first + place as i64) * step_s);
             let (day, week) = take_season(&mut work.values, step_s, local, &mut work.season);
             places(&work.values, &mut work.places);
             (
-                Line::present(&work.places, day.taken() + week.taken(), &mut work.line)?,
+                Line::present(&work.places, day.taken() + week.taken(), &mut work.line)?
+                    .now(&work.places, &mut work.line),
                 day,
                 week,
             )
@@ -290,14 +314,16 @@ impl Engine {
             added: &work.added,
             limit: LIMIT_S / step_s as f64,
         };
-        let reach = match side {
-            Some(_) => Reach::of(&line, target, beyond),
-            None => Reach::default(),
-        };
+        let reach = side.map_or_else(Reach::default, |_| reach(&mut line, target, beyond, &work.places));
         let towards = if upwards { 1.0 } else { -1.0 };
         let added = work.added.first().copied().unwrap_or_default();
         let at = open * step_s;
         let when = |steps: Option<f64>| steps.map(|steps| at as f64 + steps * step_s as f64);
+        let (shape, since_s) = match line.shape {
+            Shape::Saw => (SAW, 0),
+            Shape::Steps(count) => (u32::try_from(count).unwrap_or(SAW - 1), 0),
+            Shape::Recent(span) => (0, span as i64 * step_s),
+        };
         let estimate = Estimate {
             at,
             level: line.level,
@@ -315,10 +341,8 @@ impl Engine {
             earliest: when(reach.earliest),
             latest: when(reach.latest),
             reached: line.shape == Shape::Saw && reach.expected == Some(0.0),
-            shape: match line.shape {
-                Shape::Saw => SAW,
-                Shape::Steps(count) => u32::try_from(count).unwrap_or(SAW - 1),
-            },
+            shape,
+            since_s,
             by_day: !day.is_none(),
             by_week: !week.is_none(),
         };

@@ -4,16 +4,20 @@
 //!
 //! 1. *Jumps* part them. A few are one-offs: each part has a level of its own, and all have one slope, so that a step neither
 //!    tilts the line nor leaves it where it was. Many that go back while the parts go forth are a sawtooth: the line through the
-//!    ends of its teeth is the one to go by, unless the last tooth has outgrown the others.
+//!    ends of its teeth is the one to go by, unless the last tooth has outgrown the others (`saw`).
 //! 2. *Slope*: that of Theil's incomplete method (the weighted median of the slopes between places half a part apart, which a
 //!    quarter of wild values does not move), improved by Huber's weights, so that normal noise costs no more than 5 %.
-//! 3. *Present*: where the last half, or quarter, of the time has another pace than all of it, it is the one that counts.
+//! 3. *Present*: where the last half, or quarter, of the time has another pace than all of it, it is the one that counts; and
+//!    where the last steps have left the line, theirs (`recent`).
 //! 4. *Uncertainty*: from the means of some forty blocks of residuals, with what these have in common from one to the next
 //!    (corrected for the bias of short series) taken into account: noise that lasts makes a line less certain. A season that was
 //!    taken away took some of the noise with it: the fewer days (weeks) it was worked out from, the less certain is the line, and the
 //!    season itself.
 //!
 //! Knows no clock and no step: time is counted in steps.
+
+mod recent;
+mod saw;
 
 use super::super::{past::median, statistics::student_t::upper_quantile};
 
@@ -25,8 +29,6 @@ const SIDE: usize = 5;
 const JUMP: f64 = 6.0;
 /// Jumps up to this number are one-offs.
 const ONE_OFFS_MAX: usize = 2;
-/// Teeth that make a saw.
-const TEETH_LEAST: usize = 3;
 /// Residuals beyond so many deviations weigh less.
 const HUBER: f64 = 1.5;
 /// Residuals beyond so many deviations do not count.
@@ -41,6 +43,8 @@ const PRESENT: [f64; 3] = [0.25, 0.5, 1.0];
 const PRESENT_LEAST: usize = 48;
 /// Chance that a pace is taken for another than before although it is not.
 const CHANCE_OF_CHANGE: f64 = 0.002;
+/// A longer line is none of the present if squares about it are so many times those about the shorter.
+const NEARER: f64 = 10.0;
 /// Blocks of residuals, about.
 const BLOCKS: usize = 24;
 /// A median is less sure than a mean by this (of its variance): half of pi, where noise is normal.
@@ -76,6 +80,8 @@ pub(super) struct Line {
     pub(super) noise: f64,
     /// What part of the change the line explains, 0 to 1, without steps.
     pub(super) fit: f64,
+    /// When the last of its parts began.
+    since: f64,
     /// What was made of jumps.
     pub(super) shape: Shape,
 }
@@ -87,6 +93,8 @@ pub(super) enum Shape {
     Steps(usize),
     /// It goes back again and again, and the line is that of the ends of its teeth.
     Saw,
+    /// It has left its line, and goes another way since so many steps.
+    Recent(usize),
 }
 
 /// Buffers to work with.
@@ -101,6 +109,8 @@ pub(super) struct Scratch {
     blocks: Vec<Block>,
     /// What a season has taken of the freedom of values.
     taken: f64,
+    sums: Vec<recent::Sums>,
+    slopes_of_stretches: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -143,7 +153,10 @@ impl Line {
             if part < 1.0 && places.len() - begin < PRESENT_LEAST {
                 continue;
             }
-            if !lines.iter().all(|shorter| shorter.agrees(&line)) {
+            if !lines
+                .iter()
+                .all(|shorter| shorter.agrees(&line) && !shorter.outdoes(&line, places))
+            {
                 break;
             }
             lines.push(line);
@@ -155,6 +168,15 @@ impl Line {
     fn agrees(&self, longer: &Self) -> bool {
         let margin = self.margin(CHANCE_OF_CHANGE / 2.0);
         (self.slope - longer.slope).abs() <= margin.of_slope() && (self.level - longer.level).abs() <= margin.at(0.0)
+    }
+
+    /// Are `places` since its last step far nearer to it than to `longer`? Where a pace grows steadily that tells more than the
+    /// margins, which are wide as if noise lasted.
+    fn outdoes(&self, longer: &Self, places: &[Place]) -> bool {
+        let since = self.since.max(longer.since);
+        let last = &places[places.partition_point(|(time, _)| *time < since)..];
+        let about = |line: &Self| last.iter().map(|(x, y)| (y - line.at(*x)).powi(2)).sum::<f64>();
+        last.len() >= VALUES_LEAST && about(longer) > NEARER * about(self)
     }
 
     /// The line through `places`, in the order of their times, which hold no season; `None`: they are too few.
@@ -443,71 +465,9 @@ impl Scratch {
             season_variance: OF_A_MEDIAN * self.taken * noise * noise,
             noise,
             fit,
+            since: places[begin].0,
             shape: Shape::Steps(self.parts.len() - 1),
         }
-    }
-
-    /// The line through the ends of teeth; `None`: it is no saw.
-    #[expect(clippy::cast_precision_loss, reason = "there are few teeth")]
-    fn saw(&mut self, places: &[Place], upwards: bool) -> Option<Line> {
-        let towards = if upwards { 1.0 } else { -1.0 };
-        // Nearly all jumps go one way, and what lies between them the other.
-        let backs = self.parts[..self.parts.len() - 1]
-            .iter()
-            .filter(|(_, end)| self.jumps[*end] * towards < 0.0)
-            .count();
-        let all = self.parts.len() - 1;
-        if backs < TEETH_LEAST || backs * 4 < all * 3 {
-            return None;
-        }
-        let pace = self.first_slope(places)?;
-        if pace * towards <= 0.0 {
-            return None;
-        }
-        // The last whole value of a tooth is the mean of a step, and the tooth goes on through the one in which it ends.
-        let ends: Vec<Place> = self.parts[..all]
-            .iter()
-            .map(|&(_, end)| (places[end - 1].0, places[end - 1].1 + pace))
-            .collect();
-        let count = ends.len() as f64;
-        let mean_x = ends.iter().map(|(x, _)| x).sum::<f64>() / count;
-        let mean_y = ends.iter().map(|(_, y)| y).sum::<f64>() / count;
-        let xx: f64 = ends.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
-        let xy: f64 = ends.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
-        let slope = xy / xx;
-        let unexplained: f64 = ends
-            .iter()
-            .map(|(x, y)| (y - mean_y - slope * (x - mean_x)).powi(2))
-            .sum();
-        let degrees = count - 2.0;
-        let variance = unexplained / degrees;
-        let noise = variance.sqrt();
-        let &(begin, end) = self.parts.last().expect("there is one at least");
-        // A tooth that has outgrown the others has no end in sight.
-        let &(x, y) = places[begin..end].last()?;
-        let usual = mean_y + slope * (x - mean_x);
-        if (y - usual) * towards > upper_quantile(0.01, degrees.max(1.0)) * noise.max(pace.abs()) {
-            let only = self.parts.len() - 1;
-            self.parts.drain(..only);
-            return (end - begin >= VALUES_LEAST).then(|| self.pooled(places)).flatten();
-        }
-        let explained = slope * slope * xx;
-        Some(Line {
-            level: mean_y - slope * mean_x,
-            slope,
-            centre: mean_x,
-            level_variance: variance / count,
-            slope_variance: variance / xx,
-            degrees: degrees.max(1.0),
-            season_variance: 0.0,
-            noise,
-            fit: if explained > 0.0 {
-                explained / (explained + unexplained)
-            } else {
-                0.0
-            },
-            shape: Shape::Saw,
-        })
     }
 }
 

@@ -141,7 +141,7 @@ fn a_single_wild_value_has_reached_nothing() {
     let mut bench = judging(disk());
     let turns = bench.run(
         0..300,
-        |hour| if hour % 17.0 == 0.0 { 100.0 } else { 50.0 + wobble(hour) },
+        |hour| if hour % 17.0 < 0.01 { 100.0 } else { 50.0 + wobble(hour) },
     );
     assert_eq!(turns, []);
 }
@@ -185,6 +185,78 @@ fn rotated_logs_are_no_trend_until_the_rotation_stays_away() {
     let turns = bench.run(600..640, |hour| 60.0 + 20.0 * (hour - 600.0) / 24.0 + wobble(hour));
     assert_eq!(turns.len(), 1, "{turns:?}");
     assert!((624.0..631.0).contains(&turns[0].0), "{turns:?}");
+}
+
+#[test]
+fn rotated_logs_are_no_trend_however_long_and_grow_when_they_do() {
+    let tooth = |hour: f64, period: f64| hour % period / period;
+    for period in [24.0, 18.0, 31.0] {
+        // Up to 94.5 each time, for two months.
+        let mut bench = judging(disk());
+        let turns = bench.run(0..1440, |hour| 58.0 + 36.0 * tooth(hour, period) + wobble(hour));
+        assert_eq!(turns, [], "{period}");
+        // Its ends rise by 1 a day, to 95 after 25 days.
+        let mut bench = judging(disk());
+        let turns = bench.run(0..700, |hour| {
+            40.0 + 30.0 * tooth(hour, period) + hour / 24.0 + wobble(hour)
+        });
+        assert_eq!(turns.len(), 1, "{period}: {turns:?}");
+        let (hour, _, reason) = &turns[0];
+        assert!((565.0..600.0).contains(hour), "{period}: {turns:?}");
+        assert!(reason.contains(", the ends of its teeth at 9"), "{reason}");
+    }
+}
+
+#[test]
+fn a_disk_that_begins_to_fill_fast_is_told_of_before_it_is_full() {
+    let filling = |hour: f64, pace: f64| (50.0 + pace * (hour - 480.0).max(0.0)).min(100.0) + wobble(hour);
+    for (pace, ahead) in [
+        (0.5, 20.0),
+        (0.75, 20.0),
+        (1.0, 20.0),
+        (2.0, 17.0),
+        (3.0, 10.0),
+        (5.0, 5.0),
+    ] {
+        let mut bench = judging(disk());
+        let turns = bench.run(0..800, |hour| filling(hour, pace));
+        assert_eq!(turns.len(), 1, "{pace}: {turns:?}");
+        let full = 480.0 + 45.0 / pace;
+        let (hour, opens, reason) = &turns[0];
+        assert!(
+            *opens && (480.0..full - ahead).contains(hour),
+            "{pace}: {full}, {turns:?}"
+        );
+        assert!(reason.starts_with("95 in ") && reason.contains(", now at "), "{reason}");
+    }
+    // Ever faster: each day by an e-th of a tenth more; 95 after 540 hours.
+    let mut bench = judging(disk());
+    let turns = bench.run(0..600, |hour| {
+        (95.0 * ((hour - 540.0) / 240.0).exp()).min(100.0) + wobble(hour) / 5.0
+    });
+    assert_eq!(turns.len(), 1, "{turns:?}");
+    assert!((510.0..530.0).contains(&turns[0].0), "{turns:?}");
+}
+
+#[test]
+fn no_interval_excludes_the_present() {
+    // A step has just happened: nobody knows yet what it is.
+    let mut bench = judging(disk());
+    bench.run(
+        0..482,
+        |hour| if hour < 480.0 { 50.0 + hour / 48.0 } else { 94.0 } + wobble(hour) / 5.0,
+    );
+    let (_, verdict) = bench.push(BEGIN + 482 * HOUR, 94.0);
+    let details = &verdict.votes[0].details;
+    let number = |wanted| {
+        details
+            .iter()
+            .find(|(name, _)| *name == wanted)
+            .map(|(_, number)| *number)
+    };
+    let now = (BEGIN + 482 * HOUR) as f64;
+    assert!(number("earliest_at").unwrap() <= now, "{}", verdict.reason);
+    assert!((number("level").unwrap() - 94.0).abs() < 1.0, "{}", verdict.reason);
 }
 
 #[test]

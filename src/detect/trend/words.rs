@@ -87,9 +87,10 @@ fn pace(state: &State, estimate: &Estimate) -> String {
         ""
     };
     let steps = match estimate.shape {
-        0 => "",
-        1 => " since a step",
-        _ => " since steps",
+        _ if estimate.since_s > 0 => format!(" in the last {}", duration(estimate.since_s)),
+        0 => String::new(),
+        1 => " since a step".to_owned(),
+        _ => " since steps".to_owned(),
     };
     format!("now at {now} and{season} {amount}{steps}")
 }
