@@ -100,7 +100,8 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         u64::from(self.slots[usize::from(visit.slot)].0[0])
     }
 
-    /// What is usual at `local`; `None` while neither of the two slots about it has been visited `least` times.
+    /// What is usual at `local`; `None` while the slot that it is in has not been visited `least` times. Of the two slots about
+    /// it the other counts as soon as it has been: where samples are an hour apart it never is.
     #[expect(
         clippy::cast_sign_loss,
         clippy::cast_possible_truncation,
@@ -114,13 +115,19 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         let next = if before + 1 == SLOTS { 0 } else { before + 1 };
         let way = (within % SLOT_S) as f64 / SLOT_S as f64;
         let (before, next) = (self.slots[before], self.slots[next]);
-        let mean = |slot: Slot| f64::from(slot.mean());
-        match (before.visits() >= least, next.visits() >= least) {
-            (true, true) => Some(mean(before) + way * (mean(next) - mean(before))),
-            (true, false) => Some(mean(before)),
-            (false, true) => Some(mean(next)),
-            (false, false) => None,
+        let (own, other, share) = if way < 0.5 {
+            (before, next, way)
+        } else {
+            (next, before, 1.0 - way)
+        };
+        if own.visits() < least {
+            return None;
         }
+        let mean = f64::from(own.mean());
+        if other.visits() < least {
+            return Some(mean);
+        }
+        Some(mean + share * (f64::from(other.mean()) - mean))
     }
 
     /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
@@ -190,6 +197,11 @@ impl Slot {
 }
 
 impl Visit {
+    /// Forgets what was seen in it.
+    pub(super) fn forget(&mut self) {
+        self.samples = 0;
+    }
+
     /// Is its slot one of so many?
     pub(super) fn is_of(&self, slots: usize) -> bool {
         usize::from(self.slot) < slots
@@ -262,7 +274,8 @@ mod tests {
         assert_eq!(profile.read(900, 1), None);
         profile.learn(&mut visit, 2700, 7.0, 0.0, 0.15);
         assert_eq!(profile.read(900, 1), Some(5.0));
-        assert_eq!(profile.read(1800, 1), Some(5.0), "the slot after it is not known yet");
+        assert_eq!(profile.read(1799, 1), Some(5.0), "the slot after it is not known yet");
+        assert_eq!(profile.read(1800, 1), None, "nor by its neighbour");
         assert_eq!(profile.read(900, 2), None);
         // The same slot a day later: the first weighs as much as the second.
         profile.learn(&mut visit, 86_400 + 900, 9.0, 0.0, 0.15);
