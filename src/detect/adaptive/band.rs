@@ -3,8 +3,8 @@
 //! Its ends are where level or spike would have reached 1, found by looking further and further from the expected value and
 //! then halving; nothing of it is worked out until somebody asks. Some 100 scores each.
 //!
-//! Where not even the expected value would have been usual, because of the samples before, there is no such band: then it is
-//! the one that there would have been after usual samples.
+//! Where not even the expected value would have been usual, because of the samples before, the band is about these: about what
+//! would have been no step. Where that would not have been usual either it is the one that there would have been after usual samples.
 
 use super::{basis::Basis, constants::VALUE_MAX, gap::Seen, tuning::Tuning};
 
@@ -22,23 +22,27 @@ pub(super) struct Band {
     pub(super) upper: Option<f64>,
 }
 
-/// The band about the expected value of `basis`, in which `value` came. `seen` is what was seen, `value` included.
+/// The band for the sample of `basis`, whose value was `value`. `seen` is what was seen, `value` included.
 pub(super) fn band(basis: &Basis, tuning: &Tuning, seen: &Seen, value: f64) -> Band {
     let usual = |basis: &Basis, value| basis.measure(tuning, seen, value).highest() < 1.0;
-    let basis = if usual(basis, basis.expected) {
-        *basis
+    let (basis, middle) = if usual(basis, basis.expected) {
+        (*basis, basis.expected)
+    } else if usual(basis, basis.before) {
+        (*basis, basis.before)
     } else {
-        basis.after_usual_samples()
+        (basis.after_usual_samples(), basis.expected)
     };
+    let value_is_usual = usual(&basis, value);
     let end = |sign: f64| {
-        // An odd value lies outside, however the scores may fall and rise on the way.
-        let beyond = (value - basis.expected) * sign > 0.0 && !usual(&basis, value);
-        let far = if beyond {
+        // An odd value lies outside and a usual one inside, however the scores may fall and rise on the way.
+        let outward = (value - middle) * sign > 0.0;
+        let inside = if outward && value_is_usual { value } else { middle };
+        let far = if outward && !value_is_usual {
             Some(value)
         } else {
-            look_out(&basis, sign, &usual)
+            look_out(&basis, inside, sign, &usual)
         };
-        far.map(|far| narrow(basis.expected, far, |value| usual(&basis, value)))
+        far.map(|far| narrow(inside, far, |value| usual(&basis, value)))
     };
     Band {
         lower: end(-1.0),
@@ -46,13 +50,13 @@ pub(super) fn band(basis: &Basis, tuning: &Tuning, seen: &Seen, value: f64) -> B
     }
 }
 
-/// A value beyond the band.
-fn look_out(basis: &Basis, sign: f64, usual: &impl Fn(&Basis, f64) -> bool) -> Option<f64> {
+/// A value beyond the band, further out than `inside`.
+fn look_out(basis: &Basis, inside: f64, sign: f64, usual: &impl Fn(&Basis, f64) -> bool) -> Option<f64> {
     let mut step = (basis.deviation * 1e-3)
-        .max(basis.expected.abs() * 1e-12)
+        .max(inside.abs() * 1e-12)
         .max(f64::MIN_POSITIVE);
     for _ in 0..DOUBLINGS {
-        let value = basis.expected + sign * step;
+        let value = inside + sign * step;
         if value.abs() > VALUE_MAX {
             return None;
         }
@@ -64,15 +68,16 @@ fn look_out(basis: &Basis, sign: f64, usual: &impl Fn(&Basis, f64) -> bool) -> O
     None
 }
 
-/// The end of what is usual between `inside`, which is, and `outside`, which is not.
-fn narrow(mut inside: f64, mut outside: f64, usual: impl Fn(f64) -> bool) -> f64 {
+/// The end of what is usual between `inside`, which is, and `outside`, which is not: `inside` itself where nothing else is.
+fn narrow(inside: f64, outside: f64, usual: impl Fn(f64) -> bool) -> f64 {
+    let (mut near, mut far, mut is_alone) = (inside, outside, true);
     for _ in 0..HALVINGS {
-        let middle = f64::midpoint(inside, outside);
+        let middle = f64::midpoint(near, far);
         if usual(middle) {
-            inside = middle;
+            (near, is_alone) = (middle, false);
         } else {
-            outside = middle;
+            far = middle;
         }
     }
-    outside
+    if is_alone { inside } else { far }
 }

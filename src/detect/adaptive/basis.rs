@@ -6,13 +6,17 @@
 //! the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it bursts
 //! from; and its distance counts as far as it is rare, so that in a series that often goes far it takes more.
 //!
+//! What leads back is no trouble. There is no level in a sample that would be usual if it lasted, so that a level does not
+//! outlast what it was about. While an anomaly is open, and where one direction is wanted, there is no spike in one to which
+//! a step from what was expected would be usual.
+//!
 //! All that is asked of a model is gathered in a [`Basis`] before the sample is learnt, so that afterwards one can ask what any
 //! other value would have scored in its place (`band`).
 
 use super::{
     constants::{
-        DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS, SHORT_SHARE,
-        SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
+        CALM_SCORE, DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS,
+        SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
     },
     gap::Seen,
     single::single,
@@ -45,6 +49,8 @@ pub(super) struct Basis {
     pub(super) in_rhythm: u32,
     /// Is the sample before so long ago that there is no step?
     pub(super) after_gap: bool,
+    /// Is an anomaly open, so that a step back to what was expected is none?
+    pub(super) is_open: bool,
     /// What a step leads away from: the mean of the last samples, and what the season has added since.
     pub(super) before: f64,
     /// How large values are in the long run.
@@ -90,6 +96,24 @@ pub(super) struct Scores {
     pub(super) step_sign: f64,
 }
 
+/// What the means of the last residuals are.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    score: f64,
+    short: Surprise,
+    long: Surprise,
+    sign: f64,
+}
+
+/// What a step is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Step {
+    spike: f64,
+    leap: f64,
+    surprise: Surprise,
+    sign: f64,
+}
+
 impl Scores {
     /// The higher of the two channels.
     pub(super) fn highest(&self) -> f64 {
@@ -113,7 +137,7 @@ impl Basis {
     /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
     pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
         let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
-        let stride = self.stride_to(value);
+        let stride = self.stride(self.before, value);
         if self.in_rhythm <= YOUNG_SAMPLES {
             return Scores {
                 gap,
@@ -121,54 +145,80 @@ impl Basis {
                 ..Scores::default()
             };
         }
-        let (short_mean, long_mean) = self.means(value);
-        let step = stride / self.noise;
-        let short = self.short.measure(short_mean);
-        let long = self.long.measure(long_mean);
-        let surprise = if self.after_gap {
-            Surprise::default()
-        } else {
-            self.step.measure(step)
-        };
-        let apart = |surprise: Surprise| surprise.distance + surprise.rarity;
-        let level = (SHORT_SHARE * apart(short) + (1.0 - SHORT_SHARE) * apart(long)) * tuning.level_scale;
         let count = f64::from(self.count);
         let gaps = (gap * tuning.gap_scale * count / (count + GAP_SAMPLES)).min(GAP_UNITS_MAX);
-        let level = level + LEVEL_OF_GAP * gaps;
+        let mut level = self.level_of(tuning, gaps, self.means(value));
+        let residual = value - self.expected;
+        let mut level_counts = tuning.wants(level.sign);
+        if level.score >= CALM_SCORE {
+            // Whatever the samples before were: would it be odd if it lasted?
+            let lasting = self.level_of(tuning, gaps, (residual, residual));
+            if lasting.score < 1.0 {
+                level.score = level.score.min(lasting.score);
+            }
+            level_counts &= tuning.wants(lasting.sign);
+        }
+        let mut step = self.step_of(tuning, gaps, stride);
+        let mut spike_counts = tuning.wants(step.sign);
+        if self.is_open || tuning.is_one_sided() {
+            let away = self.step_of(tuning, gaps, self.stride(self.expected, value));
+            if away.leap < 1.0 {
+                (step.spike, step.leap) = (step.spike.min(away.spike), step.leap.min(away.leap));
+            }
+            spike_counts &= tuning.wants(away.sign);
+        }
+        let is_far = tuning.is_far(residual.abs(), self.expected);
+        let counted = |score: f64, counts: bool| if counts && is_far { score } else { 0.0 };
+        Scores {
+            level: counted(level.score, level_counts),
+            spike: counted(step.spike, spike_counts),
+            leap: counted(step.leap, spike_counts),
+            short: level.short,
+            long: level.long,
+            gap,
+            stride,
+            step: step.surprise,
+            level_sign: level.sign,
+            step_sign: step.sign,
+        }
+    }
+
+    /// What means of the last 3 and 24 residuals are.
+    fn level_of(&self, tuning: &Tuning, gaps: f64, (short_mean, long_mean): (f64, f64)) -> Level {
+        let (short, long) = (self.short.measure(short_mean), self.long.measure(long_mean));
+        let apart = |share: f64, surprise: Surprise| share * (surprise.distance + surprise.rarity);
+        let (of_short, of_long) = (apart(SHORT_SHARE, short), apart(1.0 - SHORT_SHARE, long));
+        let sign = of_short * (short_mean - self.short.moments.mean).signum()
+            + of_long * (long_mean - self.long.moments.mean).signum();
+        Level {
+            score: (of_short + of_long) * tuning.level_scale + LEVEL_OF_GAP * gaps,
+            short,
+            long,
+            sign: sign.signum(),
+        }
+    }
+
+    /// What a step that counts `stride` is.
+    fn step_of(&self, tuning: &Tuning, gaps: f64, stride: f64) -> Step {
+        let step = stride / self.noise;
+        let sign = (step - self.step.moments.mean).signum();
+        if self.after_gap || step == 0.0 {
+            return Step {
+                sign,
+                ..Step::default()
+            };
+        }
+        let surprise = self.step.measure(step);
         let spike_of = |distance: f64| {
             let spike = (distance + SPIKE_OF_RARITY * surprise.rarity) * tuning.spike_scale;
             (spike + SPIKE_OF_GAP * gaps) * self.weight
         };
-        let (spike, leap) = if self.after_gap || step == 0.0 {
-            (0.0, 0.0)
-        } else {
-            let rare = DISTANCE_OF_RARITY * surprise.rarity;
-            (spike_of(surprise.distance.min(rare)), spike_of(surprise.distance))
-        };
-        let signed = |surprise: Surprise, way: f64| apart(surprise) * way.signum();
-        let level_sign = (SHORT_SHARE * signed(short, short_mean - self.short.moments.mean)
-            + (1.0 - SHORT_SHARE) * signed(long, long_mean - self.long.moments.mean))
-        .signum();
-        let step_sign = (step - self.step.moments.mean).signum();
-        let distance = (value - self.expected).abs();
-        let counted = |score: f64, sign: f64| {
-            if tuning.counts(sign, distance, self.expected) {
-                score
-            } else {
-                0.0
-            }
-        };
-        Scores {
-            level: counted(level, level_sign),
-            spike: counted(spike, step_sign),
-            leap: counted(leap, step_sign),
-            short,
-            long,
-            gap,
-            stride,
-            step: surprise,
-            level_sign,
-            step_sign,
+        let rare = DISTANCE_OF_RARITY * surprise.rarity;
+        Step {
+            spike: spike_of(surprise.distance.min(rare)),
+            leap: spike_of(surprise.distance),
+            surprise,
+            sign,
         }
     }
 
@@ -177,11 +227,11 @@ impl Basis {
         value - self.before
     }
 
-    /// What the step to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
+    /// What the step from `before` to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
     /// many times as long it is.
-    fn stride_to(&self, value: f64) -> f64 {
-        let step = self.step_to(value);
-        let size = self.size + self.before.abs();
+    fn stride(&self, before: f64, value: f64) -> f64 {
+        let step = value - before;
+        let size = self.size + before.abs();
         if size > 0.0 {
             // No number is so large that its logarithm is infinite.
             step.signum() * size * (step.abs() / size).min(f64::MAX).ln_1p()
@@ -277,7 +327,7 @@ mod tests {
                 size: 10.0,
                 ..Basis::default()
             };
-            basis.stride_to(value)
+            basis.stride(before, value)
         };
         let about =
             |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 0.01, "{found}, not {expected}");
@@ -290,7 +340,7 @@ mod tests {
             size: 0.0,
             ..Basis::default()
         };
-        assert_eq!(nothing_yet.stride_to(-3.0), -3.0);
+        assert_eq!(nothing_yet.stride(0.0, -3.0), -3.0);
         assert!(stride(5e-324, VALUE_MAX).is_finite());
     }
 }

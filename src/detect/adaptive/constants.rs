@@ -156,6 +156,12 @@ pub(super) const CALM_SCORE: f64 = 0.7;
 pub(super) const CALM_SAMPLES: u8 = 24;
 /// Time without a sample that is not calm after which an anomaly is over, too (seconds).
 pub(super) const CALM_S: i64 = 3 * 3600;
+/// Usual deviations of the mean of the last residuals up to which a series is not away.
+pub(super) const AWAY_DEVIATIONS: f64 = 3.0;
+/// What the level has to reach to be told of again while an anomaly is open, as a part of the highest so far.
+pub(super) const LEVEL_WORSE: f64 = 1.5;
+/// What is learnt of a new level looks back so far (seconds).
+pub(super) const NEW_LEVEL_S: f64 = 12.0 * 3600.0;
 /// Age at which an anomaly is taken for a new usual (seconds): what lasts two days is there to stay.
 pub(super) const ACCEPT_S: i64 = 48 * 3600;
 /// Samples that it takes as well: what lasted two samples of a daily series is no level.

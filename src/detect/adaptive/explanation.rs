@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     basis::{Basis, Scores, Season},
+    constants::DISTANCE_MAX,
     lasting::Turn,
     policy::Alerts,
     yardstick::Surprise,
@@ -39,7 +40,6 @@ pub(super) fn reason(seen: Seen<'_>) -> String {
     }
     match seen.turn {
         Turn::Back => text.push_str("back to usual: "),
-        Turn::Settled => text.push_str("settled, though not where it was: "),
         Turn::Usual => {
             let _ = write!(
                 text,
@@ -89,8 +89,8 @@ pub(super) fn votes(seen: Seen<'_>) -> Vec<Vote> {
                 .chain(details)
                 .collect(),
         };
-    // What is infinite is told apart by its score.
-    let gap = if scores.gap.is_finite() { scores.gap } else { f64::MAX };
+    // Infinite, where all values have been equal.
+    let gap = scores.gap.min(DISTANCE_MAX);
     vec![
         vote(
             "level",

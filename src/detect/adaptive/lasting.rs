@@ -1,20 +1,22 @@
 //! How long an anomaly lasts.
 //!
 //! * It opens with an alert, of either channel, and with nothing else.
-//! * It is over when the series is *back*: after 24 calm samples in a row, or at the first calm sample three hours after the
-//!   last that was not. Calm is a sample whose level is below 0.7, and
-//!   its spike too, had all of its distance counted.
-//! * If it was calm for so long while the residuals stayed more than half as far from zero as they have been, it has
-//!   *settled* rather than come back.
+//! * It is over when the series is *back*: calm for 24 samples in a row, or at the first calm sample three hours after the last
+//!   that was not, and not away any more. Calm is a sample whose level is below 0.7, and its spike too, had all of its distance
+//!   counted. The series is *away* while the mean of the last residuals is further from zero than half of the furthest that it has
+//!   been, and further than it usually was before.
 //! * It is over as well when it is *usual*: after two days and 24 samples. Then what the series has come to is taken for
-//!   normal.
+//!   normal, if it is away.
+//! * While it lasts a level is told of again only when it is half as much more than it has been, or matters more than the spike
+//!   that was told of.
 //!
 //! So a series that hovers at the boundary opens one anomaly in 25 samples at most, or in three hours if that is shorter:
-//! what has just opened has to be calm for so long before anything can open again. Whether an anomaly is open makes no
-//! difference to what is told.
+//! what has just opened has to be calm for so long before anything can open again.
 
 use super::{
-    constants::{ACCEPT_S, ACCEPT_SAMPLES, CALM_S, CALM_SAMPLES, CALM_SCORE},
+    constants::{
+        ACCEPT_S, ACCEPT_SAMPLES, AWAY_DEVIATIONS, CALM_S, CALM_SAMPLES, CALM_SCORE, LEVEL_WORSE, SHORT_RESIDUALS,
+    },
     policy::{Alerts, Scored},
     single::single,
 };
@@ -36,11 +38,26 @@ pub(super) struct Lasting {
     troubled: i64,
     /// The furthest that the mean of the last residuals has been from zero.
     furthest: f32,
+    /// What of that is usual.
+    usual: f32,
+    /// Is it away?
+    away: bool,
+    /// The highest level since it opened.
+    highest: f32,
 }
 
-fields!(Lasting { open, told, calm, samples, opened, troubled, furthest } check |lasting| {
-    hold(lasting.calm < CALM_SAMPLES || !lasting.open, "an anomaly is open that was over")
+fields!(Lasting { open, told, calm, samples, opened, troubled, furthest, usual, away, highest } check |lasting| {
+    hold(lasting.away || lasting.calm < CALM_SAMPLES || !lasting.open, "an anomaly is open that was over")
 });
+
+/// How far from what was expected the last samples are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Apart {
+    /// Mean of the last residuals.
+    pub(super) residual: f64,
+    /// Its deviation.
+    pub(super) deviation: f64,
+}
 
 /// What a sample means for the anomaly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +68,6 @@ pub(super) enum Turn {
     Opened,
     /// It is over: the series is back.
     Back,
-    /// It is over: the series is calm, somewhere else.
-    Settled,
     /// It is over: it has lasted so long that it is usual.
     Usual,
 }
@@ -61,6 +76,28 @@ impl Lasting {
     /// Is one open?
     pub(super) fn is_open(self) -> bool {
         self.open
+    }
+
+    /// Is one open, and the series not where it usually is?
+    pub(super) fn is_away(self) -> bool {
+        self.open && self.away
+    }
+
+    /// Was the series not where it usually is, when the last was over?
+    pub(super) fn was_away(self) -> bool {
+        self.away
+    }
+
+    /// What the level has to reach to be told of; `graver` if that matters more than a spike.
+    pub(super) fn level_bar(self, graver: bool) -> f64 {
+        if !self.open || graver && !self.told.level {
+            0.0
+        } else if self.samples < SHORT_RESIDUALS {
+            // It has only begun to rise.
+            f64::INFINITY
+        } else {
+            LEVEL_WORSE * f64::from(self.highest)
+        }
     }
 
     /// How long it has lasted at `time`, or the last has (seconds).
@@ -73,10 +110,11 @@ impl Lasting {
         self.told
     }
 
-    /// Takes in a sample, with what is told of it and the mean of the last residuals. Once for each, in their order.
-    pub(super) fn follow(&mut self, sample: Scored, alerts: Alerts, residual: f64) -> Turn {
+    /// Takes in a sample, with what is told of it and how far from usual the series is. Once for each, in their order.
+    pub(super) fn follow(&mut self, sample: Scored, alerts: Alerts, apart: Apart) -> Turn {
         let time = sample.timestamp;
-        let apart = single(residual.abs());
+        let residual = single(apart.residual.abs());
+        let level = single(sample.level);
         if !self.open {
             if !(alerts.level || alerts.spike) {
                 return Turn::None;
@@ -88,20 +126,25 @@ impl Lasting {
                 samples: 0,
                 opened: time,
                 troubled: time,
-                furthest: apart,
+                furthest: residual,
+                usual: single(AWAY_DEVIATIONS * apart.deviation),
+                away: true,
+                highest: level,
             };
             return Turn::Opened;
         }
         self.samples = self.samples.saturating_add(1);
-        self.furthest = self.furthest.max(apart);
+        self.furthest = self.furthest.max(residual);
+        self.away = residual > self.usual.max(self.furthest / 2.0);
+        self.highest = self.highest.max(level);
         self.told.level |= alerts.level;
         self.told.spike |= alerts.spike;
         if sample.level < CALM_SCORE && sample.leap < CALM_SCORE {
-            self.calm += 1;
-            if self.calm >= CALM_SAMPLES || time - self.troubled >= CALM_S {
+            self.calm = (self.calm + 1).min(CALM_SAMPLES);
+            let is_calm = self.calm >= CALM_SAMPLES || time - self.troubled >= CALM_S;
+            if is_calm && !self.away {
                 self.open = false;
-                let is_back = apart <= self.furthest / 2.0;
-                return if is_back { Turn::Back } else { Turn::Settled };
+                return Turn::Back;
             }
         } else {
             self.calm = 0;
@@ -122,6 +165,13 @@ mod tests {
     use super::*;
     use crate::detect::adaptive::policy::{Policy, Silence};
 
+    fn at(residual: f64) -> Apart {
+        Apart {
+            residual,
+            deviation: 0.1,
+        }
+    }
+
     /// What turns at which sample, at one in `step_s` seconds.
     fn turns(step_s: i64, scores: impl IntoIterator<Item = (f64, f64)>) -> Vec<(usize, Turn)> {
         let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
@@ -133,9 +183,10 @@ mod tests {
                 level,
                 spike,
                 leap: spike,
+                level_bar: lasting.level_bar(false),
             };
             let alerts = policy.decide(Silence::NONE, sample);
-            let turn = lasting.follow(sample, alerts, level);
+            let turn = lasting.follow(sample, alerts, at(level));
             turns.extend((turn != Turn::None).then_some((place, turn)));
         }
         turns
@@ -154,9 +205,47 @@ mod tests {
     }
 
     #[test]
-    fn what_calms_down_without_coming_back_has_settled() {
-        let scores = [0.0, 1.0].into_iter().chain([0.6; 100]);
-        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (25, Turn::Settled)]);
+    fn what_calms_down_without_coming_back_lasts() {
+        let scores = [0.0, 1.0].into_iter().chain(std::iter::repeat_n(0.6, 4000));
+        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (2881, Turn::Usual)]);
+        // Unless it is as far from zero as it often was.
+        let scores = [0.0, 1.0].into_iter().chain([0.29; 100]);
+        assert_eq!(turns(60, level(scores)), [(1, Turn::Opened), (25, Turn::Back)]);
+    }
+
+    #[test]
+    fn a_level_is_told_of_again_when_it_is_worse() {
+        let told = |levels: Vec<f64>| {
+            let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
+            let mut told = Vec::new();
+            for (place, level) in levels.into_iter().enumerate() {
+                let sample = Scored {
+                    timestamp: 60 * i64::try_from(place).unwrap(),
+                    count: 1000,
+                    level,
+                    spike: 0.0,
+                    leap: 0.0,
+                    level_bar: lasting.level_bar(false),
+                };
+                let alerts = policy.decide(Silence::NONE, sample);
+                lasting.follow(sample, alerts, at(1.0));
+                told.extend(alerts.level.then_some(place));
+            }
+            told
+        };
+        let after = |lasts: [(f64, usize); 3]| {
+            told(
+                lasts
+                    .into_iter()
+                    .flat_map(|(level, times)| vec![level; times])
+                    .collect(),
+            )
+        };
+        assert_eq!(after([(2.0, 1000), (0.6, 0), (2.9, 10)]), [0]);
+        assert_eq!(after([(2.0, 1000), (0.6, 0), (3.1, 10)]), [0, 1000]);
+        assert_eq!(after([(2.0, 1000), (0.6, 100), (2.0, 10)]), [0]);
+        // While it begins to rise it is the same trouble.
+        assert_eq!(after([(0.0, 200), (1.0, 1), (4.0, 2000)]), [200]);
     }
 
     #[test]
@@ -177,12 +266,13 @@ mod tests {
                 level,
                 spike: 0.0,
                 leap: 0.0,
+                level_bar: 0.0,
             };
             let alerts = Alerts {
                 level: alert,
                 spike: false,
             };
-            lasting.follow(sample, alerts, level)
+            lasting.follow(sample, alerts, at(level))
         };
         assert_eq!(follow(0, 1.0, true), Turn::Opened);
         assert_eq!(follow(604_800, 1.0, false), Turn::None);

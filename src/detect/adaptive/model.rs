@@ -20,11 +20,12 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, VALUE_MAX,
-        WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
+        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_LEVEL_S, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE,
+        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
         YOUNG_SAMPLES,
     },
     gap::Seen,
+    lasting::{Apart, Lasting},
     moments::Moments,
     noise::Noise,
     policy::{Alerts, Policy, Scored},
@@ -62,6 +63,8 @@ pub(super) struct Model {
     /// Samples since the rhythm changed.
     in_rhythm: u32,
     week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
+    /// What is known of where it is, while an anomaly is open.
+    level: Option<Box<Level>>,
     day_visit: Visit,
     week_visit: Visit,
     /// Of all values.
@@ -94,6 +97,17 @@ pub(super) struct Model {
     seen: Seen,
 }
 
+/// Where a series is while an anomaly is open: the means of its last 3 and 24 residuals, and what they were measured by before,
+/// with the variance of all values then.
+#[derive(Clone, Debug, PartialEq)]
+struct Level {
+    before: [Yardstick; 2],
+    variance: f64,
+    short: Moments,
+    long: Moments,
+    samples: u32,
+}
+
 /// What predictions there are.
 struct Forecast {
     mean: f64,
@@ -108,6 +122,7 @@ fields!(Model {
     count,
     in_rhythm,
     week,
+    level,
     day_visit,
     week_visit,
     overall,
@@ -138,6 +153,26 @@ fields!(Model {
     )
 });
 
+fields!(Level {
+    before,
+    variance,
+    short,
+    long,
+    samples
+});
+
+impl Level {
+    fn new(before: [Yardstick; 2], variance: f64) -> Self {
+        Self {
+            before,
+            variance,
+            short: Moments::default(),
+            long: Moments::default(),
+            samples: 0,
+        }
+    }
+}
+
 impl Model {
     /// That of a series of which nothing has been seen.
     pub(super) fn new() -> Self {
@@ -163,6 +198,7 @@ impl Model {
             week_proof: Proof::default(),
             residual_place: 0,
             week: None,
+            level: None,
             residuals: [0.0; RESIDUALS],
             seen: Seen::default(),
             day: Profile::default(),
@@ -170,13 +206,15 @@ impl Model {
         }
     }
 
-    /// Measures `value` (finite) at `time`, decides what to tell, and learns. `basis` is left for questions. `None` for a
+    /// Measures `value` (finite) at `time`, decides what to tell, and learns. `lasting` is of the sample
+    /// before, `basis` is left for questions. `None` for a
     /// sample that is not later than the one before: it changes nothing.
     pub(super) fn observe(
         &mut self,
         tuning: &Tuning,
         time: Time,
         value: f64,
+        lasting: Lasting,
         basis: &mut Basis,
     ) -> Option<(Scores, Alerts)> {
         if time.timestamp <= self.last {
@@ -192,7 +230,10 @@ impl Model {
         self.in_rhythm = self.in_rhythm.saturating_add(1);
         let gap = self.count > 1 && self.follow_rhythm(time.timestamp - self.last);
         let forecast = self.forecast(time.local, value);
-        *basis = self.basis(time, &forecast, gap);
+        *basis = Basis {
+            is_open: lasting.is_open(),
+            ..self.basis(time, &forecast, gap)
+        };
         let scores = basis.measure(tuning, &self.seen, value);
         let sample = Scored {
             timestamp: time.timestamp,
@@ -200,9 +241,11 @@ impl Model {
             level: scores.level,
             spike: scores.spike,
             leap: scores.leap,
+            level_bar: lasting.level_bar(tuning.level_is_graver),
         };
         let alerts = self.policy.decide(tuning.silence, sample);
-        self.learn(time, value, &forecast, &scores, basis);
+        self.follow_level(time.timestamp, value, lasting, basis);
+        self.learn(time, value, &forecast, &scores, lasting.is_away(), basis);
         Some((scores, alerts))
     }
 
@@ -214,6 +257,14 @@ impl Model {
     /// Mean of the last residuals.
     pub(super) fn residual(&self) -> f64 {
         self.residual_sum / f64::from(LONG_RESIDUALS)
+    }
+
+    /// How far from what was expected the last samples are.
+    pub(super) fn apart(&self) -> Apart {
+        Apart {
+            residual: self.residual(),
+            deviation: self.long.moments.deviation(),
+        }
     }
 
     /// Values seen, for `band`.
@@ -273,23 +324,31 @@ impl Model {
         }
     }
 
-    /// Takes what the last residuals say for usual from now on: the series has come to a new level, and stays there.
+    /// Takes the level that the series has been on since its anomaly opened for usual from now on.
     pub(super) fn accept(&mut self) {
-        let shift = self.residual();
+        let Some(level) = self.level.take() else { return };
+        let shift = level.long.mean;
         self.overall.mean += shift;
+        self.overall.variance = level.variance.max(level.long.variance);
         self.day.shift(shift);
+        self.day_visit.forget();
         if let Some(week) = &mut self.week {
             week.shift(shift);
+            self.week_visit.forget();
         }
         for residual in &mut self.residuals {
             *residual = single(f64::from(*residual) - shift);
         }
         self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
+        // The shift is no noise, and what has become noisier with it is.
+        let [short, long] = level.before;
+        self.short = short.with_noise_of(level.short);
+        self.long = long.with_noise_of(level.long);
     }
 
     /// Memory in use, this struct included (bytes).
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val)
+        size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val) + self.level.as_deref().map_or(0, size_of_val)
     }
 
     /// Reads a little of each cache line that judging the next sample reads.
@@ -339,6 +398,7 @@ impl Model {
             count: self.count,
             in_rhythm: self.in_rhythm,
             after_gap,
+            is_open: false,
             before: self.before(time, forecast),
             size: self.overall.mean.abs(),
             noise: self.noise.at(time.local, days(time.timestamp - self.policy.first())),
@@ -368,7 +428,26 @@ impl Model {
         })
     }
 
-    fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, basis: &mut Basis) {
+    /// Learns of the level that a series with an open anomaly is on, apart from what is usual.
+    fn follow_level(&mut self, timestamp: i64, value: f64, lasting: Lasting, basis: &Basis) {
+        if !lasting.is_open() {
+            self.level = None;
+            return;
+        }
+        let (short, long) = basis.means(self.held(value, basis));
+        let level = self
+            .level
+            .get_or_insert_with(|| Box::new(Level::new([self.short, self.long], self.overall.variance)));
+        level.samples = level.samples.saturating_add(1);
+        let gain = (seconds(timestamp - self.last) / NEW_LEVEL_S)
+            .max(1.0 / f64::from(level.samples))
+            .min(1.0);
+        level.short.learn(short, gain);
+        level.long.learn(long, gain);
+    }
+
+    /// Learns of a sample. What is usual is not learnt while the series is `away` from it.
+    fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, away: bool, basis: &mut Basis) {
         let gain = 1.0 / f64::from(self.count).min(MEMORY_SAMPLES);
         let in_rhythm = f64::from(self.in_rhythm);
         let rhythm_gain = 1.0 / in_rhythm.min(MEMORY_SAMPLES);
@@ -379,13 +458,34 @@ impl Model {
         let distance = |surprise: Surprise| known.then_some(surprise.distance);
         self.short.learn(short, distance(scores.short), rhythm_gain);
         self.long.learn(long, distance(scores.long), rhythm_gain);
+        if self.count > 1 && !basis.after_gap {
+            let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
+            self.step
+                .learn_held(stride / basis.noise, distance(scores.step), step_gain);
+            self.noise.learn(time.local, stride.abs(), basis.noise);
+        }
+        if away {
+            // As the deviation grows, values are held to more, so that what has really grown is followed.
+            self.overall.learn_deviation(held, gain);
+        } else {
+            self.learn_usual(time, value, held, gain, forecast);
+        }
+        let apart = single(value - self.origin);
+        if self.seen.learn(apart, scores.gap) {
+            basis.new_value = Some(apart);
+        }
+        self.keep_residual(held - forecast.expected);
+        self.keep_value(time.timestamp, value, basis.after_gap);
+        if self.count.is_power_of_two() {
+            self.move_origin();
+        }
+        if self.count.is_power_of_two() || self.count.is_multiple_of(WEIGHT_SAMPLES) {
+            self.weight = single(self.weight_of_spikes());
+        }
+    }
+
+    fn learn_usual(&mut self, time: Time, value: f64, held: f64, gain: f64, forecast: &Forecast) {
         if self.count > 1 {
-            if !basis.after_gap {
-                let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
-                self.step
-                    .learn_held(stride / basis.noise, distance(scores.step), step_gain);
-                self.noise.learn(time.local, stride.abs(), basis.noise);
-            }
             self.mean_proof.learn(value - forecast.mean);
         }
         if let Some(day) = forecast.day {
@@ -393,10 +493,6 @@ impl Model {
         }
         if let Some(week) = forecast.week {
             self.week_proof.learn(value - week);
-        }
-        let apart = single(value - self.origin);
-        if self.seen.learn(apart, scores.gap) {
-            basis.new_value = Some(apart);
         }
         self.overall.learn(held, gain);
         self.day
@@ -406,14 +502,6 @@ impl Model {
         }
         if let Some(week) = &mut self.week {
             week.learn(&mut self.week_visit, time.local, held, self.origin, WEEK_GAIN_LEAST);
-        }
-        self.keep_residual(held - forecast.expected);
-        self.keep_value(time.timestamp, value, basis.after_gap);
-        if self.count.is_power_of_two() {
-            self.move_origin();
-        }
-        if self.count.is_power_of_two() || self.count.is_multiple_of(WEIGHT_SAMPLES) {
-            self.weight = single(self.weight_of_spikes());
         }
     }
 
@@ -504,8 +592,12 @@ impl Model {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "ages are exact in seconds")]
+fn seconds(time_s: i64) -> f64 {
+    time_s as f64
+}
+
 fn days(age_s: i64) -> f64 {
-    age_s as f64 / 86_400.0
+    seconds(age_s) / 86_400.0
 }
 
 /// What a spike counts for a series with a sample in `interval_s`.

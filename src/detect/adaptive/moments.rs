@@ -22,6 +22,12 @@ impl Moments {
         self.variance = (1.0 - gain) * (self.variance + step * apart);
     }
 
+    /// As that, with the mean as it is.
+    pub(super) fn learn_deviation(&mut self, value: f64, gain: f64) {
+        let apart = value - self.mean;
+        self.variance = (1.0 - gain) * (self.variance + gain * apart * apart);
+    }
+
     pub(super) fn deviation(&self) -> f64 {
         self.variance.sqrt()
     }

@@ -9,6 +9,7 @@
 //!   spike of 1 or more, told or not, lifts the bar to 0.4 of its leap at least, which is what it would be if all of its distance
 //!   counted, and to 8 at most; it halves in 17,000 samples. So a metric that comes in bursts is told of once, and again when a
 //!   burst outdoes the others.
+//! * While an anomaly is open, a level tells again as [`super::lasting`] has it.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
@@ -64,6 +65,8 @@ pub(super) struct Scored {
     pub(super) spike: f64,
     /// What the spike would be if all of its distance counted.
     pub(super) leap: f64,
+    /// What the level has to reach besides, because of the anomaly that is open.
+    pub(super) level_bar: f64,
 }
 
 /// The channels that tell.
@@ -138,7 +141,8 @@ impl Policy {
             return false;
         }
         let repeats = f64::from(self.repeats) * (-self.level.age_s(time) / LEVEL_REPEAT_S).exp();
-        let alert = sample.level >= (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(time);
+        let bar = (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(time);
+        let alert = sample.level >= bar.max(sample.level_bar);
         if alert {
             self.repeats = single(repeats + 1.0);
         }
@@ -215,6 +219,7 @@ mod tests {
                     level,
                     spike,
                     leap: spike,
+                    level_bar: 0.0,
                 },
             );
             levels.extend(alerts.level.then_some(place));
@@ -323,6 +328,7 @@ mod tests {
                     level: 0.0,
                     spike,
                     leap,
+                    level_bar: 0.0,
                 };
                 policy.decide(Silence::NONE, sample).spike
             };

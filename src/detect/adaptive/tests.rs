@@ -41,10 +41,13 @@ impl Bench {
         let end = self.timestamp + lasts_s;
         let mut told = Vec::new();
         while self.timestamp < end {
-            let before = self.state.lasting.is_open();
-            let verdict = self.judge(value(self.timestamp));
-            if verdict.alert || verdict.anomalous != before {
-                told.push(verdict);
+            let (timestamp, value) = (self.timestamp, value(self.timestamp));
+            let observation = self.observe(value);
+            if observation.alert || observation.changed {
+                told.push(
+                    self.engine
+                        .verdict(&self.state, Point { timestamp, value }, observation),
+                );
             }
         }
         told
@@ -110,32 +113,68 @@ fn an_outage_is_told_and_over_when_it_is_over() {
     assert_eq!(told.iter().filter(|verdict| !verdict.anomalous).count(), 1);
 }
 
-#[test]
-fn a_new_level_opens_one_anomaly_and_settles() {
-    let mut bench = known(Settings::default());
+/// A series that is `well` comes to be `by` above that: it is told of once, usual after two days, and then as well known as before.
+fn shifted(step_s: i64, well: fn(i64) -> f64, by: f64) {
+    let mut bench = Bench::new(Settings::default(), step_s);
+    bench.show(10 * DAY_S, well);
     let began = bench.timestamp;
-    let shifted = |timestamp| wave(timestamp) + 60.0;
-    let told = bench.show(20 * DAY_S, shifted);
-    let turns: Vec<&Verdict> = told
-        .iter()
-        .scan(false, |open, verdict| {
-            let turns = verdict.anomalous != *open;
-            *open = verdict.anomalous;
-            Some(turns.then_some(verdict))
-        })
-        .flatten()
-        .collect();
-    assert_eq!(turns.len(), 2, "{told:#?}");
-    assert!(turns[0].timestamp < began + 3600);
-    assert!(turns[1].timestamp <= turns[0].timestamp + 2 * DAY_S);
+    let now = |timestamp: i64| well(timestamp) + by;
+    let of = format!("{by} every {step_s} s");
+    let told = bench.show(3 * DAY_S, now);
+    let (opened, closed) = (&told[0], told.last().unwrap());
+    assert_eq!(told.len(), 2, "{of}: {told:#?}");
     assert!(
-        turns[1].reason.starts_with("settled, though not where it was: "),
-        "{}",
-        turns[1].reason
+        opened.alert && opened.timestamp < began + 12 * step_s,
+        "{of}: {opened:?}"
     );
-    assert!(told.iter().all(|verdict| verdict.timestamp <= turns[1].timestamp));
-    let verdict = bench.judge(shifted(bench.timestamp));
-    assert!((verdict.expected.unwrap() - verdict.value).abs() < 20.0, "{verdict:?}");
+    assert_eq!((closed.alert, closed.anomalous), (false, false), "{of}");
+    assert_eq!(closed.timestamp, opened.timestamp + 2 * DAY_S, "{of}");
+    assert!(
+        closed.reason.starts_with("usual by now, after 2 days: "),
+        "{of}: {}",
+        closed.reason
+    );
+
+    let (mut apart, mut width, mut judged) = (0.0, 0.0, 0.0);
+    let end = bench.timestamp + DAY_S;
+    while bench.timestamp < end {
+        let verdict = bench.judge(now(bench.timestamp));
+        assert!(!verdict.alert, "{of}: {verdict:?}");
+        apart += verdict.value - verdict.expected.unwrap();
+        width += verdict.upper.unwrap() - verdict.lower.unwrap();
+        judged += 1.0;
+    }
+    assert!((apart / judged).abs() < 1.5, "{of}: {} from expected", apart / judged);
+    assert!(width / judged < 60.0, "{of}: a band of {}", width / judged);
+
+    // And what comes on top of it opens when it begins, lasts as long as it lasts, and closes.
+    let began = bench.timestamp;
+    let mut told = bench.show(3600.max(4 * step_s), |timestamp| now(timestamp) + 60.0);
+    let ended = bench.timestamp;
+    told.extend(bench.show(DAY_S, now));
+    let alerts = told.iter().filter(|verdict| verdict.alert).count();
+    assert_eq!((told.len(), alerts), (2, 1), "{of}: {told:#?}");
+    assert!(
+        told[0].timestamp < began + 3 * step_s && told[1].timestamp > ended,
+        "{of}: {told:#?}"
+    );
+    assert!(
+        told[1].reason.starts_with("back to usual: "),
+        "{of}: {}",
+        told[1].reason
+    );
+}
+
+#[test]
+fn a_new_level_is_told_once_and_learnt_in_two_days() {
+    let flat = |timestamp: i64| 100.0 + noise(timestamp);
+    for step_s in [60, 300, 600] {
+        for by in [60.0, -60.0, 200.0] {
+            shifted(step_s, flat, by);
+        }
+    }
+    shifted(300, wave, 60.0);
+    shifted(300, wave, -60.0);
 }
 
 #[test]
@@ -143,21 +182,46 @@ fn a_level_that_lasts_two_days_is_usual() {
     let mut bench = Bench::new(Settings::default(), 3600);
     bench.show(100 * DAY_S, noise);
     let began = bench.timestamp;
-    // Each day further away, so that it never settles.
-    let away = |timestamp: i64| {
-        let days = f64::from(i32::try_from((timestamp - began) / DAY_S).unwrap());
-        noise(timestamp) + 1000.0 * 2.0_f64.powf(days.min(3.0))
-    };
+    // Further away after a day.
+    let away = |timestamp: i64| noise(timestamp) + if timestamp < began + DAY_S { 1000.0 } else { 4000.0 };
     let told = bench.show(3 * DAY_S, away);
     let closed = told.iter().find(|verdict| !verdict.anomalous).unwrap();
     assert_eq!(closed.timestamp, told[0].timestamp + 2 * DAY_S);
-    assert!(
-        closed.reason.starts_with("usual by now, after 2 days: "),
-        "{}",
-        closed.reason
-    );
     let verdict = bench.judge(away(bench.timestamp));
     assert!((verdict.expected.unwrap() - 4000.0).abs() < 2000.0, "{verdict:?}");
+}
+
+/// Noise of a normal distribution, about, with a deviation of 1, the same each time.
+fn normal(seed: i64, timestamp: i64) -> f64 {
+    (0..12)
+        .map(|place| noise(timestamp * 64 + seed * 12 + place) / 10.0)
+        .sum()
+}
+
+#[test]
+fn no_age_of_a_series_is_an_anomaly() {
+    // Alerts of ten series like `value` around the time that they are 15 days old, when the time of the week is first known.
+    let told = |value: &dyn Fn(i64, i64) -> f64| -> usize {
+        let alerts = (0..10).map(|seed| {
+            let mut bench = Bench::new(Settings::default(), 300);
+            bench.timestamp = 37_020;
+            let mut alerts = 0;
+            while bench.timestamp < 16 * DAY_S {
+                let observation = bench.observe(value(seed, bench.timestamp));
+                let is_then = (14 * DAY_S..16 * DAY_S).contains(&(bench.timestamp - 37_020));
+                alerts += usize::from(is_then && observation.alert);
+            }
+            alerts
+        });
+        alerts.sum()
+    };
+    let days = |timestamp: i64| f64::from(i32::try_from(timestamp).unwrap()) / 86_400.0;
+    for drift in [0.0, 1.0, 3.0] {
+        let alerts = told(&|seed, timestamp| 100.0 + drift * days(timestamp) + normal(seed, timestamp));
+        assert!(alerts <= 3, "{alerts} in 20 days of series that rise by {drift} a day");
+    }
+    let counter = told(&|_, timestamp| 1e6 * days(timestamp));
+    assert_eq!(counter, 0);
 }
 
 #[test]
@@ -191,7 +255,7 @@ fn a_channel_has_its_own_severity() {
     let mut bench = known(settings);
     let spike = bench.judge(wave(bench.timestamp) + 55.0);
     assert_eq!((spike.alert, spike.severity), (true, Some(Severity::Info)), "{spike:?}");
-    let told = bench.show(DAY_S, |timestamp| wave(timestamp) + 55.0);
+    let told = bench.show(DAY_S, |timestamp| wave(timestamp) + 110.0);
     assert_eq!(told[0].severity, Some(Severity::Critical), "{told:?}");
 }
 
@@ -250,6 +314,80 @@ fn only_the_wanted_direction_is_told() {
     assert_eq!(told(Direction::Above, -90.0), (false, (false, true)));
     assert_eq!(told(Direction::Below, -90.0), (true, (true, false)));
     assert_eq!(told(Direction::Both, -90.0), (true, (true, true)));
+}
+
+/// The alerts of a series that is well but for `change` over half an hour, or for one sample, in the day after it began: while
+/// it lasts, and later.
+fn told_of(direction: Direction, well: fn(i64) -> f64, change: f64, lasts_s: i64) -> (usize, usize) {
+    let settings = Settings {
+        direction,
+        ..Settings::default()
+    };
+    let mut bench = Bench::new(settings, 300);
+    bench.show(10 * DAY_S, well);
+    let alerts = |told: Vec<Verdict>| told.iter().filter(|verdict| verdict.alert).count();
+    let during = alerts(bench.show(lasts_s, |timestamp| well(timestamp) + change));
+    (during, alerts(bench.show(DAY_S, well)))
+}
+
+#[test]
+fn the_end_of_an_incident_is_none() {
+    let flat = |timestamp: i64| 100.0 + noise(timestamp);
+    for well in [wave as fn(i64) -> f64, flat] {
+        for (lasts_s, change) in [(1800, 90.0), (1800, 300.0), (300, 90.0), (300, 300.0)] {
+            let up = |direction| told_of(direction, well, change, lasts_s);
+            let down = |direction| told_of(direction, well, -change, lasts_s);
+            assert_eq!((up(Direction::Both), down(Direction::Both)), ((1, 0), (1, 0)));
+            assert_eq!((up(Direction::Above), down(Direction::Above)), ((1, 0), (0, 0)));
+            assert_eq!((up(Direction::Below), down(Direction::Below)), ((0, 0), (1, 0)));
+        }
+    }
+}
+
+#[test]
+fn the_band_holds_what_scores_less_than_one_and_nothing_else() {
+    for (change, lasts_s) in [(60.0, 1800), (-60.0, 1800), (200.0, 300), (-90.0, 300), (20.0, 7200)] {
+        let mut bench = known(Settings::default());
+        let (began, mut odd) = (bench.timestamp, 0);
+        while bench.timestamp < began + DAY_S {
+            let after = bench.timestamp - began;
+            let change = if (7200..7200 + lasts_s).contains(&after) {
+                change
+            } else {
+                0.0
+            };
+            let verdict = bench.judge(wave(bench.timestamp) + change);
+            let (lower, upper) = (verdict.lower.unwrap(), verdict.upper.unwrap());
+            let is_inside = lower < verdict.value && verdict.value < upper;
+            assert_eq!(verdict.score < 1.0, is_inside, "{verdict:?}");
+            assert!(!verdict.alert || !is_inside, "{verdict:?}");
+            odd += usize::from(!is_inside);
+        }
+        assert!((1..100).contains(&odd), "{odd} samples outside");
+    }
+}
+
+#[test]
+fn where_all_values_have_been_equal_the_band_is_that_value() {
+    let mut bench = Bench::new(Settings::default(), 60);
+    bench.show(2 * DAY_S, |_| 0.0);
+    let rest = bench.judge(0.0);
+    assert_eq!(
+        (rest.lower, rest.expected, rest.upper),
+        (Some(0.0), Some(0.0), Some(0.0))
+    );
+    let other = bench.judge(1.0);
+    assert_eq!(
+        (other.lower, other.expected, other.upper),
+        (Some(0.0), Some(0.0), Some(0.0))
+    );
+    let gap = other.votes[0]
+        .details
+        .iter()
+        .find(|(name, _)| *name == "gap")
+        .unwrap()
+        .1;
+    assert!(other.alert && gap <= 1e6, "{gap}");
 }
 
 #[test]
@@ -325,8 +463,8 @@ proptest! {
                 prop_assert!(score(end + outward) >= 1.0, "{verdict:?}");
                 prop_assert!(score(end - outward) < 1.0, "{verdict:?}");
             }
+            prop_assert!(lower < expected && expected < upper);
         }
-        prop_assert!(lower < expected && expected < upper);
     }
 }
 

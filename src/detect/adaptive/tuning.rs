@@ -19,6 +19,8 @@ pub(super) struct Tuning {
     pub(super) floor: Floor,
     /// How long nothing is told at first.
     pub(super) silence: Silence,
+    /// Does a level matter more than a spike, so that it is told of where only a spike was?
+    pub(super) level_is_graver: bool,
 }
 
 /// A direction in which a series may deviate.
@@ -52,20 +54,30 @@ impl Tuning {
             direction,
             floor,
             silence,
+            level_is_graver: false,
         }
     }
 
-    /// Does a deviation count that leads in the direction of `sign`, `distance` away from what was expected?
-    pub(super) fn counts(&self, sign: f64, distance: f64, expected: f64) -> bool {
-        let wanted = match self.direction {
+    /// Do deviations in one direction only count?
+    pub(super) fn is_one_sided(&self) -> bool {
+        self.direction != Direction::Both
+    }
+
+    /// Does a deviation count that leads in the direction of `sign`?
+    pub(super) fn wants(&self, sign: f64) -> bool {
+        match self.direction {
             Direction::Above => sign > 0.0,
             Direction::Below => sign < 0.0,
             Direction::Both => true,
-        };
+        }
+    }
+
+    /// Does a deviation count that is `distance` away from what was expected?
+    pub(super) fn is_far(&self, distance: f64, expected: f64) -> bool {
         let floor = match self.floor {
             Floor::Absolute(floor) => floor,
             Floor::Relative(part) => part * expected.abs(),
         };
-        wanted && distance >= floor
+        distance >= floor
     }
 }

@@ -26,6 +26,16 @@ pub(super) struct Surprise {
 fields!(Yardstick { moments, tail });
 
 impl Yardstick {
+    /// The same, were it about as noisy as `other` if that is noisier.
+    pub(super) fn with_noise_of(self, other: Moments) -> Self {
+        let variance = self.moments.variance.max(other.variance);
+        let moments = Moments {
+            variance,
+            ..self.moments
+        };
+        Self { moments, ..self }
+    }
+
     /// How unusual `value` is.
     pub(super) fn measure(&self, value: f64) -> Surprise {
         let apart = (value - self.moments.mean).abs();

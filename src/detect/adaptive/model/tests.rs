@@ -35,7 +35,9 @@ impl Bench {
             local: self.timestamp,
         };
         self.timestamp += self.step_s;
-        let seen = self.model.observe(&self.tuning, time, value, &mut self.basis);
+        let seen = self
+            .model
+            .observe(&self.tuning, time, value, Lasting::default(), &mut self.basis);
         seen.expect("time goes on")
     }
 }
@@ -152,7 +154,12 @@ fn what_is_no_later_changes_nothing() {
             timestamp,
             local: timestamp,
         };
-        assert_eq!(bench.model.observe(&bench.tuning, time, 1e9, &mut bench.basis), None);
+        assert_eq!(
+            bench
+                .model
+                .observe(&bench.tuning, time, 1e9, Lasting::default(), &mut bench.basis),
+            None
+        );
     }
     assert_eq!(bench.model, before);
 }
