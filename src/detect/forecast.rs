@@ -38,6 +38,8 @@ const STEPS: Steps = Steps {
     step_s: HOUR_S,
     kept: 42 * 24,
 };
+/// What is open is over at this score: noise does not end it, and begin it again.
+const BACK: f64 = 0.7;
 /// Scores beyond this are equal.
 const SCORE_MAX: f64 = 1000.0;
 /// Hours that what is usual within an hour looks back on.
@@ -319,7 +321,7 @@ impl Detect for Engine {
         self.follow(state, point, true);
         let seen = match self.place(state, point) {
             Some(Place { score, .. }) => {
-                let (odd, back) = (score > 1.0, score <= 1.0);
+                let (odd, back) = (score > 1.0, score <= BACK);
                 state.waiting.follow(self.settings.patience, point.timestamp, odd, back)
             }
             None => state.waiting.keep(),

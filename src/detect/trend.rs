@@ -436,6 +436,8 @@ impl Detect for Engine {
     fn reconsider(&mut self, state: &mut State) {
         state.estimate = None;
         state.stale = state.stale.max(1);
+        // It may be another value.
+        state.now.forget_near();
     }
 
     fn opinion(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation, _band: bool) -> Opinion {

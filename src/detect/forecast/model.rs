@@ -1,6 +1,8 @@
 //! What the hours to come will be like, by those that were.
 //!
 //! 1. What a day, and a week, adds is taken away (`past::Profile`).
+//!    Up to five hours that were far off the day before tell nothing of those to come; six that agree are a new level, to which the past
+//!    is moved (`settle`).
 //! 2. The rest of an hour to come is foretold from what is known by then: the last hour, the mean of the last six, of the last day, of the
 //!    last week, and the same hour of the day before, all as differences from the mean of the last day. How much each is worth is learnt
 //!    from the past itself, for some horizons from an hour to a day (least squares, with Huber's weights, and drawn towards the
@@ -31,6 +33,10 @@ const ROUNDS: usize = 3;
 const HUBER: f64 = 1.5;
 /// What draws weights towards nothing: so many hours of the past.
 const RIDGE: f64 = 24.0;
+/// Hours are off the day before beyond so many usual differences.
+const OFF: f64 = 5.0;
+/// So many of them, one after the other, are a new level if they are as far from each other at most.
+const NEW_LEVEL: usize = 6;
 /// Fewest hours to learn from.
 const HOURS_LEAST: usize = 48;
 
@@ -47,7 +53,10 @@ pub(super) struct Hour {
 pub(super) struct Scratch {
     season: SeasonScratch,
     rest: Vec<f64>,
+    usual: Vec<f64>,
+    held: Vec<f64>,
     before: Vec<(f64, u32)>,
+    before_usual: Vec<(f64, u32)>,
     rows: Vec<Row>,
     sorted: Vec<f64>,
 }
@@ -64,32 +73,48 @@ struct Row {
 
 /// The past without its season, to be asked for means.
 struct Rest<'a> {
-    rest: &'a [f64],
     before: &'a [(f64, u32)],
+    /// The same but for hours that were off and are over.
+    usual: &'a [f64],
+    before_usual: &'a [(f64, u32)],
 }
 
 impl Rest<'_> {
-    /// Mean of the hours before `end`, `count` of them; `None`: nothing is known of them.
-    fn mean(&self, end: usize, count: usize) -> Option<f64> {
-        let ((sum, known), (sum_before, known_before)) = (self.before[end], self.before[end.saturating_sub(count)]);
-        (known > known_before).then(|| (sum - sum_before) / f64::from(known - known_before))
-    }
-
     /// What is known, when `now` hours are, of the one `ahead` hours ahead (1 for the next), and the mean that all is relative to.
     fn known(&self, now: usize, ahead: usize) -> Option<([f64; KNOWN], f64)> {
-        let day = self.mean(now, DAY)?;
+        let day = mean(self.before_usual, now, DAY)?;
         let or_day = |value: Option<f64>| value.filter(|value| !value.is_nan()).map_or(0.0, |value| value - day);
         let same = (now + ahead).checked_sub(DAY + 1).filter(|&same| same < now);
         Some((
             [
-                or_day(self.mean(now, 1)),
-                or_day(self.mean(now, 6)),
-                or_day(same.map(|same| self.rest[same])),
-                or_day(self.mean(now, WEEK)),
+                or_day(mean(self.before, now, 1)),
+                or_day(mean(self.before, now, 6)),
+                or_day(same.map(|same| self.usual[same])),
+                or_day(mean(self.before_usual, now, WEEK)),
             ],
             day,
         ))
     }
+}
+
+/// Sums and counts of all values before each place.
+fn sum_up(values: &[f64], before: &mut Vec<(f64, u32)>) {
+    before.clear();
+    before.push((0.0, 0));
+    for &value in values {
+        let &(sum, count) = before.last().expect("one was pushed");
+        before.push(if value.is_nan() {
+            (sum, count)
+        } else {
+            (sum + value, count + 1)
+        });
+    }
+}
+
+/// Mean of the hours before `end`, `count` of them; `None`: nothing is known of them.
+fn mean(before: &[(f64, u32)], end: usize, count: usize) -> Option<f64> {
+    let ((sum, known), (sum_before, known_before)) = (before[end], before[end.saturating_sub(count)]);
+    (known > known_before).then(|| (sum - sum_before) / f64::from(known - known_before))
 }
 
 /// The hours after `values` (NaN where nothing is known), of which `hours` begins one for each local time (seconds): `ahead` of them, DAY
@@ -104,7 +129,10 @@ pub(super) fn forecast(
     let Scratch {
         season,
         rest,
+        usual,
+        held,
         before,
+        before_usual,
         rows,
         sorted,
     } = scratch;
@@ -115,17 +143,14 @@ pub(super) fn forecast(
         let hour = usize::try_from(local(place).div_euclid(3600).rem_euclid(168)).unwrap_or_default();
         day.at(hour % DAY) + week.at(hour)
     };
-    before.clear();
-    before.push((0.0, 0));
-    for &value in &*rest {
-        let &(sum, count) = before.last().expect("one was pushed");
-        before.push(if value.is_nan() {
-            (sum, count)
-        } else {
-            (sum + value, count + 1)
-        });
-    }
-    let past = Rest { rest, before };
+    settle(rest, usual, held, sorted);
+    sum_up(held, before);
+    sum_up(usual, before_usual);
+    let past = Rest {
+        before,
+        usual,
+        before_usual,
+    };
     let count = values.len();
     let slot = |place: usize| usize::try_from(local(place).div_euclid(3600).rem_euclid(24)).unwrap_or_default();
     let mut learnt = Vec::new();
@@ -186,6 +211,64 @@ pub(super) fn forecast(
         })
     });
     hours.collect()
+}
+
+/// Moves what came before a new level to it, in `rest`, and leaves hours that were off out of `usual`, and near it in `held`.
+fn settle(rest: &mut [f64], usual: &mut Vec<f64>, held: &mut Vec<f64>, sorted: &mut Vec<f64>) {
+    usual.clear();
+    usual.extend_from_slice(rest);
+    held.clear();
+    held.extend_from_slice(rest);
+    let level = |usual: &[f64], at: usize, sorted: &mut Vec<f64>| {
+        sorted.clear();
+        sorted.extend(usual[at.saturating_sub(DAY)..at].iter().filter(|value| !value.is_nan()));
+        median(sorted)
+    };
+    let offs = (DAY..rest.len()).filter_map(|at| Some((rest[at] - level(usual, at, sorted)?).abs()));
+    let mut offs: Vec<f64> = offs.filter(|off| !off.is_nan()).collect();
+    let far = OFF * 1.4826 * median(&mut offs).unwrap_or_default();
+    if far <= 0.0 {
+        return;
+    }
+    // Hours that are off one after the other, since when, and the level before.
+    let mut run: Option<(usize, usize, f64)> = None;
+    for at in DAY..rest.len() {
+        let value = rest[at];
+        let Some(before) = run.map(|(.., before)| before).or_else(|| level(usual, at, sorted)) else {
+            continue;
+        };
+        if value.is_nan() || (value - before).abs() <= far {
+            run = run.filter(|_| value.is_nan());
+            continue;
+        }
+        let (since, hours, _) = run.unwrap_or((at, 0, before));
+        usual[at] = f64::NAN;
+        held[at] = value.clamp(before - far, before + far);
+        run = Some((since, hours + 1, before));
+        if hours + 1 == NEW_LEVEL {
+            usual[since..=at].copy_from_slice(&rest[since..=at]);
+            held[since..=at].copy_from_slice(&rest[since..=at]);
+            run = None;
+            move_to_level([rest, usual, held], since..at + 1, before, far, sorted);
+        }
+    }
+}
+
+/// Moves what came before the hours `new`, when the level was `before`, to their level, unless they differ by more than `far`.
+fn move_to_level(all: [&mut [f64]; 3], new: std::ops::Range<usize>, before: f64, far: f64, sorted: &mut Vec<f64>) {
+    sorted.clear();
+    sorted.extend(all[0][new.clone()].iter().filter(|value| !value.is_nan()));
+    let (least, most) = sorted.iter().fold((f64::MAX, f64::MIN), |(least, most), value| {
+        (least.min(*value), most.max(*value))
+    });
+    let Some(level) = median(sorted).filter(|_| most - least <= far) else {
+        return;
+    };
+    for values in all {
+        values[..new.start]
+            .iter_mut()
+            .for_each(|value| *value += level - before);
+    }
 }
 
 /// Weights with which what was known foretells what came; leaves the errors in `rows`.

@@ -92,6 +92,23 @@ fn what_was_not_expected_is_told_and_what_was_is_not() {
 }
 
 #[test]
+fn the_day_after_an_incident_is_as_any_other() {
+    let day = |hour: f64| 100.0 + 20.0 * (hour * std::f64::consts::TAU / 24.0).sin() + noise(hour);
+    for height in [60.0, -60.0] {
+        let mut bench = judging(Settings::default());
+        let incident = |hour: f64| if (490.0..491.0).contains(&hour) { height } else { 0.0 };
+        let turns = bench.run(0..600, |hour| day(hour) + incident(hour));
+        assert_eq!(turns.iter().filter(|turn| turn.1).count(), 1, "{turns:?}");
+        assert!(turns.iter().all(|turn| (490.0..=492.0).contains(&turn.0)), "{turns:?}");
+    }
+    // A new level is known after six hours.
+    let mut bench = judging(Settings::default());
+    let turns = bench.run(0..700, |hour| day(hour) + if hour >= 480.0 { 60.0 } else { 0.0 });
+    assert!(turns.iter().all(|turn| (480.0..487.5).contains(&turn.0)), "{turns:?}");
+    assert!(turns.len() <= 6 && turns.len().is_multiple_of(2), "{turns:?}");
+}
+
+#[test]
 fn deviations_too_small_to_matter_are_not_told() {
     let settings = |min_deviation| Settings {
         min_deviation,

@@ -63,6 +63,11 @@ impl Now {
         usize::from(self.count) == SAMPLES && self.level().is_some_and(|level| goal.beyond(level) >= 0.0)
     }
 
+    /// Forgets that it was near a value.
+    pub(super) fn forget_near(&mut self) {
+        self.near_at = Self::default().near_at;
+    }
+
     /// Looks whether it is near the value at `timestamp`: at it but for noise of the deviation `noise`, and for what its season may
     /// still add, `swing`.
     pub(super) fn look(&mut self, goal: Goal, noise: f64, swing: f64, timestamp: i64) {
