@@ -190,7 +190,7 @@ impl Groups {
     }
 
     /// Groups that are open, and with `over` those that were as well: the highest rank first, `limit` at most, each with
-    /// up to `members` members, [`MEMBERS_LISTED_MAX`] together; and how many groups there are.
+    /// up to `members` members, and ten thousand together; and how many groups there are.
     pub fn report(&self, open: bool, over: bool, limit: usize, members: usize) -> (Vec<GroupReport>, usize) {
         let mut groups: Vec<&Group> = self
             .all()
