@@ -28,9 +28,9 @@ pub(super) fn example() -> Example {
         told: vec![
             "12960 opens money shop.orders",
             "12965 opens slow-and-unusual login.web1.seconds",
+            // When there are orders again: `unusual` looks for what is above the expected, and the way back is not.
+            "12973 closes money shop.orders",
             "12990 closes slow-and-unusual login.web1.seconds",
-            // When `unusual` has calmed down as well.
-            "12999 closes money shop.orders",
         ],
     }
 }
