@@ -29,7 +29,8 @@ pub(super) fn example() -> Example {
         told: vec![
             // A day before 19200.
             "17762 opens disk-full servers.db1.disk.data.percent",
-            "18780 closes disk-full servers.db1.disk.data.percent",
+            // Two hours after room was made.
+            "18720 closes disk-full servers.db1.disk.data.percent",
             // Less than two hours before 19020.
             "18911 opens leak servers.web1.memory.free",
             "18966 closes leak servers.web1.memory.free",
