@@ -172,19 +172,24 @@ mod tests {
         }
     }
 
+    fn scored(timestamp: i64, level: f64, spike: f64, level_bar: f64) -> Scored {
+        Scored {
+            timestamp,
+            count: 1000,
+            level,
+            spike,
+            leap: spike,
+            level_bar,
+        }
+    }
+
     /// What turns at which sample, at one in `step_s` seconds.
     fn turns(step_s: i64, scores: impl IntoIterator<Item = (f64, f64)>) -> Vec<(usize, Turn)> {
         let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
         let mut turns = Vec::new();
         for (place, (level, spike)) in scores.into_iter().enumerate() {
-            let sample = Scored {
-                timestamp: step_s * i64::try_from(place).unwrap(),
-                count: 1000,
-                level,
-                spike,
-                leap: spike,
-                level_bar: lasting.level_bar(false),
-            };
+            let timestamp = step_s * i64::try_from(place).unwrap();
+            let sample = scored(timestamp, level, spike, lasting.level_bar(false));
             let alerts = policy.decide(Silence::NONE, sample);
             let turn = lasting.follow(sample, alerts, at(level));
             turns.extend((turn != Turn::None).then_some((place, turn)));
@@ -219,14 +224,7 @@ mod tests {
             let (mut policy, mut lasting) = (Policy::new(0), Lasting::default());
             let mut told = Vec::new();
             for (place, level) in levels.into_iter().enumerate() {
-                let sample = Scored {
-                    timestamp: 60 * i64::try_from(place).unwrap(),
-                    count: 1000,
-                    level,
-                    spike: 0.0,
-                    leap: 0.0,
-                    level_bar: lasting.level_bar(false),
-                };
+                let sample = scored(60 * i64::try_from(place).unwrap(), level, 0.0, lasting.level_bar(false));
                 let alerts = policy.decide(Silence::NONE, sample);
                 lasting.follow(sample, alerts, at(1.0));
                 told.extend(alerts.level.then_some(place));
@@ -260,19 +258,11 @@ mod tests {
     fn a_gap_does_not_close_it_but_a_calm_sample_after_one_does() {
         let mut lasting = Lasting::default();
         let mut follow = |timestamp, level, alert| {
-            let sample = Scored {
-                timestamp,
-                count: 1000,
-                level,
-                spike: 0.0,
-                leap: 0.0,
-                level_bar: 0.0,
-            };
             let alerts = Alerts {
                 level: alert,
                 spike: false,
             };
-            lasting.follow(sample, alerts, at(level))
+            lasting.follow(scored(timestamp, level, 0.0, 0.0), alerts, at(level))
         };
         assert_eq!(follow(0, 1.0, true), Turn::Opened);
         assert_eq!(follow(604_800, 1.0, false), Turn::None);

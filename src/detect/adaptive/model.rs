@@ -20,12 +20,13 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_LEVEL_S, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE,
-        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
+        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, VALUE_MAX,
+        WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
         YOUNG_SAMPLES,
     },
     gap::Seen,
     lasting::{Apart, Lasting},
+    level::Level,
     moments::Moments,
     noise::Noise,
     policy::{Alerts, Policy, Scored},
@@ -97,17 +98,6 @@ pub(super) struct Model {
     seen: Seen,
 }
 
-/// Where a series is while an anomaly is open: the means of its last 3 and 24 residuals, and what they were measured by before,
-/// with the variance of all values then.
-#[derive(Clone, Debug, PartialEq)]
-struct Level {
-    before: [Yardstick; 2],
-    variance: f64,
-    short: Moments,
-    long: Moments,
-    samples: u32,
-}
-
 /// What predictions there are.
 struct Forecast {
     mean: f64,
@@ -153,26 +143,6 @@ fields!(Model {
     )
 });
 
-fields!(Level {
-    before,
-    variance,
-    short,
-    long,
-    samples
-});
-
-impl Level {
-    fn new(before: [Yardstick; 2], variance: f64) -> Self {
-        Self {
-            before,
-            variance,
-            short: Moments::default(),
-            long: Moments::default(),
-            samples: 0,
-        }
-    }
-}
-
 impl Model {
     /// That of a series of which nothing has been seen.
     pub(super) fn new() -> Self {
@@ -216,7 +186,7 @@ impl Model {
         value: f64,
         lasting: Lasting,
         basis: &mut Basis,
-    ) -> Option<(Scores, Alerts)> {
+    ) -> Option<(Scores, Scored, Alerts)> {
         if time.timestamp <= self.last {
             return None;
         }
@@ -246,7 +216,7 @@ impl Model {
         let alerts = self.policy.decide(tuning.silence, sample);
         self.follow_level(time.timestamp, value, lasting, basis);
         self.learn(time, value, &forecast, &scores, lasting.is_away(), basis);
-        Some((scores, alerts))
+        Some((scores, sample, alerts))
     }
 
     /// Samples so far.
@@ -327,9 +297,9 @@ impl Model {
     /// Takes the level that the series has been on since its anomaly opened for usual from now on.
     pub(super) fn accept(&mut self) {
         let Some(level) = self.level.take() else { return };
-        let shift = level.long.mean;
+        let shift = level.shift();
         self.overall.mean += shift;
-        self.overall.variance = level.variance.max(level.long.variance);
+        self.overall.variance = level.variance();
         self.day.shift(shift);
         self.day_visit.forget();
         if let Some(week) = &mut self.week {
@@ -340,10 +310,7 @@ impl Model {
             *residual = single(f64::from(*residual) - shift);
         }
         self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
-        // The shift is no noise, and what has become noisier with it is.
-        let [short, long] = level.before;
-        self.short = short.with_noise_of(level.short);
-        self.long = long.with_noise_of(level.long);
+        [self.short, self.long] = level.yardsticks();
     }
 
     /// Memory in use, this struct included (bytes).
@@ -434,16 +401,10 @@ impl Model {
             self.level = None;
             return;
         }
-        let (short, long) = basis.means(self.held(value, basis));
-        let level = self
-            .level
-            .get_or_insert_with(|| Box::new(Level::new([self.short, self.long], self.overall.variance)));
-        level.samples = level.samples.saturating_add(1);
-        let gain = (seconds(timestamp - self.last) / NEW_LEVEL_S)
-            .max(1.0 / f64::from(level.samples))
-            .min(1.0);
-        level.short.learn(short, gain);
-        level.long.learn(long, gain);
+        let means = basis.means(self.held(value, basis));
+        self.level
+            .get_or_insert_with(|| Box::new(Level::new([self.short, self.long], self.overall.variance)))
+            .learn(means, seconds(timestamp - self.last));
     }
 
     /// Learns of a sample. What is usual is not learnt while the series is `away` from it.
