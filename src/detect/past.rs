@@ -7,10 +7,12 @@
 //! far the series has gone. A sample costs an addition, a step its 4 bytes.
 
 mod season;
+mod sums;
 
 use std::collections::VecDeque;
 
 pub(super) use season::{DAY_S, Profile, Scratch as SeasonScratch, WEEK_S, median, slot, take_season};
+pub(super) use sums::Sums;
 
 use super::single::single;
 use crate::{

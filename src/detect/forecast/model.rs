@@ -18,7 +18,7 @@
     reason = "counts of hours are small"
 )]
 
-use super::super::past::{SeasonScratch, median, take_season};
+use super::super::past::{SeasonScratch, Sums, median, take_season};
 
 /// Hours of a day, and of a week.
 pub(super) const DAY: usize = 24;
@@ -55,8 +55,8 @@ pub(super) struct Scratch {
     rest: Vec<f64>,
     usual: Vec<f64>,
     held: Vec<f64>,
-    before: Vec<(f64, u32)>,
-    before_usual: Vec<(f64, u32)>,
+    sums: Sums,
+    usual_sums: Sums,
     rows: Vec<Row>,
     sorted: Vec<f64>,
 }
@@ -73,48 +73,28 @@ struct Row {
 
 /// The past without its season, to be asked for means.
 struct Rest<'a> {
-    before: &'a [(f64, u32)],
+    sums: &'a Sums,
     /// The same but for hours that were off and are over.
     usual: &'a [f64],
-    before_usual: &'a [(f64, u32)],
+    usual_sums: &'a Sums,
 }
 
 impl Rest<'_> {
     /// What is known, when `now` hours are, of the one `ahead` hours ahead (1 for the next), and the mean that all is relative to.
     fn known(&self, now: usize, ahead: usize) -> Option<([f64; KNOWN], f64)> {
-        let day = mean(self.before_usual, now, DAY)?;
+        let day = self.usual_sums.mean(now, DAY)?;
         let or_day = |value: Option<f64>| value.filter(|value| !value.is_nan()).map_or(0.0, |value| value - day);
         let same = (now + ahead).checked_sub(DAY + 1).filter(|&same| same < now);
         Some((
             [
-                or_day(mean(self.before, now, 1)),
-                or_day(mean(self.before, now, 6)),
+                or_day(self.sums.mean(now, 1)),
+                or_day(self.sums.mean(now, 6)),
                 or_day(same.map(|same| self.usual[same])),
-                or_day(mean(self.before_usual, now, WEEK)),
+                or_day(self.usual_sums.mean(now, WEEK)),
             ],
             day,
         ))
     }
-}
-
-/// Sums and counts of all values before each place.
-fn sum_up(values: &[f64], before: &mut Vec<(f64, u32)>) {
-    before.clear();
-    before.push((0.0, 0));
-    for &value in values {
-        let &(sum, count) = before.last().expect("one was pushed");
-        before.push(if value.is_nan() {
-            (sum, count)
-        } else {
-            (sum + value, count + 1)
-        });
-    }
-}
-
-/// Mean of the hours before `end`, `count` of them; `None`: nothing is known of them.
-fn mean(before: &[(f64, u32)], end: usize, count: usize) -> Option<f64> {
-    let ((sum, known), (sum_before, known_before)) = (before[end], before[end.saturating_sub(count)]);
-    (known > known_before).then(|| (sum - sum_before) / f64::from(known - known_before))
 }
 
 /// The hours after `values` (NaN where nothing is known), of which `hours` begins one for each local time (seconds): `ahead` of them, DAY
@@ -131,8 +111,8 @@ pub(super) fn forecast(
         rest,
         usual,
         held,
-        before,
-        before_usual,
+        sums,
+        usual_sums,
         rows,
         sorted,
     } = scratch;
@@ -144,12 +124,12 @@ pub(super) fn forecast(
         day.at(hour % DAY) + week.at(hour)
     };
     settle(rest, usual, held, sorted);
-    sum_up(held, before);
-    sum_up(usual, before_usual);
+    sums.of(held);
+    usual_sums.of(usual);
     let past = Rest {
-        before,
+        sums,
         usual,
-        before_usual,
+        usual_sums,
     };
     let count = values.len();
     let slot = |place: usize| usize::try_from(local(place).div_euclid(3600).rem_euclid(24)).unwrap_or_default();
@@ -176,7 +156,7 @@ pub(super) fn forecast(
         let weights = learn(rows, sorted);
         learnt.push((weights, Errors::of(rows, outside, sorted)));
     }
-    let known = before[count].1;
+    let known = sums.known(count, count);
     let visits = f64::from(known) / DAY as f64;
     // Medians of so many days, and weeks, are off by a part of the noise; and what was learnt knows what it has learnt from.
     let unsure = (1.4 + 3.0 / visits + if week.is_none() { 0.0 } else { 7.0 / visits }).sqrt();

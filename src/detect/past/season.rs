@@ -11,6 +11,8 @@
 //!
 //! Costs some tens of nanoseconds for a value.
 
+use super::sums::Sums;
+
 /// A day, and a week (seconds).
 pub(in crate::detect) const DAY_S: i64 = 86_400;
 pub(in crate::detect) const WEEK_S: i64 = 7 * DAY_S;
@@ -35,8 +37,7 @@ pub(in crate::detect) struct Profile {
 /// Buffers to work with.
 #[derive(Debug, Default)]
 pub(in crate::detect) struct Scratch {
-    /// Sums and counts of all values before each place.
-    before: Vec<(f64, u32)>,
+    sums: Sums,
     /// The rests, by slot: one half, the other.
     rests: Vec<[Vec<f64>; 2]>,
 }
@@ -67,30 +68,23 @@ impl Profile {
         slot: impl Fn(usize) -> (usize, i64),
         scratch: &mut Scratch,
     ) -> Self {
-        let Scratch { before, rests } = scratch;
-        before.clear();
-        before.push((0.0, 0));
-        for &value in values {
-            let &(sum, count) = before.last().expect("one was pushed");
-            before.push(if value.is_nan() {
-                (sum, count)
-            } else {
-                (sum + value, count + 1)
-            });
-        }
+        let Scratch { sums, rests } = scratch;
+        sums.of(values);
         rests.resize_with(slots.max(rests.len()), Default::default);
         for halves in &mut *rests {
             halves.iter_mut().for_each(Vec::clear);
         }
         for begin in 0..(values.len() + 1).saturating_sub(slots) {
             let place = begin + slots / 2;
-            let ((sum, count), (sum_after, count_after)) = (before[begin], before[begin + slots]);
-            let known = f64::from(count_after - count);
+            let known = sums.known(begin + slots, slots);
             #[expect(clippy::cast_precision_loss, reason = "there are few slots")]
-            let enough = known >= KNOWN_SHARE * slots as f64;
-            if enough && !values[place].is_nan() {
+            let enough = f64::from(known) >= KNOWN_SHARE * slots as f64;
+            if let Some(mean) = sums
+                .mean(begin + slots, slots)
+                .filter(|_| enough && !values[place].is_nan())
+            {
                 let (slot, period) = slot(place);
-                rests[slot][usize::from(period.rem_euclid(2) == 1)].push(values[place] - (sum_after - sum) / known);
+                rests[slot][usize::from(period.rem_euclid(2) == 1)].push(values[place] - mean);
             }
         }
         Self::from_rests(&mut rests[..slots]).unwrap_or_default()

@@ -6,7 +6,7 @@ use super::super::past::median;
 use crate::save::{fields, hold};
 
 /// Samples of which the middle one counts.
-const SAMPLES: usize = 3;
+const SAMPLES: u8 = 3;
 /// What is so many deviations from the value may be there with the next sample.
 const NEAR: f64 = 3.0;
 
@@ -14,7 +14,7 @@ const NEAR: f64 = 3.0;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Now {
     /// The newest first.
-    values: [f64; SAMPLES],
+    values: [f64; SAMPLES as usize],
     /// Those that are known.
     count: u8,
     /// When it was near the value last (seconds since 1970).
@@ -22,7 +22,7 @@ pub(super) struct Now {
 }
 fields!(Now { values, count, near_at } check |now| {
     hold(now.values.iter().all(|value| value.is_finite()), "a sample is infinite, or none")?;
-    hold(usize::from(now.count) <= SAMPLES, "more samples are kept than there are")
+    hold(now.count <= SAMPLES, "more samples are kept than there are")
 });
 
 /// A value, and the side from which it is reached.
@@ -48,7 +48,7 @@ impl Now {
     pub(super) fn push(&mut self, value: f64) {
         self.values.rotate_right(1);
         self.values[0] = value;
-        self.count = (self.count + 1).min(3);
+        self.count = (self.count + 1).min(SAMPLES);
     }
 
     /// Where the series is; `None`: nothing is known of it.
@@ -60,7 +60,7 @@ impl Now {
     /// Is it at the value, or beyond it?
     pub(super) fn is_beyond(&self, goal: Goal) -> bool {
         // Of two nobody knows which is the wild one.
-        usize::from(self.count) == SAMPLES && self.level().is_some_and(|level| goal.beyond(level) >= 0.0)
+        self.count == SAMPLES && self.level().is_some_and(|level| goal.beyond(level) >= 0.0)
     }
 
     /// Forgets that it was near a value.
