@@ -129,6 +129,12 @@ trait Detect {
     /// The verdict that [`Self::observe`] has just come to, with all reasons.
     fn explain(&mut self, state: &mut Self::State, sample: &Context<'_>, observation: Observation) -> Verdict;
 
+    /// The verdict on the newest sample of `window` once more, at any time after it, of a series whose anomaly is `open` or not;
+    /// for kinds that remember so much more than a window that a fresh copy over it would say something else.
+    fn recall(&self, _state: &Self::State, _window: &Window, _open: bool) -> Option<Verdict> {
+        None
+    }
+
     /// Why the series is judged or not.
     fn standing(&self, _state: &Self::State, _window: &Window) -> Standing {
         Standing::Analysed
@@ -345,6 +351,17 @@ macro_rules! kinds {
                 match (self, state) {
                     $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
                         Detect::explain(engine, state, sample, observation)
+                    })*
+                    _ => unreachable!("{OWN_STATE}"),
+                }
+            }
+
+            /// The verdict on the newest sample of `window` once more, of a series whose anomaly is `open` or not, by kinds that
+            /// remember much more than the window.
+            pub fn recall(&self, state: &State, window: &Window, open: bool) -> Option<Verdict> {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => {
+                        Detect::recall(engine, state, window, open)
                     })*
                     _ => unreachable!("{OWN_STATE}"),
                 }

@@ -50,7 +50,16 @@ pub struct Opinion {
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a>(&'a str);
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// The newest sample of `window`, by itself.
+    pub(crate) fn alone(window: &'a Window) -> Self {
+        Self {
+            window,
+            now: window.last().unwrap_or_default().timestamp,
+            said: &[],
+        }
+    }
+
     /// The sample.
     pub fn point(&self) -> Point {
         self.window.last().unwrap_or_default()

@@ -258,6 +258,21 @@ impl Engine {
         })
     }
 
+    /// The verdict on `sample`, which the state knows.
+    fn verdict(&self, state: &State, sample: &Context<'_>, observation: Observation) -> Verdict {
+        let place = self.place(state, sample.point());
+        let lasts = observation.anomalous || observation.changed;
+        Verdict {
+            score: place.map_or(0.0, |place| place.score),
+            severity: lasts.then_some(self.settings.severity),
+            expected: place.map(|place| place.expected),
+            lower: place.map(|place| place.lower),
+            upper: place.map(|place| place.upper),
+            reason: self.reason(state, place, sample.point(), observation),
+            ..Verdict::of(sample, observation)
+        }
+    }
+
     fn reason(&self, state: &State, place: Option<Place>, point: Point, observation: Observation) -> String {
         let Some(Place {
             expected,
@@ -356,31 +371,18 @@ impl Detect for Engine {
     }
 
     fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
-        let place = self.place(state, sample.point());
-        let lasts = observation.anomalous || observation.changed;
-        Verdict {
-            score: place.map_or(0.0, |place| place.score),
-            severity: lasts.then_some(self.settings.severity),
-            expected: place.map(|place| place.expected),
-            lower: place.map(|place| place.lower),
-            upper: place.map(|place| place.upper),
-            reason: self.reason(state, place, sample.point(), observation),
-            ..Verdict::of(sample, observation)
-        }
+        self.verdict(state, sample, observation)
+    }
+
+    fn recall(&self, state: &State, window: &Window, open: bool) -> Option<Verdict> {
+        Some(self.verdict(state, &Context::alone(window), Observation::lasting(open)))
     }
 
     fn standing(&self, state: &State, _window: &Window) -> Standing {
         if !state.bands.0.is_empty() {
             return Standing::Analysed;
         }
-        let known = state.past.len();
-        let needed_s = self.settings.min_history_s;
-        Standing::WarmingUp {
-            samples: u32::try_from(known).unwrap_or(u32::MAX),
-            samples_needed: u32::try_from(needed_s / HOUR_S).unwrap_or(u32::MAX),
-            age_s: i64::try_from(known).unwrap_or_default() * HOUR_S,
-            age_needed_s: needed_s,
-        }
+        state.past.warming_up(HOUR_S, self.settings.min_history_s)
     }
 
     fn outlook(&self, state: &State, _window: &Window) -> Option<Outlook> {

@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 pub(super) use season::{DAY_S, Profile, Scratch as SeasonScratch, WEEK_S, median, slot, take_season};
 pub(super) use sums::Sums;
 
-use super::single::single;
+use super::{Standing, single::single};
 use crate::{
     save::{Damaged, Save, Saved, fields, hold},
     window::Point,
@@ -130,9 +130,17 @@ impl Past {
         self.open.number
     }
 
-    /// Steps that are over and kept, with samples or without.
-    pub(super) fn len(&self) -> usize {
-        self.means.len()
+    /// The standing of a series of which `needed_s` seconds have to be known, in steps of `step_s`. Steps without samples do not
+    /// count: where a gap has made it that long, it is not known.
+    pub(super) fn warming_up(&self, step_s: i64, needed_s: i64) -> Standing {
+        let known = self.means.iter().filter(|mean| !mean.is_nan()).count();
+        let known_s = i64::try_from(known).unwrap_or(i64::MAX).saturating_mul(step_s);
+        Standing::WarmingUp {
+            samples: 0,
+            samples_needed: 0,
+            age_s: known_s.min(needed_s),
+            age_needed_s: needed_s,
+        }
     }
 
     /// The steps that are kept, oldest first; NaN where there was no sample.
@@ -201,7 +209,7 @@ mod tests {
         let known = values(&past);
         assert_eq!((known[0], known[3]), (1.0, 2.0));
         assert!(known[1].is_nan() && known[2].is_nan());
-        assert_eq!(of(&[(0, 1.0), (60, 1.0), (60 * 60, 2.0)]).len(), 0);
+        assert!(values(&of(&[(0, 1.0), (60, 1.0), (60 * 60, 2.0)])).is_empty());
     }
 
     #[test]

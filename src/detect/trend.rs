@@ -455,6 +455,37 @@ impl Detect for Engine {
     }
 
     fn explain(&mut self, state: &mut State, sample: &Context<'_>, observation: Observation) -> Verdict {
+        self.verdict(state, sample, observation)
+    }
+
+    fn recall(&self, state: &State, window: &Window, open: bool) -> Option<Verdict> {
+        Some(self.verdict(state, &Context::alone(window), Observation::lasting(open)))
+    }
+
+    fn standing(&self, state: &State, _: &Window) -> Standing {
+        if state.estimate.is_some() {
+            return Standing::Analysed;
+        }
+        let step_s = self.settings.steps().step_s;
+        let least_s = step_s * i64::try_from(line::VALUES_LEAST).expect("it is small");
+        state.past.warming_up(step_s, self.settings.min_history_s.max(least_s))
+    }
+
+    fn outlook(&self, state: &State, window: &Window) -> Option<Outlook> {
+        let estimate = state.estimate.as_ref()?;
+        let timestamp = window.last()?.timestamp;
+        Some(Outlook {
+            text: words::outlook(&self.settings, state, estimate, timestamp, self.is_beyond(state)),
+            confidence: self.settings.confidence,
+            numbers: self.vote(state, estimate, timestamp).details,
+            ..Outlook::default()
+        })
+    }
+}
+
+impl Engine {
+    /// The verdict on `sample`, which the state knows.
+    fn verdict(&self, state: &State, sample: &Context<'_>, observation: Observation) -> Verdict {
         let timestamp = sample.point().timestamp;
         let lasts = observation.anomalous || observation.changed;
         let band = state.estimate.and_then(|estimate| self.band(&estimate, timestamp));
@@ -474,33 +505,6 @@ impl Detect for Engine {
         }
     }
 
-    fn standing(&self, state: &State, window: &Window) -> Standing {
-        if state.estimate.is_some() {
-            return Standing::Analysed;
-        }
-        let known = state.past.len();
-        let step_s = self.settings.steps().step_s;
-        Standing::WarmingUp {
-            samples: u32::try_from(known).unwrap_or(u32::MAX),
-            samples_needed: u32::try_from(line::VALUES_LEAST).unwrap_or(u32::MAX),
-            age_s: i64::try_from(known).unwrap_or_default() * step_s + i64::from(window.last().is_some()),
-            age_needed_s: self.settings.min_history_s,
-        }
-    }
-
-    fn outlook(&self, state: &State, window: &Window) -> Option<Outlook> {
-        let estimate = state.estimate.as_ref()?;
-        let timestamp = window.last()?.timestamp;
-        Some(Outlook {
-            text: words::outlook(&self.settings, state, estimate, timestamp, self.is_beyond(state)),
-            confidence: self.settings.confidence,
-            numbers: self.vote(state, estimate, timestamp).details,
-            ..Outlook::default()
-        })
-    }
-}
-
-impl Engine {
     /// The numbers behind a verdict.
     fn vote(&self, state: &State, estimate: &Estimate, timestamp: i64) -> Vote {
         let (odd, _) = self.look(state, timestamp);

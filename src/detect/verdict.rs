@@ -109,7 +109,7 @@ pub enum Standing {
     WarmingUp {
         /// Samples so far.
         samples: u32,
-        /// Samples that are needed.
+        /// Samples that are needed; 0: time alone counts.
         samples_needed: u32,
         /// Time from the first to the last (seconds).
         age_s: i64,
@@ -134,6 +134,16 @@ impl Verdict {
             value,
             anomalous: observation.anomalous,
             alert: observation.alert,
+            ..Self::default()
+        }
+    }
+}
+
+impl Observation {
+    /// What is seen of a series when nothing changes.
+    pub(crate) fn lasting(anomalous: bool) -> Self {
+        Self {
+            anomalous,
             ..Self::default()
         }
     }

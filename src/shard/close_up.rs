@@ -19,6 +19,8 @@ pub struct CloseUp {
     pub points: Vec<Point>,
     /// By detector: what it believes, of those that can be asked.
     pub beliefs: Vec<(Arc<str>, Belief)>,
+    /// By detector: what it makes of the newest sample, of those that remember much more than the window.
+    pub recalled: Vec<(Arc<str>, Verdict)>,
     /// What the series goes by.
     pub settings: Arc<Settings>,
 }
@@ -45,20 +47,20 @@ impl Shard {
         let (settings, court) = former.map_or((&self.settings, &self.court), |former| {
             (&former.settings, &former.court)
         });
-        let beliefs = match &self.table.get(slot)?.analysis {
-            Analysis::Watched(watched) => {
-                let of_judges = watched.judges.iter().filter_map(|judge| {
-                    let belief = court.engines[judge.detector].belief(&judge.state)?;
-                    Some((Arc::clone(&settings.detectors[judge.detector].name), belief))
-                });
-                of_judges.collect()
+        let (mut beliefs, mut recalled) = (Vec::new(), Vec::new());
+        if let Analysis::Watched(watched) = &self.table.get(slot)?.analysis {
+            for judge in &watched.judges {
+                let (engine, name) = (&court.engines[judge.detector], &settings.detectors[judge.detector].name);
+                let verdict = engine.recall(&judge.state, &watched.window, judge.open);
+                recalled.extend(verdict.map(|verdict| (Arc::clone(name), verdict)));
+                beliefs.extend(engine.belief(&judge.state).map(|belief| (Arc::clone(name), belief)));
             }
-            Analysis::Unwatched(_) | Analysis::Paused => Vec::new(),
-        };
+        }
         Some(CloseUp {
             report,
             points,
             beliefs,
+            recalled,
             settings: Arc::clone(settings),
         })
     }

@@ -54,6 +54,14 @@ fn outlook(relay: &Skyrelay, series: &str) -> Value {
     answer["detectors"][0]["outlook"].clone()
 }
 
+/// What its detector makes of the newest sample of a series.
+#[track_caller]
+fn latest(relay: &Skyrelay, series: &str) -> Value {
+    let answer = relay.api(&format!("/api/v1/series/{series}?view=true&points=10"));
+    assert_eq!(answer["latest"].as_array().unwrap().len(), 1, "{answer}");
+    answer["latest"][0].clone()
+}
+
 /// Sends a sample in every `step_s` seconds of the last `last_s`: what `value` makes of the seconds since their begin. Gives when that
 /// was.
 fn play(relay: &Skyrelay, series: &str, last_s: u64, step_s: u64, value: impl Fn(f64) -> f64) -> u64 {
@@ -103,6 +111,18 @@ fn a_disk_that_fills_is_told_of_before_it_is_full() {
         (&true.into(), &(18.0 * 3600.0).into())
     );
 
+    // A fresh copy that is shown the window would not have known as much.
+    let latest = latest(&relay, "disk.root");
+    assert_eq!(
+        (&latest["by"], &latest["anomalous"], &latest["alert"]),
+        (&"belief".into(), &true.into(), &false.into())
+    );
+    assert!(latest["reason"].as_str().unwrap().starts_with("95 in 1"), "{latest}");
+    assert!(
+        latest["score"].as_f64().unwrap() > 1.0 && latest["votes"]["pace"]["vote"] == true,
+        "{latest}"
+    );
+
     let outlook = outlook(&relay, "disk.root");
     let number = |name: &str| outlook[name].as_f64().unwrap_or_else(|| panic!("no {name}: {outlook}"));
     assert!((number("expected_at") - full).abs() < 1800.0, "{outlook}");
@@ -143,6 +163,36 @@ fn the_next_day_is_foretold_and_what_falls_short_is_told() {
         (event["expected"].as_f64().unwrap() - event["value"].as_f64().unwrap()) > 80.0,
         "{event}"
     );
+
+    let latest = latest(&relay, "shop.orders");
+    assert_eq!(
+        (&latest["by"], &latest["anomalous"], &latest["timestamp"]),
+        (
+            &"belief".into(),
+            &true.into(),
+            &relay.api("/api/v1/series/shop.orders")["last"][0]
+        )
+    );
+    assert!(
+        latest["reason"].as_str().unwrap().contains(" was expected, 60m ahead"),
+        "{latest}"
+    );
+    assert!(
+        latest["upper"].as_f64().unwrap() > latest["value"].as_f64().unwrap(),
+        "{latest}"
+    );
+    relay
+        .connect()
+        .write_all(format!("shop.young 5 {now}\n").as_bytes())
+        .unwrap();
+    let young = wait_for("a young series", SOON, || {
+        let answer = relay.api("/api/v1/series?match=shop.young");
+        answer["series"][0]["reason"]
+            .as_str()
+            .map(ToOwned::to_owned)
+            .ok_or_else(|| answer.to_string())
+    });
+    assert_eq!(young, "warming up: 0s of 4 days");
 
     let outlook = outlook(&relay, "shop.orders");
     let ahead = outlook["ahead"].as_array().unwrap();

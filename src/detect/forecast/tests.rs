@@ -148,6 +148,8 @@ fn nothing_is_foretold_of_what_is_not_known() {
         bench.engine.standing(&bench.state, &bench.window),
         Standing::WarmingUp { .. }
     ));
+    let standing = bench.engine.standing(&bench.state, &bench.window).to_string();
+    assert_eq!(standing, "warming up: 3 days of 4 days", "a sample is no hour");
     let (seen, verdict) = bench.push(BEGIN + 96 * HOUR_S - 1, 1e9);
     assert_eq!((seen.anomalous, verdict.score.to_bits()), (false, 0.0_f64.to_bits()));
     bench.run(97..99, |hour| season(hour) + noise(hour));
@@ -155,6 +157,18 @@ fn nothing_is_foretold_of_what_is_not_known() {
     // After three weeks of silence, what an hour was like is no matter.
     let (_, verdict) = bench.push(BEGIN + HOUR_S * 168 * 9, 50.0);
     assert_eq!(verdict.expected, None);
+}
+
+#[test]
+fn the_newest_verdict_can_be_had_again() {
+    let mut bench = judging(Settings::default());
+    bench.run(0..200, |hour| season(hour) + noise(hour));
+    let (seen, verdict) = bench.push(BEGIN + 200 * HOUR_S, 150.0);
+    assert!(verdict.score > 1.0 && verdict.expected.is_some());
+    assert_eq!(
+        bench.engine.recall(&bench.state, &bench.window, seen.anomalous),
+        Some(verdict)
+    );
 }
 
 #[test]

@@ -286,6 +286,26 @@ fn it_takes_time_to_know_a_series() {
 }
 
 #[test]
+fn what_is_missing_is_told_as_time_not_as_samples() {
+    let mut bench = judging(disk());
+    bench.run(0..30, |hour| 80.0 + 0.1 * hour);
+    let standing = |bench: &Bench<Engine>| bench.engine.standing(&bench.state, &bench.window).to_string();
+    assert_eq!(standing(&bench), "warming up: 29h of 4 days");
+    // Steps of a gap are not known.
+    bench.run(80..85, |hour| 80.0 + 0.1 * hour);
+    assert_eq!(standing(&bench), "warming up: 34h of 4 days");
+}
+
+#[test]
+fn the_newest_verdict_can_be_had_again() {
+    let mut bench = judging(disk());
+    bench.run(0..24 * 9, |hour| 50.0 + 0.2 * hour);
+    let (seen, verdict) = bench.push(BEGIN + 24 * 9 * HOUR, 93.2);
+    assert!(seen.anomalous && !seen.changed, "{verdict:?}");
+    assert_eq!(bench.engine.recall(&bench.state, &bench.window, true), Some(verdict));
+}
+
+#[test]
 fn a_short_look_back_finds_what_fills_within_hours() {
     let settings = Settings {
         over_s: 2 * HOUR,

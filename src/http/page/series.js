@@ -119,7 +119,7 @@ function detector(one, answer) {
     floor && h("p", { class: "note" }, `"Not an anomaly": ${floorText(floor.floor || floor)} `, h("button", { class: "small", type: "button", onclick: () => lowerFloor(answer.series, one.detector) }, "Take back")),
     believed && [h("h4", {}, "What it believes"), belief(believed)],
     one.outlook && h("p", {}, one.outlook.text, h("span", { class: "note" }, ` (at ${percent(one.outlook.confidence)} confidence)`)),
-    now && h("p", { class: "note" }, `Of the newest sample a fresh copy that was shown this window alone says: ${now.reason || "nothing"}`),
+    now && h("p", { class: "note" }, `Of the newest sample ${now.by === "replay" ? "a fresh copy that was shown this window alone" : "it"} says: ${now.reason || "nothing"}`),
     cast,
   );
 }

@@ -1,8 +1,9 @@
 //! What the detectors of a series think of its window: bands, and what is behind them.
 //!
 //! A detector that can be asked about any time says what would be usual then by what it knows now. Of all others a fresh copy
-//! is shown the window, which the answer says: it has learnt nothing before it, and no other series is there for it. Both
-//! are done on a thread that may block, a few at a time, and never on that of a shard.
+//! is shown the window, which the answer says: it has learnt nothing before it, and no other series is there for it. Of the newest
+//! sample those that remember much more than a window say themselves what they make of it. All this
+//! is done on a thread that may block, a few at a time, and never on that of a shard.
 
 use std::sync::{Arc, LazyLock};
 
@@ -33,15 +34,29 @@ static ROOM: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(2));
 pub(super) struct View {
     bands: Vec<Band>,
     beliefs: Vec<BeliefReport>,
-    /// What fresh copies make of the newest sample, as a verdict has it.
-    latest: Vec<serde_json::Value>,
+    /// What is made of the newest sample.
+    latest: Vec<Latest>,
 }
+
+/// A verdict on the newest sample.
+#[derive(Serialize)]
+struct Latest {
+    /// By whom: as of a band.
+    by: &'static str,
+    #[serde(flatten)]
+    verdict: serde_json::Value,
+}
+
+/// What the detector knows now.
+const BELIEF: &str = "belief";
+/// What a fresh copy has learnt from this window alone.
+const REPLAY: &str = "replay";
 
 /// What would be usual.
 #[derive(Serialize)]
 struct Band {
     detector: Arc<str>,
-    /// `belief`: by what the detector knows now; `replay`: by what a fresh copy has learnt from this window alone.
+    /// [`BELIEF`] or [`REPLAY`].
     by: &'static str,
     times: Vec<Timestamp>,
     /// `null`: it does not say.
@@ -92,6 +107,7 @@ fn work_out(close_up: CloseUp, (from, until): (Timestamp, Timestamp)) -> View {
         report,
         points,
         beliefs,
+        recalled,
         settings,
     } = close_up;
     let mut view = View {
@@ -124,8 +140,11 @@ fn work_out(close_up: CloseUp, (from, until): (Timestamp, Timestamp)) -> View {
         let replays = replays.into_iter().filter(|replay| is_replayed(&replay.detector));
         for replay in replays.take(DETECTORS_MAX) {
             if !points.is_empty() {
-                let latest = VerdictReport::new(&report.name, &replay.detector, &replay.latest);
-                view.latest.extend(serde_json::to_value(latest));
+                let own = recalled.iter().find(|(detector, _)| *detector == replay.detector);
+                let (by, verdict) = own.map_or((REPLAY, &replay.latest), |(_, own)| (BELIEF, own));
+                let latest = VerdictReport::new(&report.name, &replay.detector, verdict);
+                let latest = serde_json::to_value(latest).map(|verdict| Latest { by, verdict });
+                view.latest.extend(latest);
             }
             view.bands.extend(Band::replayed(replay));
         }
@@ -135,7 +154,7 @@ fn work_out(close_up: CloseUp, (from, until): (Timestamp, Timestamp)) -> View {
 
 impl Band {
     fn believed(detector: &Arc<str>, belief: &mut Belief, from: Timestamp, until: Timestamp) -> Self {
-        let mut band = Self::new(detector, "belief");
+        let mut band = Self::new(detector, BELIEF);
         let last = i64::try_from(BAND_PLACES).expect("it is small");
         let span = i128::from(until) - i128::from(from);
         for place in 0..=last {
@@ -152,7 +171,7 @@ impl Band {
 
     /// `None`: it says nothing of what is usual.
     fn replayed(replay: Replay) -> Option<Self> {
-        let mut band = Self::new(&replay.detector, "replay");
+        let mut band = Self::new(&replay.detector, REPLAY);
         for (point, said) in replay.said {
             let said = Some(said).filter(|said| said.judged).unwrap_or_default();
             band.push(point.timestamp, said.expected, said.lower, said.upper);
