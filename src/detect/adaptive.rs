@@ -5,6 +5,7 @@
 //! | `model` | one series: predict, measure, tell, learn |
 //! | `basis` | what a sample is measured against, and how far from usual it is |
 //! | `season`, `noise` | what is usual at this time of the day, or of the week, and how noisy it is then |
+//! | `edge` | where a season leaps from one level to another |
 //! | `moments`, `tail`, `yardstick` | how far from usual a quantity is, and how rarely further |
 //! | `rhythm` | how far apart samples are, gaps, and changes |
 //! | `gap` | values that have been seen |
@@ -139,6 +140,7 @@ mod band;
 mod basis;
 mod belief;
 mod constants;
+mod edge;
 mod explanation;
 mod gap;
 mod lasting;
@@ -279,7 +281,7 @@ impl Detect for Engine {
             judged: self.standing(state) == Standing::Analysed,
             score: scores.highest(),
             severity: observation.anomalous.then(|| self.severity(state.lasting.told())),
-            expected: Some(basis.expected),
+            expected: Some(basis.expected.nearest(value)),
             lower: band.and_then(|band| band.lower),
             upper: band.and_then(|band| band.upper),
             ..Opinion::of(observation)
@@ -349,7 +351,7 @@ impl Engine {
             };
         };
         let turn = state.lasting.follow(sample, alerts, state.model.apart());
-        if turn == Turn::Usual && state.lasting.was_away() {
+        if turn == Turn::Usual {
             state.model.accept();
         }
         (last.scores, last.alerts, last.turn) = (scores, alerts, turn);
@@ -399,7 +401,7 @@ impl Engine {
             anomalous: observation.anomalous,
             alert: observation.alert,
             severity: is_lasting.then(|| self.severity(told)),
-            expected: Some(basis.expected),
+            expected: Some(basis.expected.nearest(point.value)),
             lower: band.lower,
             upper: band.upper,
             reason: explanation::reason(seen),

@@ -18,6 +18,7 @@ use super::{
         CALM_SCORE, DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS,
         SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
     },
+    edge::Reading,
     gap::Seen,
     single::single,
     tuning::Tuning,
@@ -40,7 +41,7 @@ pub(super) enum Season {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Basis {
     /// The prediction.
-    pub(super) expected: f64,
+    pub(super) expected: Reading,
     /// What it was made from.
     pub(super) season: Season,
     /// Samples of the series, this one included.
@@ -129,7 +130,7 @@ impl Basis {
         Self {
             short_sum: before(&self.short, SHORT_RESIDUALS),
             long_sum: before(&self.long, LONG_RESIDUALS),
-            before: self.expected,
+            before: self.expected.value(),
             ..*self
         }
     }
@@ -137,7 +138,7 @@ impl Basis {
     /// How far from usual `value` is in the place of the sample. `seen` holds what was seen.
     pub(super) fn measure(&self, tuning: &Tuning, seen: &Seen, value: f64) -> Scores {
         let gap = seen.gap(single(value - self.origin), self.new_value, self.deviation);
-        let stride = self.stride(self.before, value);
+        let stride = self.stride(self.before_of(value), value);
         if self.in_rhythm <= YOUNG_SAMPLES {
             return Scores {
                 gap,
@@ -148,7 +149,7 @@ impl Basis {
         let count = f64::from(self.count);
         let gaps = (gap * tuning.gap_scale * count / (count + GAP_SAMPLES)).min(GAP_UNITS_MAX);
         let mut level = self.level_of(tuning, gaps, self.means(value));
-        let residual = value - self.expected;
+        let residual = self.residual(value);
         let mut level_counts = tuning.wants(level.sign);
         if level.score >= CALM_SCORE {
             // Whatever the samples before were: would it be odd if it lasted?
@@ -161,13 +162,13 @@ impl Basis {
         let mut step = self.step_of(tuning, gaps, stride);
         let mut spike_counts = tuning.wants(step.sign);
         if self.is_open || tuning.is_one_sided() {
-            let away = self.step_of(tuning, gaps, self.stride(self.expected, value));
+            let away = self.step_of(tuning, gaps, self.stride(self.expected.nearest(value), value));
             if away.leap < 1.0 {
                 (step.spike, step.leap) = (step.spike.min(away.spike), step.leap.min(away.leap));
             }
             spike_counts &= tuning.wants(away.sign);
         }
-        let is_far = tuning.is_far(residual.abs(), self.expected);
+        let is_far = tuning.is_far(residual.abs(), self.expected.nearest(value));
         let counted = |score: f64, counts: bool| if counts && is_far { score } else { 0.0 };
         Scores {
             level: counted(level.score, level_counts),
@@ -224,7 +225,17 @@ impl Basis {
 
     /// The step to `value` from the samples before, less what the season takes.
     pub(super) fn step_to(&self, value: f64) -> f64 {
-        value - self.before
+        value - self.before_of(value)
+    }
+
+    /// What a step to `value` leads away from.
+    fn before_of(&self, value: f64) -> f64 {
+        self.before + (self.expected.nearest(value) - self.expected.value())
+    }
+
+    /// How far `value` is from what is expected.
+    pub(super) fn residual(&self, value: f64) -> f64 {
+        value - self.expected.nearest(value)
     }
 
     /// What the step from `before` to `value` counts: up to the size of what is usual about its length, and beyond, by the logarithm of how
@@ -242,7 +253,7 @@ impl Basis {
 
     /// The means of the last 3 and 24 residuals, were `value` the sample's.
     pub(super) fn means(&self, value: f64) -> (f64, f64) {
-        let residual = value - self.expected;
+        let residual = self.residual(value);
         let mean = |sum: f64, most: u32| (sum + residual) / f64::from(self.in_rhythm.min(most));
         (
             mean(self.short_sum, SHORT_RESIDUALS),

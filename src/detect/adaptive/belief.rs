@@ -69,9 +69,9 @@ impl Belief {
     pub fn at(&mut self, timestamp: i64) -> Option<Usual> {
         let local = self.local_time.at(timestamp);
         let basis = self.model.usual_at(Time { timestamp, local })?;
-        let band = band::band(&basis, &self.tuning, self.model.seen(), basis.expected);
+        let band = band::band(&basis, &self.tuning, self.model.seen(), basis.expected.value());
         Some(Usual {
-            expected: basis.expected,
+            expected: basis.expected.value(),
             lower: band.lower,
             upper: band.upper,
         })

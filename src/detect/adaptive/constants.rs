@@ -71,6 +71,19 @@ pub(super) const WEEK_VISITS: u8 = 2;
 pub(super) const WEEK_PROOF: f32 = 0.85;
 /// Age of a series (seconds) at which its weekly profile begins: many do not live that long, and it is half of the memory.
 pub(super) const WEEK_BEGINS_S: i64 = 24 * 3600;
+/// Two slots that are further apart than this many mean errors of the predictions may have an edge between them: with less the
+/// line between their centres is as good.
+pub(super) const EDGE_ERRORS: f64 = 6.0;
+/// Of what a series is away from what was expected this share may be in the slots that it has just been in, for each of those errors.
+pub(super) const LEARNT_SHARE: f64 = 0.0625;
+/// Slots that differ by less than this many mean errors are of one level ...
+pub(super) const FLAT_ERRORS: f64 = 2.0;
+/// ... or by less than one in so many parts of the edge beside them.
+pub(super) const FLAT_PARTS: f64 = 8.0;
+/// Slots about one that an edge goes through differ from those beyond them by less than one in so many parts of it.
+pub(super) const LEVEL_PARTS: f64 = 4.0;
+/// An edge is expected so much sooner and later than it was (seconds): ramps of half an hour count, and what is not exact of it.
+pub(super) const EDGE_S: f64 = 1200.0;
 /// Samples that the error of a prediction looks back on.
 pub(super) const PROOF_MEMORY_SAMPLES: u16 = 2_000;
 /// Samples after which that error is a proof.

@@ -60,7 +60,10 @@ pub(super) fn reason(seen: Seen<'_>) -> String {
         }
         text.push_str(&spike_in_words(seen));
     }
-    let (expected, season) = (number(seen.basis.expected), season(seen.basis.season));
+    let (expected, season) = (
+        number(seen.basis.expected.nearest(seen.value)),
+        season(seen.basis.season),
+    );
     let (count, age) = (seen.basis.count, duration(seen.age_s));
     let _ = write!(
         text,

@@ -6,7 +6,7 @@
 //!   counted. The series is *away* while the mean of the last residuals is further from zero than half of the furthest that it has
 //!   been, and further than it usually was before.
 //! * It is over as well when it is *usual*: after two days and 24 samples. Then what the series has come to is taken for
-//!   normal, if it is away.
+//!   normal.
 //! * While it lasts a level is told of again only when it is half as much more than it has been, or matters more than the spike
 //!   that was told of.
 //!
@@ -81,11 +81,6 @@ impl Lasting {
     /// Is one open, and the series not where it usually is?
     pub(super) fn is_away(self) -> bool {
         self.open && self.away
-    }
-
-    /// Was the series not where it usually is, when the last was over?
-    pub(super) fn was_away(self) -> bool {
-        self.away
     }
 
     /// What the level has to reach to be told of; `graver` if that matters more than a spike.

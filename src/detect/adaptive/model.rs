@@ -20,10 +20,11 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, VALUE_MAX,
-        WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
+        LEARNT_SHARE, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE,
+        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
         YOUNG_SAMPLES,
     },
+    edge::Reading,
     gap::Seen,
     lasting::{Apart, Lasting},
     level::Level,
@@ -101,9 +102,9 @@ pub(super) struct Model {
 /// What predictions there are.
 struct Forecast {
     mean: f64,
-    day: Option<f64>,
-    week: Option<f64>,
-    expected: f64,
+    day: Option<Reading>,
+    week: Option<Reading>,
+    expected: Reading,
     season: Season,
 }
 
@@ -337,10 +338,8 @@ impl Model {
 
     fn forecast(&self, local: i64, value: f64) -> Forecast {
         let mean = if self.count == 1 { value } else { self.overall.mean };
-        let day = self.day.read(local, DAY_VISITS).map(|apart| self.origin + apart);
-        let week = self.week.as_ref().and_then(|week| week.read(local, WEEK_VISITS));
-        let week = week.map(|apart| self.origin + apart);
-        let (mut expected, mut season, mut least) = (mean, Season::None, self.mean_proof.error());
+        let (day, week) = (self.read_day(local, 0.0), self.read_week(local, 0.0));
+        let (mut expected, mut season, mut least) = (Reading::of(mean), Season::None, self.mean_proof.error());
         if let Some(day) = day.filter(|_| self.day_proof.is_below(DAY_PROOF * least)) {
             (expected, season, least) = (day, Season::Day, self.day_proof.error());
         }
@@ -354,6 +353,23 @@ impl Model {
             expected,
             season,
         }
+    }
+
+    fn read_day(&self, local: i64, slack_s: f64) -> Option<Reading> {
+        let error = self.error_of(self.day_proof);
+        let apart = self.day.read(local, DAY_VISITS, error, slack_s);
+        apart.map(|apart| apart.shifted(self.origin))
+    }
+
+    fn read_week(&self, local: i64, slack_s: f64) -> Option<Reading> {
+        let error = self.error_of(self.week_proof);
+        let apart = self.week.as_ref()?.read(local, WEEK_VISITS, error, slack_s);
+        apart.map(|apart| apart.shifted(self.origin))
+    }
+
+    /// What predictions of one kind are from values on average, and what slots that were just learnt may be off because the series is.
+    fn error_of(&self, proof: Proof) -> f64 {
+        f64::from(proof.error()) + LEARNT_SHARE * self.residual().abs()
     }
 
     fn basis(&self, time: Time, forecast: &Forecast, after_gap: bool) -> Basis {
@@ -383,15 +399,17 @@ impl Model {
 
     /// What a step at `time` leads away from.
     fn before(&self, time: Time, forecast: &Forecast) -> f64 {
-        // When that mean was, as it were: only a series that has been seen for a while has a season.
+        // When that mean was, as it were: only a series that has been seen for a while has a season. Samples of long before count
+        // in it, too.
         let local = || time.local - (time.timestamp - self.last) - i64::from(self.recent_age_s);
+        let slack_s = 2.0 * f64::from(self.recent_age_s);
         let season = match forecast.season {
             Season::None => None,
-            Season::Day => self.day.read(local(), DAY_VISITS),
-            Season::Week => self.week.as_ref().and_then(|week| week.read(local(), WEEK_VISITS)),
+            Season::Day => self.read_day(local(), slack_s),
+            Season::Week => self.read_week(local(), slack_s),
         };
-        season.map_or(self.recent, |apart| {
-            self.recent + forecast.expected - (self.origin + apart)
+        season.map_or(self.recent, |then| {
+            self.recent + (forecast.expected.value() - then.nearest(self.recent))
         })
     }
 
@@ -423,11 +441,18 @@ impl Model {
             let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
             self.step
                 .learn_held(stride / basis.noise, distance(scores.step), step_gain);
-            self.noise.learn(time.local, stride.abs(), basis.noise);
+            // Within an edge steps are none, whatever the noise is.
+            if !basis.expected.is_wide() {
+                self.noise.learn(time.local, stride.abs(), basis.noise);
+            }
         }
         if away {
             // As the deviation grows, values are held to more, so that what has really grown is followed.
             self.overall.learn_deviation(held, gain);
+            if forecast.season == Season::Week {
+                // Nor what was seen of this hour before it was.
+                self.week_visit.forget();
+            }
         } else {
             self.learn_usual(time, value, held, gain, forecast);
         }
@@ -435,7 +460,7 @@ impl Model {
         if self.seen.learn(apart, scores.gap) {
             basis.new_value = Some(apart);
         }
-        self.keep_residual(held - forecast.expected);
+        self.keep_residual(basis.residual(held));
         self.keep_value(time.timestamp, value, basis.after_gap);
         if self.count.is_power_of_two() {
             self.move_origin();
@@ -450,10 +475,10 @@ impl Model {
             self.mean_proof.learn(value - forecast.mean);
         }
         if let Some(day) = forecast.day {
-            self.day_proof.learn(value - day);
+            self.day_proof.learn(value - day.nearest(value));
         }
         if let Some(week) = forecast.week {
-            self.week_proof.learn(value - week);
+            self.week_proof.learn(value - week.nearest(value));
         }
         self.overall.learn(held, gain);
         self.day
@@ -477,7 +502,7 @@ impl Model {
             // All have been equal: there is nothing to go by but their size.
             1.0 + basis.size
         };
-        value.clamp(basis.expected - most, basis.expected + most)
+        value.clamp(basis.expected.value() - most, basis.expected.value() + most)
     }
 
     /// What a spike counts: less where there are more samples a day, where the series leaps all the time, and while it is new.

@@ -27,7 +27,7 @@ impl Noise {
     /// How many times as noisy as at all times it is at `local`, for a series that is `days` old.
     pub(super) fn at(&self, local: i64, days: f64) -> f64 {
         let overall = f64::from(self.overall.error());
-        match self.by_day.read(local, DAY_VISITS) {
+        match self.by_day.line(local, DAY_VISITS) {
             Some(now) if overall > 0.0 => {
                 let days = days.clamp(1.0, NOISE_DAYS_MAX);
                 (overall * NOISE_TRUST_DAYS + now * days) / (overall * (NOISE_TRUST_DAYS + days))

@@ -2,13 +2,14 @@
 //!
 //! A profile holds the mean of each of its slots over the days or weeks that were seen. While time is within a slot the
 //! samples of the visit are summed up; when it has left, their mean goes into the slot. So a profile never knows the day
-//! that it is asked about. It is read between the centres of two slots, in a straight line.
+//! that it is asked about. It is read between the centres of two slots, in a straight line, but near an [edge].
 //!
 //! Values are differences from an origin that the caller keeps. Three bytes hold a slot, and a read is two slots next to each
 //! other.
 
 use super::{
-    constants::{PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
+    constants::{EDGE_ERRORS, PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
+    edge::{self, Around, Reading},
     single::single,
 };
 use crate::save::{Damaged, Save, Saved, fields, hold};
@@ -40,6 +41,16 @@ pub(super) struct Visit {
     samples: u16,
     /// Place of the slot in the profile.
     slot: u8,
+}
+
+/// A time of the profile.
+#[derive(Clone, Copy)]
+struct Place {
+    slot: i64,
+    /// Is it nearer to the slot before (-1) or to the next (1)?
+    side: i64,
+    /// How far from the centre of its slot it is, in slots: 0 to 0.5.
+    share: f64,
 }
 
 /// How well predictions of one kind have done.
@@ -100,34 +111,75 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         u64::from(self.slots[usize::from(visit.slot)].0[0])
     }
 
-    /// What is usual at `local`; `None` while the slot that it is in has not been visited `least` times. Of the two slots about
-    /// it the other counts as soon as it has been: where samples are an hour apart it never is.
+    /// What is usual at `local`, by a straight line between the centres of slots; `None` while the slot that it is in has not been
+    /// visited `least` times. Of the two slots about it the other counts as soon as it has been: where samples are an hour
+    /// apart it never is.
+    pub(super) fn line(&self, local: i64, least: u8) -> Option<f64> {
+        let place = Self::place(local);
+        let own = self.mean(place.slot, 0, least)?;
+        let other = self.mean(place.slot, place.side, least).unwrap_or(own);
+        Some(own + place.share * (other - own))
+    }
+
+    /// The same, and where slots are far apart what an [edge] between them has to say. `error` is what predictions are from values
+    /// on average; edges may come `slack_s` seconds sooner or later than else.
+    pub(super) fn read(&self, local: i64, least: u8, error: f64, slack_s: f64) -> Option<Reading> {
+        let place = Self::place(local);
+        let own = self.mean(place.slot, 0, least)?;
+        let other = self.mean(place.slot, place.side, least).unwrap_or(own);
+        let far = self.mean(place.slot, -place.side, least).unwrap_or(own);
+        if (other - own).abs().max((far - own).abs()) > EDGE_ERRORS * error
+            && let Some(reading) = self.near_edge(place, least, error, slack_s)
+        {
+            return Some(reading);
+        }
+        Some(Reading::of(own + place.share * (other - own)))
+    }
+
+    /// What is usual at a `place` near an edge.
+    fn near_edge(&self, place: Place, least: u8, error: f64, slack_s: f64) -> Option<Reading> {
+        let slot = |steps: i64| self.mean(place.slot, steps * place.side, least);
+        edge::near(&Around {
+            slots: [slot(-2), slot(-1), slot(0), slot(1), slot(2), slot(3)],
+            share: place.share,
+            slot_s: SLOT_S,
+            error,
+            slack_s,
+        })
+    }
+
+    /// Where `local` is.
+    #[expect(clippy::cast_precision_loss, reason = "slots are short")]
+    fn place(local: i64) -> Place {
+        let within = local.rem_euclid(Self::PERIOD_S);
+        // From the centre of its slot, in slots.
+        let way = (within % SLOT_S) as f64 / SLOT_S as f64 - 0.5;
+        Place {
+            slot: within / SLOT_S,
+            side: if way < 0.0 { -1 } else { 1 },
+            share: way.abs(),
+        }
+    }
+
+    /// Mean of the slot that is `steps` from `slot`; `None` while it has not been visited `least` times.
     #[expect(
         clippy::cast_sign_loss,
         clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "a remainder is not negative, and small"
+        clippy::cast_possible_wrap,
+        reason = "there are few slots"
     )]
-    pub(super) fn read(&self, local: i64, least: u8) -> Option<f64> {
-        // From the centre of the slot before to that of the next.
-        let within = (local - SLOT_S / 2).rem_euclid(Self::PERIOD_S);
-        let before = (within / SLOT_S) as usize;
-        let next = if before + 1 == SLOTS { 0 } else { before + 1 };
-        let way = (within % SLOT_S) as f64 / SLOT_S as f64;
-        let (before, next) = (self.slots[before], self.slots[next]);
-        let (own, other, share) = if way < 0.5 {
-            (before, next, way)
+    fn mean(&self, slot: i64, steps: i64, least: u8) -> Option<f64> {
+        let slots = SLOTS as i64;
+        let place = slot + steps;
+        let place = if place < 0 {
+            place + slots
+        } else if place >= slots {
+            place - slots
         } else {
-            (next, before, 1.0 - way)
+            place
         };
-        if own.visits() < least {
-            return None;
-        }
-        let mean = f64::from(own.mean());
-        if other.visits() < least {
-            return Some(mean);
-        }
-        Some(mean + share * (f64::from(other.mean()) - mean))
+        let slot = self.slots[place as usize];
+        (slot.visits() >= least).then(|| f64::from(slot.mean()))
     }
 
     /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
@@ -262,25 +314,48 @@ mod tests {
             (24_300, 6.75),
             (86_400 * 9 + 23_400, 6.5),
         ] {
-            let found = profile.read(local, 1).unwrap();
+            let found = profile.line(local, 1).unwrap();
             assert!((found - expected(hour)).abs() < 0.02, "{found} at {hour}");
         }
+    }
+
+    #[test]
+    fn an_edge_is_no_straight_line() {
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        for local in (0..3 * 86_400).step_by(600) {
+            let value = if (8 * 3600..20 * 3600).contains(&(local % 86_400)) {
+                200.0
+            } else {
+                50.0
+            };
+            profile.learn(&mut visit, local, value, 0.0, 0.15);
+        }
+        let at = |hour: i64, minute: i64| profile.read(hour * 3600 + minute * 60, 1, 3.0, 0.0).unwrap();
+        for minute in [-14, 0, 14] {
+            assert_eq!([at(8, minute), at(20, minute)].map(Reading::is_wide), [true, true]);
+        }
+        let apart = (at(7, 30).value() - 50.0).abs() + (at(8, 30).value() - 200.0).abs();
+        assert!(apart < 0.1 && !at(7, 30).is_wide() && !at(12, 0).is_wide());
+        // Where predictions are wrong by much there is none.
+        let line = profile.line(8 * 3600, 1).unwrap();
+        assert_eq!(profile.read(8 * 3600, 1, 30.0, 0.0), Some(Reading::of(line)));
+        assert!((line - 125.0).abs() < 0.1);
     }
 
     #[test]
     fn a_day_is_known_once_it_is_over() {
         let (mut profile, mut visit) = (Day::default(), Visit::default());
         profile.learn(&mut visit, 900, 5.0, 0.0, 0.15);
-        assert_eq!(profile.read(900, 1), None);
+        assert_eq!(profile.line(900, 1), None);
         profile.learn(&mut visit, 2700, 7.0, 0.0, 0.15);
-        assert_eq!(profile.read(900, 1), Some(5.0));
-        assert_eq!(profile.read(1799, 1), Some(5.0), "the slot after it is not known yet");
-        assert_eq!(profile.read(1800, 1), None, "nor by its neighbour");
-        assert_eq!(profile.read(900, 2), None);
+        assert_eq!(profile.line(900, 1), Some(5.0));
+        assert_eq!(profile.line(1799, 1), Some(5.0), "the slot after it is not known yet");
+        assert_eq!(profile.line(1800, 1), None, "nor by its neighbour");
+        assert_eq!(profile.line(900, 2), None);
         // The same slot a day later: the first weighs as much as the second.
         profile.learn(&mut visit, 86_400 + 900, 9.0, 0.0, 0.15);
         profile.learn(&mut visit, 86_400 + 2700, 9.0, 0.0, 0.15);
-        assert_eq!(profile.read(900, 2), Some(7.0));
+        assert_eq!(profile.line(900, 2), Some(7.0));
     }
 
     #[test]
@@ -291,7 +366,7 @@ mod tests {
             profile.learn(&mut visit, day * 86_400 + 900, value, 0.0, 0.15);
         }
         let expected = 1.0 - 0.85_f64.powi(9);
-        assert!((profile.read(900, 1).unwrap() - expected).abs() < 1e-3);
+        assert!((profile.line(900, 1).unwrap() - expected).abs() < 1e-3);
     }
 
     #[test]
@@ -313,9 +388,9 @@ mod tests {
     #[test]
     fn an_origin_can_move() {
         let mut profile = of_hours(2, 0.15);
-        let before = profile.read(30_000, 1).unwrap();
+        let before = profile.line(30_000, 1).unwrap();
         profile.shift(100.0);
-        assert!((profile.read(30_000, 1).unwrap() - before - 100.0).abs() < 0.02);
+        assert!((profile.line(30_000, 1).unwrap() - before - 100.0).abs() < 0.02);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{detect::Outcome, save::put_bytes, window::Scratch};
 
+mod edges;
 mod incidents;
 
 /// A detector, one series, and the time of its next sample.

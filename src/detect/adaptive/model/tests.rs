@@ -86,7 +86,7 @@ fn seasons_are_used_once_they_have_proved_themselves() {
         let bench = shown(days, value);
         (
             bench.basis.season,
-            (bench.basis.expected - value(bench.timestamp)).abs() < 20.0,
+            (bench.basis.expected.value() - value(bench.timestamp)).abs() < 20.0,
         )
     };
     assert_eq!(season(1, wave).0, Season::None);
@@ -185,7 +185,7 @@ fn an_odd_first_value_is_forgotten() {
         bench.show(wave(bench.timestamp));
     }
     assert!(
-        (bench.basis.expected - wave(bench.timestamp - 300)).abs() < 20.0,
+        (bench.basis.expected.value() - wave(bench.timestamp - 300)).abs() < 20.0,
         "{:?}",
         bench.basis
     );
@@ -255,7 +255,7 @@ proptest! {
                 let (scores, _) = bench.show(value);
                 prop_assert!(scores.level.is_finite() && scores.level >= 0.0, "{scores:?}");
                 prop_assert!(scores.spike.is_finite() && scores.spike >= 0.0, "{scores:?}");
-                prop_assert!(bench.basis.expected.is_finite());
+                prop_assert!(bench.basis.expected.value().is_finite());
             }
         }
     }
@@ -266,7 +266,7 @@ proptest! {
         let mut residuals: Vec<f64> = Vec::new();
         for value in values {
             bench.show(value);
-            residuals.push(value - bench.basis.expected);
+            residuals.push(value - bench.basis.expected.value());
             let plain = |most: usize| {
                 let last = &residuals[residuals.len().saturating_sub(most)..];
                 last.iter().sum::<f64>() / f64::from(u32::try_from(last.len()).unwrap())
