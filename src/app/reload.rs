@@ -54,8 +54,13 @@ impl Running {
         outcome
     }
 
-    async fn change(&mut self, mut to: Config, set_log_level: &SetLogLevel) -> Result<ReloadReport, AppError> {
+    async fn change(&mut self, to: Checked, set_log_level: &SetLogLevel) -> Result<ReloadReport, AppError> {
+        let Checked {
+            config: mut to,
+            warnings,
+        } = to;
         let mut report = ReloadReport {
+            warnings: warnings.iter().map(ToString::to_string).collect(),
             needs_restart: keep_fixed(&mut to, &self.config),
             changed: changed(&self.config, &to),
             ..ReloadReport::default()
@@ -161,14 +166,15 @@ impl Running {
     }
 }
 
-async fn read(file: Option<PathBuf>) -> Result<Config, ReloadRefused> {
+async fn read(file: Option<PathBuf>) -> Result<Checked, ReloadRefused> {
     let file = file.ok_or(ReloadRefused::NoFile)?;
     // Ten thousand patterns take their time.
     let read = tokio::task::spawn_blocking(move || load(&file)).await;
-    let Checked { mut config, warnings } = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
-    warn_of_oddities(&warnings);
-    config.listen.max_connections = raise_descriptor_limit(config.listen.max_connections);
-    Ok(config)
+    let mut checked = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
+    warn_of_oddities(&checked.warnings);
+    let listen = &mut checked.config.listen;
+    listen.max_connections = raise_descriptor_limit(listen.max_connections);
+    Ok(checked)
 }
 
 fn load(file: &Path) -> Result<Checked, ReloadRefused> {
@@ -383,6 +389,8 @@ fn tell(report: &ReloadReport) {
         listeners,
         upstreams,
         detectors,
+        // They were told when the file was read.
+        warnings: _,
     } = report;
     if report.is_empty() {
         info!("the configuration was read again and is the same");

@@ -34,6 +34,8 @@ pub struct ReloadReport {
     pub upstreams: Differences,
     /// What has become of each detector, those that are gone included.
     pub detectors: Vec<DetectorFate>,
+    /// What is odd about the configuration, as `skyrelay check` has it.
+    pub warnings: Vec<String>,
 }
 
 /// Things that have names.
@@ -79,6 +81,8 @@ impl ReloadReport {
             listeners,
             upstreams,
             detectors,
+            // They say nothing of what was before.
+            warnings: _,
         } = self;
         let kept = detectors.iter().all(|detector| detector.memory == "kept");
         changed.is_empty() && needs_restart.is_empty() && listeners.is_empty() && upstreams.is_empty() && kept

@@ -72,6 +72,30 @@ fn an_added_watch_judges_series_that_are_there_and_new_ones() {
 }
 
 #[test]
+fn what_is_odd_is_in_the_answer_and_in_the_log() {
+    let relay = Skyrelay::start(&[], NOTHING);
+    let (_, answer) = relay.reload();
+    // The default detector is there without being asked for: only what is written is odd.
+    assert_eq!(answer["warnings"], json!([]), "{answer}");
+    relay.reconfigure(
+        relay.port,
+        &[],
+        &format!("{NOTHING}[detector.spare]\nkind = \"skyline\"\n"),
+    );
+    let (status, answer) = relay.reload();
+    assert_eq!(
+        (status, answer["warnings"].as_array().map(Vec::len)),
+        (200, Some(1)),
+        "{answer}"
+    );
+    let warning = answer["warnings"][0].as_str().unwrap();
+    assert!(warning.contains(": nothing names the detector `spare`"), "{warning}");
+    wait_for_log(&relay, &["nothing names the detector `spare`"]);
+    let shown = relay.api("/api/v1/config");
+    assert_eq!(shown["last_reload"]["changes"]["warnings"][0], *warning, "{shown}");
+}
+
+#[test]
 fn a_bad_file_changes_nothing_and_says_why() {
     let upstream = Sink::start();
     let relay = Skyrelay::start(&[("sink", upstream.port)], NINE_ALGORITHMS);

@@ -236,7 +236,7 @@ export function show(main) {
 }
 
 // What a reload has changed, in words.
-function changes({ changed, needs_restart, listeners, upstreams, detectors }) {
+function changes({ changed, needs_restart, listeners, upstreams, detectors, warnings }) {
   const parts = [];
   if (changed.length > 0) parts.push(`changed ${changed.join(", ")}`);
   for (const [what, { added, removed, changed }] of [["addresses", listeners], ["upstreams", upstreams]]) {
@@ -246,5 +246,6 @@ function changes({ changed, needs_restart, listeners, upstreams, detectors }) {
   }
   for (const { name, memory } of detectors) if (memory !== "kept") parts.push(`detector ${name}: ${memory}`);
   if (needs_restart.length > 0) parts.push(`needs a restart: ${needs_restart.join(", ")}`);
-  return parts.length > 0 ? parts.join("; ") : "all was the same";
+  if (parts.length === 0) parts.push("all was the same");
+  return [...parts, ...warnings].join("; ");
 }
