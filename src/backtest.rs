@@ -275,14 +275,8 @@ fn series_of(shard: &Shard) -> Vec<Arc<str>> {
 /// What a side has seen, and which of its watches were for nothing.
 fn summary(side: Side) -> Summary {
     let settings = side.shard.settings();
-    let watches = &settings.watches;
-    let mut are_matched = vec![false; watches.len()];
-    for name in series_of(&side.shard) {
-        if let Some(place) = watches.iter().position(|watch| watch.matches(&name)) {
-            are_matched[place] = true;
-        }
-    }
-    let unmatched = watches.iter().zip(are_matched).filter(|(_, is_matched)| !is_matched);
+    let watches = settings.watches.iter().zip(side.shard.watches_in_use());
+    let unmatched = watches.filter(|(_, is_in_use)| !is_in_use);
     let patterns = unmatched.map(|(watch, _)| {
         let patterns: Vec<_> = watch.globs.iter().map(Glob::as_str).collect();
         patterns.join(", ")
@@ -394,5 +388,32 @@ mod tests {
         let reason = &verdicts[1]["reason"];
         assert_eq!(reason, "the series has fallen silent, and is given up after 24h");
         assert_eq!((summary.series, summary.open), (2, 0));
+    }
+
+    #[test]
+    fn watches_that_no_series_went_by_are_told() {
+        let watch = |patterns: &[&str], detectors: &[usize]| Watch {
+            globs: patterns.iter().map(|pattern| Glob::new(pattern).unwrap()).collect(),
+            detectors: detectors.to_vec(),
+            reading: Reading::Value,
+        };
+        let settings = shard::Settings {
+            watches: vec![
+                watch(&["short.*"], &[0]),
+                watch(&["test.*"], &[]),
+                watch(&["short.lived", "never.**"], &[0]),
+                watch(&["lasting"], &[0]),
+                watch(&["**"], &[0]),
+            ],
+            ..shard::Settings::default()
+        };
+        // One falls silent and is given up, and one is not judged at all.
+        let text = "short.lived 1 1700000000\ntest.web 1 1700000000\nlasting 1 1700000000\nlasting 1 1700600000\n";
+        let (_, summary) = judged(settings, Verbosity::Changes, text);
+        assert_eq!(
+            summary.unmatched,
+            ["short.lived, never.**"],
+            "the watch before it has taken the one series"
+        );
     }
 }

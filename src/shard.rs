@@ -209,6 +209,18 @@ impl Shard {
         (end < self.table.slot_count()).then_some(end)
     }
 
+    /// Of each watch, whether a series is here that goes by it. Looks at all series.
+    pub fn watches_in_use(&self) -> Vec<bool> {
+        let watches = &self.settings.watches;
+        let mut in_use = vec![false; watches.len()];
+        for series in (0..self.table.slot_count()).filter_map(|slot| self.table.get(slot)) {
+            if let Some(watch) = watches.iter().position(|watch| watch.matches(&series.name)) {
+                in_use[watch] = true;
+            }
+        }
+        in_use
+    }
+
     /// The newest sample of a series.
     pub fn last_of(&self, hash: u64, name: &str) -> Option<Point> {
         match &self.table.get(self.table.find(hash, name.as_bytes())?)?.analysis {

@@ -246,3 +246,20 @@ fn a_terminal_sees_how_far_it_is_and_nobody_else_does() {
         );
     }
 }
+
+#[test]
+fn a_watch_that_no_series_went_by_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, lines) = (folder.path().join("some.toml"), folder.path().join("lines"));
+    let watch =
+        |pattern: &str, detectors: &str| format!("[[watch]]\nmatch = [\"{pattern}\"]\ndetectors = [{detectors}]\n");
+    let settings = watch("servers.*.load", "\"default\"") + &watch("test.**", "") + &watch("shop.**", "\"default\"");
+    fs::write(&config, settings).unwrap();
+    // web1 falls silent and is given up.
+    let text = "servers.web1.load 1 1700000000\ntest.web1.load 1 1700000000\nother 1 1700000000\nother 1 1700600000\n";
+    fs::write(&lines, text).unwrap();
+    let output = backtest(&["--config", config.to_str().unwrap(), lines.to_str().unwrap()]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    let named: Vec<_> = said.lines().filter(|line| line.contains("no series went by")).collect();
+    assert_eq!(named, ["  no series went by the watch on shop.**"], "{said}");
+}
