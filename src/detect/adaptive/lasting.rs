@@ -160,6 +160,24 @@ mod tests {
     use super::*;
     use crate::detect::adaptive::policy::{Policy, Silence};
 
+    #[test]
+    fn a_level_that_matters_more_is_told_where_only_a_spike_was() {
+        let mut lasting = Lasting::default();
+        let spike = Alerts {
+            level: false,
+            spike: true,
+        };
+        assert_eq!(lasting.follow(scored(0, 0.5, 2.0, 0.0), spike, at(9.0)), Turn::Opened);
+        let is_told = |lasting: Lasting| [true, false].map(|graver| lasting.level_bar(graver) < 9.0);
+        assert_eq!(is_told(lasting), [true, false]);
+        let level = Alerts {
+            level: true,
+            spike: false,
+        };
+        lasting.follow(scored(60, 2.0, 0.0, 0.0), level, at(9.0));
+        assert_eq!(is_told(lasting), [false, false], "it has been told now");
+    }
+
     fn at(residual: f64) -> Apart {
         Apart {
             residual,
