@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     anomaly::AnomalyReport,
-    detect::Outlook,
+    detect::{Outlook, duration},
     line::Timestamp,
     shard::{Condition, JudgeReport, Listing, Memory, SeriesReport, SeriesState},
     silence::Feedback,
@@ -40,6 +40,9 @@ const SPARKLINE_POINTS_MAX: usize = 120;
 
 /// What sparklines reach back to, unless asked for otherwise (seconds).
 const SPARKLINE_SPAN_S: i64 = 3600;
+
+/// How far a sample is ahead of the clock that is worth a word (seconds): senders' clocks differ by less.
+const AHEAD_S: i64 = 60;
 
 /// Series that are asked for.
 #[derive(Deserialize)]
@@ -380,6 +383,13 @@ impl From<SeriesReport> for SeriesAnswer {
                     .iter()
                     .find(|detector| detector.heard && detector.state == state);
                 answer.reason = says.map_or_else(String::new, |detector| detector.reason.clone());
+                let ahead_s = last.map_or(0, |last| last.timestamp.saturating_sub(report.received));
+                if ahead_s > AHEAD_S {
+                    let ahead = duration(ahead_s);
+                    answer.reason += &format!(
+                        "; the newest is {ahead} ahead of the time at which lines come, and what is older is not judged"
+                    );
+                }
             }
         }
         answer

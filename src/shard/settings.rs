@@ -24,7 +24,8 @@ pub struct Settings {
 pub struct Limits {
     /// Oldest timestamp that is analysed (seconds before now); `None`: any.
     pub max_age_s: Option<i64>,
-    /// Newest timestamp that is analysed (seconds after now); `None`: any.
+    /// Newest timestamp that is analysed (seconds after now); `None`: any. What comes after such a sample and is before it is
+    /// late.
     pub max_ahead_s: Option<i64>,
 }
 
@@ -68,7 +69,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_age_s: None,
-            max_ahead_s: Some(3600),
+            max_ahead_s: Some(300),
         }
     }
 }

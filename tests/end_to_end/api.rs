@@ -231,3 +231,31 @@ fn ready_turns_503_while_it_stops_and_healthy_stays() {
     assert_eq!(relay.metrics().queued("absent"), 1, "it still answers while it stops");
     assert_eq!(relay.terminate(2 * SOON).code(), Some(1));
 }
+
+#[test]
+fn a_series_that_came_from_the_future_says_why_it_is_not_judged() {
+    let now = unix_now();
+    let relay = Skyrelay::start(&[], SETTINGS);
+    // Within what is taken, and beyond it.
+    let lines = format!(
+        "clock.back 1 {}\nclock.back 2 {now}\nclock.far 1 {}\n",
+        now + 240,
+        now + 400
+    );
+    relay.connect().write_all(lines.as_bytes()).unwrap();
+    relay.wait_until_through(3, &[]);
+    let reason = relay.api("/api/v1/series/clock.back")["reason"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        reason.contains("ahead of the time at which lines come, and what is older is not judged"),
+        "{reason}"
+    );
+    let metrics = relay.metrics();
+    assert_eq!(
+        (metrics.not_analysed("late"), metrics.not_analysed("too_far_ahead")),
+        (1, 1)
+    );
+    refused(&relay, "/api/v1/series/clock.far", 404, "clock.far");
+}
