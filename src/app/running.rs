@@ -207,7 +207,7 @@ impl Running {
         info!(
             tcp = ?self.listening.addresses(Protocol::Tcp),
             udp = ?self.listening.addresses(Protocol::Udp),
-            http = ?self.http.as_ref().map(|(address, _)| address),
+            http = self.http.as_ref().map(|(address, _)| tracing::field::display(address)),
             shards = self.analysis.shards(),
             "ready"
         );

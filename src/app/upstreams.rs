@@ -111,10 +111,17 @@ impl Upstreams {
         self.fed = stay;
         for fed in &self.fed {
             let name = fed.name();
-            if let Some(settings) = settings.iter().find(|settings| settings.name == name)
-                && *fed.settings.borrow() != *settings
-            {
-                fed.settings.send_replace(settings.clone());
+            let Some(settings) = settings.iter().find(|settings| settings.name == name) else {
+                continue;
+            };
+            let former = fed.settings.borrow().clone();
+            if former == *settings {
+                continue;
+            }
+            fed.settings.send_replace(settings.clone());
+            // Where the relay listens is no setting of the upstream.
+            let own = settings.own.clone();
+            if (Settings { own, ..former }) != *settings {
                 differences.changed.push(name);
             }
         }

@@ -72,7 +72,10 @@ fn the_example_gives_the_defaults() {
 #[test]
 fn what_the_example_leaves_out_is_good_as_well() {
     let config = good(&uncommented());
-    let forward = forward::Settings::new("carbon-cache", "127.0.0.1:2103");
+    let forward = forward::Settings {
+        own: config.listen.tcp.clone(),
+        ..forward::Settings::new("carbon-cache", "127.0.0.1:2103")
+    };
     assert_eq!(config.forwards, [forward]);
     assert_eq!(config.listen.allow.as_ref().map(Vec::len), Some(2));
     assert_eq!(config.analysis.shards, 4);

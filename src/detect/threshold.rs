@@ -195,7 +195,8 @@ impl Engine {
                 let _ = write!(text, ", {} needed", patience.needed);
             }
         }
-        if let Some(since) = state.waiting.since() {
+        let since = state.waiting.since();
+        if let Some(since) = since.filter(|&since| since < point.timestamp || patience.for_s > 0) {
             let _ = write!(text, ", for {}", lasted(since));
             if !observation.anomalous {
                 let _ = write!(text, " of {}", duration(patience.for_s));

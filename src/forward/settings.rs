@@ -1,6 +1,6 @@
 //! Settings of one upstream.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use super::spool::left_over;
 
@@ -11,6 +11,9 @@ pub struct Settings {
     pub name: String,
     /// Host and port, as `carbon.example.net:2003`. The host is looked up at every connect.
     pub address: String,
+    /// Addresses at which this process takes lines. One that turns out to be the upstream's is not sent to: the stream would go
+    /// round in a circle.
+    pub own: Vec<SocketAddr>,
     /// What gives when the queue is full.
     pub when_full: WhenFull,
     /// Lines that wait in memory while the upstream is away or slow (bytes, 1 MiB or more).
@@ -86,6 +89,7 @@ impl Settings {
         Self {
             name: name.into(),
             address: address.into(),
+            own: Vec::new(),
             when_full: WhenFull::DropOldest,
             queue_bytes_max: 256 << 20,
             resend_bytes_max: 1 << 20,

@@ -280,6 +280,7 @@ impl Upstream {
 async fn connect(settings: &Settings) -> Result<(TcpStream, SocketAddr), (Failure, io::Error)> {
     let Settings {
         address,
+        own,
         connect_timeout,
         write_timeout,
         ..
@@ -294,6 +295,7 @@ async fn connect(settings: &Settings) -> Result<(TcpStream, SocketAddr), (Failur
         let connected = timeout(*connect_timeout, TcpStream::connect(peer)).await;
         let prepared = connected
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+            .and_then(|stream| refuse_circle(stream, own))
             .and_then(|stream| prepare(stream, *write_timeout));
         match prepared {
             Ok(stream) => return Ok((stream, peer)),
@@ -301,6 +303,18 @@ async fn connect(settings: &Settings) -> Result<(TcpStream, SocketAddr), (Failur
         }
     }
     Err(last)
+}
+
+/// Is the other end this process? Whatever name or address led there: to an address of its own machine the kernel connects
+/// from that same address.
+fn refuse_circle(stream: TcpStream, own: &[SocketAddr]) -> io::Result<TcpStream> {
+    let (local, peer) = (stream.local_addr()?, stream.peer_addr()?);
+    let is_peer = |own: &SocketAddr| own.port() == peer.port() && (own.ip().is_unspecified() || own.ip() == peer.ip());
+    if local.ip() == peer.ip() && own.iter().any(is_peer) {
+        let circle = format!("{peer} is this relay itself: the stream would go round in a circle");
+        return Err(io::Error::other(circle));
+    }
+    Ok(stream)
 }
 
 fn prepare(stream: TcpStream, write_timeout: Duration) -> io::Result<TcpStream> {
@@ -357,6 +371,28 @@ mod tests {
     const CHUNKS: usize = 500;
     /// Lines of a chunk: together more than the kernel takes at once.
     const LINES: usize = 500;
+
+    #[tokio::test]
+    async fn the_relay_itself_is_no_upstream_whatever_its_name() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let connected = async |own: &str| {
+            let settings = Settings {
+                own: vec![format!("{own}:{}", address.port()).parse().unwrap()],
+                ..Settings::new("test", format!("localhost:{}", address.port()))
+            };
+            connect(&settings)
+                .await
+                .map(|(_, peer)| peer)
+                .map_err(|(_, error)| error.to_string())
+        };
+        let circle = Err(format!(
+            "{address} is this relay itself: the stream would go round in a circle"
+        ));
+        assert_eq!(connected("0.0.0.0").await, circle);
+        assert_eq!(connected("127.0.0.1").await, circle);
+        assert_eq!(connected("127.0.0.2").await, Ok(address));
+    }
 
     /// Pushes numbered lines from several threads at once, and gives what each connection brought; all but the last are
     /// broken by the peer after so many bytes, and the last `resend_bytes_max` are sent again.

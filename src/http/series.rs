@@ -5,7 +5,7 @@
 
 mod view;
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use axum::{
     extract::{Path, Query, RawQuery, State, rejection::QueryRejection},
@@ -386,7 +386,8 @@ impl From<SeriesReport> for SeriesAnswer {
                 let ahead_s = last.map_or(0, |last| last.timestamp.saturating_sub(report.received));
                 if ahead_s > AHEAD_S {
                     let ahead = duration(ahead_s);
-                    answer.reason += &format!(
+                    let _ = write!(
+                        answer.reason,
                         "; the newest is {ahead} ahead of the time at which lines come, and what is older is not judged"
                     );
                 }

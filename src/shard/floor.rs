@@ -8,7 +8,7 @@
 //! * A floor ends with the first sample from [`Floor::until`] on, by the samples' own time. If the series is still anomalous
 //!   then, that is told.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use super::{
     Change, Event, Shard,
@@ -37,6 +37,16 @@ pub enum Height {
     Below(f64),
     /// Up to this score, of a detector that expects nothing in particular.
     Score(f64),
+}
+
+impl fmt::Display for Height {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Above(apart) => write!(f, "{apart} above the expected"),
+            Self::Below(apart) => write!(f, "{apart} below the expected"),
+            Self::Score(score) => write!(f, "a score of {score}"),
+        }
+    }
 }
 
 /// The floors of a shard's series, by name and detector.

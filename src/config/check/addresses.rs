@@ -194,6 +194,7 @@ fn forward(section: &mut Section<'_>, listen: &listen::Settings) -> forward::Set
     let name = name.map_or_else(|| address.clone(), |name| name.value.to_owned());
     let default = forward::Settings::new(name, address);
     forward::Settings {
+        own: listen.tcp.clone(),
         when_full: section.choice("when_full", default.when_full, &names::WHEN_FULL),
         queue_bytes_max: section.size("queue", default.queue_bytes_max, 1 << 20..=1 << 40),
         resend_bytes_max: section.size("resend_bytes", default.resend_bytes_max, 0..=1 << 30),

@@ -159,7 +159,8 @@ async fn give(
         series = ?answer.series,
         detector = ?answer.detector,
         author = ?answer.author,
-        floor = ?floor,
+        floor = %floor.height,
+        until = floor.until,
         "something was said to be no anomaly"
     );
     Ok(Json(answer).into_response())
