@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use skyrelay::config::Config;
+use skyrelay::{config::Config, shard::Unanalysed};
 
 const README: &str = include_str!("../README.md");
 
@@ -50,4 +50,12 @@ fn the_scripts_in_the_readme_are_there() {
             .join("config/skyrelay.service")
             .exists()
     );
+}
+
+#[test]
+fn the_readme_names_each_reason_for_which_a_line_is_not_analysed() {
+    for reason in Unanalysed::ALL {
+        let name = format!("`{}`", reason.name());
+        assert!(README.contains(&name), "{name}");
+    }
 }
