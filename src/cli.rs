@@ -35,7 +35,7 @@ use crate::{
 
 /// Exit codes, as sysexits.h and the readers of service managers have them.
 const EXIT_FAILED: u8 = 1;
-const EXIT_USAGE: u8 = 2;
+const EXIT_USAGE: u8 = 64;
 const EXIT_CONFIGURATION: u8 = 78;
 
 /// Lines of the log that wait for standard error. There is memory for all of them, and what comes beyond is lost.
@@ -132,8 +132,11 @@ struct BacktestArgs {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        // Help and versions are printed, too; wrong usage exits with 2.
-        Err(error) => error.exit(),
+        // Help and versions are printed, too; wrong usage goes to standard error.
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { EXIT_USAGE } else { 0 });
+        }
     };
     match cli.command.unwrap_or(Command::Run(cli.configured)) {
         Command::Run(configured) => with_checked(&configured, |checked| run(checked, &configured, false)),

@@ -165,7 +165,7 @@ fn what_is_asked_wrongly_is_said_at_once() {
     let says = |arguments: &[&str], part: &str| {
         let output = Command::new(PROGRAM).arg("backtest").args(arguments).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert_eq!(output.status.code(), Some(64), "{stderr}");
         assert!(stderr.contains(part), "{stderr}");
     };
     says(&["--graphite", "http://127.0.0.1:1"], "--target <GLOB>");

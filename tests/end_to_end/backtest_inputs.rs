@@ -159,7 +159,7 @@ fn two_configurations_are_compared() {
         .args(["backtest", "--from", "soon", &table])
         .output()
         .unwrap();
-    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert_eq!(wrong.status.code(), Some(64), "{wrong:?}");
     let refused = |arguments: &[&str], code: i32, why: &str| {
         let wrong = Command::new(PROGRAM).arg("backtest").args(arguments).output().unwrap();
         assert_eq!(wrong.status.code(), Some(code), "{arguments:?}: {wrong:?}");
@@ -167,7 +167,7 @@ fn two_configurations_are_compared() {
         assert!(stderr.ends_with(&format!("{why}\n")), "{arguments:?}: {stderr}");
     };
     let late = ["--from", "-1d", "--until", "-2d", &table];
-    refused(&late, 2, "--from is later than --until");
+    refused(&late, 64, "--from is later than --until");
     // A folder in which there is nothing, or nothing of that time, is most likely not the one that was meant.
     let empty = folder.path().join("empty");
     fs::create_dir(&empty).unwrap();
@@ -175,7 +175,7 @@ fn two_configurations_are_compared() {
     refused(&["--from", "-1d", &table], 1, "there was nothing to judge");
     refused(
         &["--graphite", "127.0.0.1:8080", "--target", "a"],
-        2,
+        64,
         "--graphite 127.0.0.1:8080: expected where Graphite is, such as http://graphite.example:8080",
     );
     // Rather than judge all of them.
@@ -186,7 +186,7 @@ fn two_configurations_are_compared() {
         .arg(&lines)
         .output()
         .unwrap();
-    assert_eq!(wrong.status.code(), Some(2), "{wrong:?}");
+    assert_eq!(wrong.status.code(), Some(64), "{wrong:?}");
     assert!(
         String::from_utf8(wrong.stderr)
             .unwrap()

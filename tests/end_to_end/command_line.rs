@@ -96,7 +96,7 @@ fn wrong_usage_exits_with_2_and_asking_for_help_with_0() {
         &["backtest", "--detector"],
         &["--config", "a", "check"],
     ] {
-        let (stdout, stderr) = exits(2, arguments);
+        let (stdout, stderr) = exits(64, arguments);
         assert!(
             stdout.is_empty() && stderr.starts_with("error: "),
             "{arguments:?}: {stderr}"

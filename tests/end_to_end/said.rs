@@ -339,7 +339,7 @@ fn all_of_it_can_be_said_from_the_command_line() {
     let (code, text) = run(&relay, &["silence", "end", "7"]);
     assert_eq!((code, text.as_str()), (Some(1), "there is no silence 7\n"));
     let (code, _) = run(&relay, &["silence", "add", "a"]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(64));
     let (code, text) = run(&relay, &["silence", "add", "[a", "--for", "2h", "--reason", "r"]);
     assert_eq!(code, Some(1));
     assert!(text.contains("opened but not closed"), "{text}");

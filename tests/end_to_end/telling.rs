@@ -240,6 +240,6 @@ fn a_test_alert_goes_where_the_real_ones_do() {
         (Some(1), "other.x, full: no alert takes it, nobody is told\n")
     );
     let (code, said) = test_alert(&config, &["no such route"]);
-    assert_eq!(code, Some(2), "{said}");
+    assert_eq!(code, Some(64), "{said}");
     assert!(said.contains("there is pager, chat, broken"), "{said}");
 }
