@@ -230,7 +230,11 @@ impl Basis {
 
     /// What a step to `value` leads away from.
     fn before_of(&self, value: f64) -> f64 {
-        self.before + (self.expected.nearest(value) - self.expected.value())
+        if self.expected.is_wide() {
+            self.before + (self.expected.nearest(value) - self.expected.value())
+        } else {
+            self.before
+        }
     }
 
     /// How far `value` is from what is expected.

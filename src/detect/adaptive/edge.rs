@@ -132,11 +132,17 @@ impl Reading {
     }
 
     /// The usual that is nearest to `value`.
+    #[inline]
     pub(super) fn nearest(self, value: f64) -> f64 {
-        value.max(self.low).min(self.high)
+        if self.is_wide() {
+            value.max(self.low).min(self.high)
+        } else {
+            self.value
+        }
     }
 
     /// Is it more than one value?
+    #[inline]
     pub(super) fn is_wide(self) -> bool {
         self.low < self.high
     }

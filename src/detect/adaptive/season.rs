@@ -46,9 +46,9 @@ pub(super) struct Visit {
 /// A time of the profile.
 #[derive(Clone, Copy)]
 struct Place {
-    slot: i64,
+    slot: usize,
     /// Is it nearer to the slot before (-1) or to the next (1)?
-    side: i64,
+    side: isize,
     /// How far from the centre of its slot it is, in slots: 0 to 0.5.
     share: f64,
 }
@@ -114,33 +114,54 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     /// What is usual at `local`, by a straight line between the centres of slots; `None` while the slot that it is in has not been
     /// visited `least` times. Of the two slots about it the other counts as soon as it has been: where samples are an hour
     /// apart it never is.
+    #[inline]
     pub(super) fn line(&self, local: i64, least: u8) -> Option<f64> {
         let place = Self::place(local);
-        let own = self.mean(place.slot, 0, least)?;
-        let other = self.mean(place.slot, place.side, least).unwrap_or(own);
-        Some(own + place.share * (other - own))
+        let own = self.slots[place.slot];
+        (own.visits() >= least).then(|| self.along(place, own, least))
     }
 
     /// The same, and where slots are far apart what an [edge] between them has to say. `error` is what predictions are from values
     /// on average; edges may come `slack_s` seconds sooner or later than else.
+    #[inline]
     pub(super) fn read(&self, local: i64, least: u8, error: f64, slack_s: f64) -> Option<Reading> {
         let place = Self::place(local);
-        let own = self.mean(place.slot, 0, least)?;
-        let other = self.mean(place.slot, place.side, least).unwrap_or(own);
-        let far = self.mean(place.slot, -place.side, least).unwrap_or(own);
-        if (other - own).abs().max((far - own).abs()) > EDGE_ERRORS * error
+        let own = self.slots[place.slot];
+        if own.visits() < least {
+            return None;
+        }
+        // What is not known is 0 here, and is looked at more closely if that seems to be an edge.
+        let [next, before] = [1, -1].map(|steps| self.slots[Self::beside(place.slot, steps)]);
+        let apart = |other: Slot| (other.mean() - own.mean()).abs();
+        if f64::from(apart(next).max(apart(before))) > EDGE_ERRORS * error
             && let Some(reading) = self.near_edge(place, least, error, slack_s)
         {
             return Some(reading);
         }
-        Some(Reading::of(own + place.share * (other - own)))
+        Some(Reading::of(self.along(place, own, least)))
+    }
+
+    /// What is usual at a `place` in the slot `own`, by a straight line.
+    #[inline]
+    fn along(&self, place: Place, own: Slot, least: u8) -> f64 {
+        let mean = f64::from(own.mean());
+        let other = self.slots[Self::beside(place.slot, place.side)];
+        if other.visits() < least {
+            mean
+        } else {
+            mean + place.share * (f64::from(other.mean()) - mean)
+        }
     }
 
     /// What is usual at a `place` near an edge.
+    #[cold]
     fn near_edge(&self, place: Place, least: u8, error: f64, slack_s: f64) -> Option<Reading> {
-        let slot = |steps: i64| self.mean(place.slot, steps * place.side, least);
+        let mean = |steps: isize| {
+            let slot = self.slots[Self::beside(place.slot, steps * place.side)];
+            (slot.visits() >= least).then(|| f64::from(slot.mean()))
+        };
         edge::near(&Around {
-            slots: [slot(-2), slot(-1), slot(0), slot(1), slot(2), slot(3)],
+            slots: [mean(-2), mean(-1), mean(0), mean(1), mean(2), mean(3)],
             share: place.share,
             slot_s: SLOT_S,
             error,
@@ -149,37 +170,35 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     }
 
     /// Where `local` is.
-    #[expect(clippy::cast_precision_loss, reason = "slots are short")]
+    #[inline]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a remainder is not negative, and small"
+    )]
     fn place(local: i64) -> Place {
         let within = local.rem_euclid(Self::PERIOD_S);
         // From the centre of its slot, in slots.
         let way = (within % SLOT_S) as f64 / SLOT_S as f64 - 0.5;
         Place {
-            slot: within / SLOT_S,
+            slot: (within / SLOT_S) as usize,
             side: if way < 0.0 { -1 } else { 1 },
             share: way.abs(),
         }
     }
 
-    /// Mean of the slot that is `steps` from `slot`; `None` while it has not been visited `least` times.
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "there are few slots"
-    )]
-    fn mean(&self, slot: i64, steps: i64, least: u8) -> Option<f64> {
-        let slots = SLOTS as i64;
-        let place = slot + steps;
-        let place = if place < 0 {
-            place + slots
-        } else if place >= slots {
-            place - slots
-        } else {
+    /// The place of the slot that is `steps` from `slot`, three at most.
+    #[inline]
+    fn beside(slot: usize, steps: isize) -> usize {
+        let place = slot.wrapping_add_signed(steps);
+        if place < SLOTS {
             place
-        };
-        let slot = self.slots[place as usize];
-        (slot.visits() >= least).then(|| f64::from(slot.mean()))
+        } else if steps < 0 {
+            place.wrapping_add(SLOTS)
+        } else {
+            place - SLOTS
+        }
     }
 
     /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
