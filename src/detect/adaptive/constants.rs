@@ -103,7 +103,7 @@ pub(super) const GAP_SAMPLES: f64 = 50.0;
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 /// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
 /// well known and never leaps.
-pub(super) const SPIKE_UNIT: f64 = 10.5;
+pub(super) const SPIKE_UNIT: f64 = 11.0;
 /// Deviations that a decade of rarity counts as much as, in a spike.
 pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
 /// Deviations of a step that count at most for each decade of its rarity: where one step in a hundred is 20 deviations long, that
@@ -134,6 +134,8 @@ pub(super) const NOISE_GAIN_LEAST: f64 = 0.1;
 pub(super) const NOISE_STEP_MAX: f64 = 8.0;
 /// Steps are taken for no further than this many deviations from their mean when the mean and deviation are learnt.
 pub(super) const STEP_DEVIATIONS_MAX: f64 = 12.0;
+/// What a step weighs in their mean and deviation while an anomaly is open, against others: trouble that was told is no noise.
+pub(super) const TROUBLE_SHARE: f64 = 0.1;
 
 /// Intervals that differ by less than this factor are of one rhythm.
 pub(super) const RHYTHM_TOLERANCE: f32 = 1.5;
@@ -156,6 +158,8 @@ pub(super) const OTHER_QUIET_SAMPLES: u8 = 60;
 pub(super) const OTHER_BAR: f64 = 2.0;
 /// Samples of silence of the spike channel after an alert.
 pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
+/// What breaks the quiet of a channel, as a part of the score that it has told last.
+pub(super) const QUIET_OUTDONE: f64 = 1.7;
 /// The part of a leap that later spikes have to reach to be told.
 pub(super) const BAR_SHARE: f64 = 0.4;
 /// Leaps beyond this lift the bar no further: what follows a broken reading has to be told some day.

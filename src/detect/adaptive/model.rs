@@ -21,8 +21,8 @@ use super::{
     constants::{
         DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
         LEARNT_SHARE, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE,
-        VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS, WEIGHT_SAMPLES,
-        YOUNG_SAMPLES,
+        TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS,
+        WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
     edge::Reading,
     gap::Seen,
@@ -425,7 +425,8 @@ impl Model {
             .learn(means, seconds(timestamp - self.last));
     }
 
-    /// Learns of a sample. What is usual is not learnt while the series is `away` from it.
+    /// Learns of a sample. What is usual is not learnt while the series is `away` from it, and steps are hardly learnt while an
+    /// anomaly is open: trouble that was told is no noise, and must not hide the next.
     fn learn(&mut self, time: Time, value: f64, forecast: &Forecast, scores: &Scores, away: bool, basis: &mut Basis) {
         let gain = 1.0 / f64::from(self.count).min(MEMORY_SAMPLES);
         let in_rhythm = f64::from(self.in_rhythm);
@@ -438,9 +439,11 @@ impl Model {
         self.short.learn(short, distance(scores.short), rhythm_gain);
         self.long.learn(long, distance(scores.long), rhythm_gain);
         if self.count > 1 && !basis.after_gap {
-            let step_gain = 1.0 / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
-            self.step
-                .learn_held(stride / basis.noise, distance(scores.step), step_gain);
+            let step = stride / basis.noise;
+            let step = if known { self.step.held(step) } else { step };
+            let share = if known && basis.is_open { TROUBLE_SHARE } else { 1.0 };
+            let step_gain = share / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
+            self.step.learn(step, distance(scores.step), step_gain);
             // Within an edge steps are none, whatever the noise is.
             if !basis.expected.is_wide() {
                 self.noise.learn(time.local, stride.abs(), basis.noise);

@@ -9,13 +9,14 @@
 //!   spike of 1 or more, told or not, lifts the bar to 0.4 of its leap at least, which is what it would be if all of its distance
 //!   counted, and to 8 at most; it halves in 17,000 samples. So a metric that comes in bursts is told of once, and again when a
 //!   burst outdoes the others.
+//! * What is 1.7 times as much as a channel has told last breaks its quiet: trouble that has become worse is news.
 //! * While an anomaly is open, a level tells again as [`super::lasting`] has it.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
     constants::{
         BAR_KEPT, BAR_OF_LEAP_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
-        OTHER_QUIET_S, OTHER_QUIET_SAMPLES, SPIKE_QUIET_SAMPLES,
+        OTHER_QUIET_S, OTHER_QUIET_SAMPLES, QUIET_OUTDONE, SPIKE_QUIET_SAMPLES,
     },
     single::single,
 };
@@ -53,6 +54,8 @@ struct Told {
     at: i64,
     /// Samples since.
     samples: u8,
+    /// The score that was told.
+    score: f32,
 }
 
 /// A sample as the policy sees it.
@@ -83,7 +86,7 @@ fields!(Policy {
     repeats,
     bar
 });
-fields!(Told { at, samples });
+fields!(Told { at, samples, score });
 fields!(Alerts { level, spike });
 
 impl Policy {
@@ -120,15 +123,16 @@ impl Policy {
         self.spike.samples = self.spike.samples.saturating_add(1);
         let level = self.decide_level(silence, silent, sample);
         let spike = self.decide_spike(silent, sample);
-        let now = Told {
+        let now = |score: f64| Told {
             at: sample.timestamp,
             samples: 0,
+            score: single(score),
         };
         if level {
-            self.level = now;
+            self.level = now(sample.level);
         }
         if spike {
-            self.spike = now;
+            self.spike = now(sample.spike);
         }
         Alerts { level, spike }
     }
@@ -137,6 +141,7 @@ impl Policy {
         let time = sample.timestamp;
         let quiet = self.level.samples <= LEVEL_QUIET_LEAST
             || self.level.is_within(silence.quiet_samples, silence.quiet_s, time);
+        let quiet = quiet && !self.level.is_outdone(sample.level);
         if silent || quiet || sample.level < 1.0 {
             return false;
         }
@@ -158,7 +163,7 @@ impl Policy {
         if spike < 1.0 {
             return false;
         }
-        let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES;
+        let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES && !self.spike.is_outdone(spike);
         let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
         self.bar = self.bar.max(single(BAR_SHARE * leap.min(BAR_OF_LEAP_MAX)));
         alert
@@ -169,11 +174,17 @@ impl Told {
     const NEVER: Self = Self {
         at: i64::MIN,
         samples: u8::MAX,
+        score: 0.0,
     };
 
     /// Was it at most so many samples before `time`, and less than `lasts_s`?
     fn is_within(self, samples: u8, lasts_s: i64, time: i64) -> bool {
         self.samples <= samples && time < self.at.saturating_add(lasts_s)
+    }
+
+    /// Is `score` so much more that it is news, however short a time ago it was?
+    fn is_outdone(self, score: f64) -> bool {
+        score >= QUIET_OUTDONE * f64::from(self.score)
     }
 
     /// What the other channel has to reach.
@@ -263,6 +274,21 @@ mod tests {
             [31, 251, 60]
         );
         assert_eq!(after(250, 0), 13, "though for 12 samples at least");
+    }
+
+    #[test]
+    fn trouble_that_has_become_much_worse_breaks_the_quiet() {
+        let after = |first: f64, then: f64| {
+            let mut scores = vec![(0.0, 0.0); 6];
+            (scores[0], scores[5]) = ((first, 0.0), (then, 0.0));
+            let levels = told(Silence::NONE, 60, &scores).0.len();
+            (scores[0], scores[5]) = ((0.0, first), (0.0, then));
+            (levels, told(Silence::NONE, 60, &scores).1.len())
+        };
+        assert_eq!(after(1.0, 1.69), (1, 1));
+        assert_eq!(after(1.0, 1.71), (2, 2));
+        assert_eq!(after(2.0, 3.39), (1, 1));
+        assert_eq!(after(2.0, 3.41), (2, 2));
     }
 
     #[test]

@@ -61,15 +61,14 @@ impl Yardstick {
         }
     }
 
-    /// As [`Self::learn`], with mean and deviation learning of no value as further than twelve deviations away.
-    pub(super) fn learn_held(&mut self, value: f64, distance: Option<f64>, gain: f64) {
+    /// `value`, no further than twelve deviations away.
+    pub(super) fn held(&self, value: f64) -> f64 {
         let most = STEP_DEVIATIONS_MAX * self.moments.deviation();
-        let held = if distance.is_some() && most > 0.0 {
+        if most > 0.0 {
             value.clamp(self.moments.mean - most, self.moments.mean + most)
         } else {
             value
-        };
-        self.learn(held, distance, gain);
+        }
     }
 }
 
@@ -108,7 +107,7 @@ mod tests {
     fn a_giant_is_held_to_twelve_deviations() {
         let mut held = even();
         let mut free = held;
-        held.learn_held(1e9, Some(100.0), 0.001);
+        held.learn(held.held(1e9), Some(100.0), 0.001);
         free.learn(12.0, Some(100.0), 0.001);
         assert!((held.moments.mean - free.moments.mean).abs() < 1e-9);
     }

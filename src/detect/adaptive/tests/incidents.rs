@@ -163,3 +163,43 @@ fn the_end_of_an_incident_is_none() {
         }
     }
 }
+
+#[test]
+fn trouble_that_was_told_does_not_hide_the_next() {
+    // Once a day, at other times, one or two samples are far off.
+    for samples in [1, 2] {
+        let mut bench = Bench::new(Settings::default(), 300);
+        let usual = |time| 100.0 + normal(1, time);
+        bench.show(10 * DAY_S, usual);
+        let told = (0..40).filter(|day| {
+            let before_s = 12 * 3600 + day * 977 % 12 * 300;
+            bench.show(before_s, usual);
+            let told = bench.show(samples * 300, |time| {
+                usual(time) + if time / 300 % 2 == 0 { 30.0 } else { -30.0 }
+            });
+            bench.show(DAY_S - samples * 300 - before_s, usual);
+            told.iter().any(|verdict| verdict.alert)
+        });
+        let found = told.count();
+        assert!(found >= 38, "{found} of 40, of {samples}");
+    }
+}
+
+#[test]
+fn what_has_become_noisier_for_good_is_told_and_then_usual() {
+    for times in [6.0, 10.0, 20.0] {
+        let mut bench = Bench::new(Settings::default(), 300);
+        bench.show(10 * DAY_S, |time| 100.0 + normal(2, time));
+        let noisier = |time| 100.0 + times * normal(2, time);
+        let mut alerts = |days: i64| {
+            bench
+                .show(days * DAY_S, noisier)
+                .iter()
+                .filter(|told| told.alert)
+                .count()
+        };
+        let (first, then) = (alerts(2), alerts(18));
+        assert!((1..=12).contains(&first), "{times} times as noisy: {first} in two days");
+        assert_eq!(then, 0, "{times} times as noisy");
+    }
+}
