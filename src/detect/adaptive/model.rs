@@ -320,6 +320,9 @@ impl Model {
     }
 
     /// Reads a little of each cache line that judging the next sample reads.
+    ///
+    /// All of the residuals and seen values, not only where the next sample will look: places that have to be read first make one
+    /// miss wait for another, which costs more than the lines that it saves.
     pub(super) fn touch(&self) -> u64 {
         let week = self.week.as_deref().map_or(0, |week| week.touch(&self.week_visit));
         let residual = |place: usize| u64::from(self.residuals[place].to_bits());
