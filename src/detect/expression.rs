@@ -46,10 +46,11 @@
 //!
 //! Beside what any sample costs its shard (`cargo bench --bench stages -- expression` has each function; one series in cache, 24 h
 //! at 10 s): 36 ns for some twenty steps of arithmetic and conditions, 40 to 60 ns for what sums and extremes answer, 80 to 90 ns
-//! for straight lines, and for what ranks answer 120 ns of an hour and 55 to 65 ns of a day, whose values seldom pass the ranks
-//! that are asked for; 140 and 100 ns for `mad`. That is so whether the answer is used or not; what is asked twice is worked out
-//! once. Per series 0.2 KB, 0.7 KB for each part, and for medians and quantiles 1.3 KB each (9.5 KB where values move through
-//! their ranks fast), for `mad` thrice that. Nothing grows with the window.
+//! for straight lines, and for what ranks answer 85 to 100 ns of up to six hours and 45 ns of a day, whose values seldom pass the
+//! ranks that are asked for; for `mad` 20 to 50 ns more. That is so whether the answer is used or not; what is asked twice is worked
+//! out once, and all that is asked of one part shares its values. Per series 0.2 KB, 0.7 KB for each part, and for medians and
+//! quantiles of it 1 to 1.5 KB each, where values move through their ranks fast 5.5 KB of an hour and 13 to 17 KB of more; for `mad`
+//! 5.5 KB of an hour, 31 of six and up to 49 of a day. Nothing grows with the window.
 //!
 //! | file | holds |
 //! | --- | --- |

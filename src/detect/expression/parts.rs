@@ -193,8 +193,14 @@ impl PartPlan {
             Statistic::Deviation => state.moments.and_then(|moments| moments.sample_deviation()),
             Statistic::Largest => state.extreme(window, |state| &mut state.largest, 1.0),
             Statistic::Smallest => state.extreme(window, |state| &mut state.smallest, -1.0),
-            Statistic::Median => self.rank(state, window, scratch, Ranks::median),
-            Statistic::Quantile(share) => self.rank(state, window, scratch, |ranks| ranks.quantile(share)),
+            Statistic::Median => {
+                let number = self.quantile(0.5);
+                self.rank(state, window, scratch, |ranks| ranks.median(number))
+            }
+            Statistic::Quantile(share) => {
+                let number = self.quantile(share);
+                self.rank(state, window, scratch, |ranks| ranks.quantile(number, share))
+            }
             Statistic::MedianDeviation => self.rank(state, window, scratch, Ranks::median_deviation),
             Statistic::Slope => state.line().map(|line| line.slope),
             Statistic::Line => state
@@ -204,6 +210,13 @@ impl PartPlan {
             Statistic::LineDeviation => state.line().map(|line| line.residual_deviation),
         };
         answer.map_or(UNKNOWN, finite)
+    }
+
+    /// The number of a quantile among those that are asked for.
+    #[expect(clippy::float_cmp, reason = "copies are the same")]
+    fn quantile(&self, share: f64) -> usize {
+        let number = self.quantiles.iter().position(|asked| *asked == share);
+        number.expect("only what is among the needs is asked for")
     }
 
     /// What `ask` makes of the ranks, for which the samples are read again if need be.

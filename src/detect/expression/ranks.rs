@@ -1,26 +1,36 @@
 //! Medians and other quantiles of values that come and go, exact to the bit.
 //!
-//! Nobody asks for all ranks, so not all values are kept in order: only those about the ranks that are asked for, in a
-//! *region* each, and of the rest how many lie between. While values wander, ranks stay within their regions: one that is full
-//! lets go of what is farthest from the ranks that are asked for. When a rank has left its region all values are read again.
+//! Nobody asks for all ranks, so not all values are kept: only those about the ranks that are asked for, in short *runs* (`ordered`),
+//! and of the rest how many lie between two of these. While values wander, ranks stay among the runs: where there are too many, what
+//! is farthest from the ranks that are asked for is let go of, and only counted. When a rank has left them all values are read
+//! again.
 //!
-//! * A region takes 12 bytes for each of [`REACH`] values on either side of a rank, and has room for [`REACH`] more: 2.4 KB.
-//! * Values that only rise or fall move a rank by one each time. Where they have to be read again too soon for that to cost
-//!   little, regions reach farther from then on, up to [`REACH_MAX`]: 14 KB, and an hour at 10 seconds as a whole.
-//! * A value that comes waits for the one that goes, so that both change a region at once (`ordered`).
+//! * A value that comes, or goes, changes one run, found by the first values of all.
+//! * Who asks for a rank remembers the run that it is in, and how many values lie before that run.
+//! * [`REACH`] values on either side of a rank are kept, in some 12 bytes each: 1.5 KB. Where they have to be read again too soon for
+//!   that to cost little, more are kept from then on, up to [`REACH_MAX`]: 13 to 17 KB, and an hour at 10 seconds as a whole, in 5.5
+//!   KB. What comes among them stays, up to a quarter more. Where a rank has gone, on the side to which it went, half as
+//!   many more are kept, and half as many less on the other: most often it goes on.
+//! * The median distance takes three such places: six hours at 10 seconds as a whole, in 31 KB, and 49 KB of a day.
 //! * It is not saved: sorted again, it comes out the same.
 
 mod nearest;
 
-use std::cell::Cell;
+use nearest::{Nearest, Side, nearest_below};
 
-use nearest::{Nearest, nearest_below};
-
-use super::ordered::Ordered;
+use super::ordered::{LEN_MAX, Ordered};
 
 /// Ranks on either side of one that is asked for, at first and at most.
 const REACH: usize = 48;
-const REACH_MAX: usize = 384;
+const REACH_MAX: usize = 512;
+
+/// Values of a run that is new: there is room for those to come.
+const FILLED: usize = LEN_MAX * 7 / 8;
+/// Values of a run from which on it is joined to another.
+const FEW: u32 = 12;
+
+/// So many first values are counted, which waits for nothing; of more it is searched for these.
+const COUNTED: usize = 32;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -34,212 +44,264 @@ pub(super) struct Wishes<'a> {
 /// Values about some ranks, in order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ranks {
-    /// In ascending order; none: the values have to be read again.
-    regions: Vec<Region>,
-    /// How many values lie before each region, and behind the last: no larger than what follows, and no smaller than what is
-    /// before.
-    gaps: Vec<u32>,
+    /// None: the values have to be read again. Each holds a value at least.
+    #[expect(clippy::vec_box, reason = "runs come and go between others, and are long")]
+    runs: Vec<Box<Ordered>>,
+    /// The first value of each run.
+    firsts: Vec<f64>,
+    /// Of each run.
+    counts: Vec<Counts>,
+    /// How many values lie behind the last run, and are no smaller.
+    behind: u32,
     total: u32,
-    /// A value that has come, and counts, but has no place yet.
-    arrived: Option<f64>,
-    /// Ranks on either side of one that is asked for, and how many values have come since regions were made; `None`: there
-    /// were none yet.
+    /// Where each question was answered last: one for each quantile, then three for the median distance.
+    finds: Vec<Find>,
+    /// How many values are in runs, and how many are enough.
+    kept: u32,
+    kept_max: u32,
+    /// Where the rank has gone for which the values have to be read again.
+    gone: Option<Side>,
+    /// Ranks on either side of one that is asked for, and how many values have come since runs were made; `None`: there were
+    /// none yet.
     reach: usize,
     age: Option<u32>,
     /// Of the values nearest to the median, how many lay below it when it was last asked: most often it is near that again.
     nearest_below: usize,
 }
 
-/// Values that follow each other in the order of all.
-#[derive(Clone, Debug)]
-struct Region {
-    values: Ordered,
-    /// The lowest and the highest place that was asked for since something was let go.
-    asked: Cell<(usize, usize)>,
+/// How many values there are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Before a run and behind the one before it: no larger than the first of it, and no smaller than the last of that.
+    gap: u32,
+    /// In it.
+    run: u32,
 }
 
-/// What [`Region::asked`] is when nothing was.
-const NOTHING_ASKED: (usize, usize) = (usize::MAX, 0);
+/// A run, and how many values lie before it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Find {
+    run: usize,
+    before: u32,
+}
 
 /// Where a value belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    Region(usize),
-    /// Before the region of that number, or behind the last.
+    Run(usize),
+    /// Before the run of that number, or behind the last.
     Gap(usize),
-}
-
-/// On which side of a region something was let go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shed {
-    Nothing,
-    First,
-    Last,
-}
-
-impl Region {
-    fn of(sorted: &[f64], reach: usize) -> Self {
-        Self {
-            values: Ordered::new(sorted, sorted.len() + reach),
-            asked: Cell::new(NOTHING_ASKED),
-        }
-    }
-
-    fn first(&self) -> f64 {
-        self.values.get(0).unwrap_or(f64::NAN)
-    }
-
-    fn last(&self) -> f64 {
-        self.values.get(self.values.len().wrapping_sub(1)).unwrap_or(f64::NAN)
-    }
-
-    /// Adds one more; where there is no room, lets go of the first or the last, which may be itself.
-    fn add(&mut self, value: f64) -> Shed {
-        let place = self.values.count_below(value);
-        if !self.values.is_full() {
-            self.values.insert(place, value);
-            return Shed::Nothing;
-        }
-        let end = self.values.len() - 1;
-        let (low, high) = match self.asked.replace(NOTHING_ASKED) {
-            NOTHING_ASKED => (place, place),
-            asked => asked,
-        };
-        if low > end.saturating_sub(high) {
-            if let Some(before) = place.checked_sub(1) {
-                self.values.replace(0, before, value);
-            }
-            Shed::First
-        } else {
-            if place <= end {
-                self.values.replace(end, place, value);
-            }
-            Shed::Last
-        }
-    }
-
-    /// Takes one away, if it is there.
-    fn remove(&mut self, value: f64) -> bool {
-        let place = self.values.count_below(value);
-        let is_there = self.is_at(place, value);
-        if is_there {
-            self.values.remove(place);
-        }
-        is_there
-    }
-
-    /// Takes `gone` away, if it is there, and adds `come`, which is another.
-    fn replace(&mut self, gone: f64, come: f64) -> bool {
-        let (from, to) = (self.values.count_below(gone), self.values.count_below(come));
-        let is_there = self.is_at(from, gone);
-        if is_there {
-            self.values.replace(from, to - usize::from(from < to), come);
-        }
-        is_there
-    }
-
-    #[expect(clippy::float_cmp, reason = "copies are the same")]
-    fn is_at(&self, place: usize, value: f64) -> bool {
-        self.values.get(place).is_some_and(|other| other == value)
-    }
-
-    /// The value at a place.
-    fn get(&self, place: usize) -> Option<f64> {
-        let (low, high) = self.asked.get();
-        self.asked.set((low.min(place), high.max(place)));
-        self.values.get(place)
-    }
 }
 
 impl Ranks {
     /// Adds a value.
     pub(super) fn add(&mut self, value: f64) {
-        self.settle();
-        if self.regions.is_empty() {
+        if self.runs.is_empty() {
             return;
         }
-        self.arrived = Some(value);
-        self.total += 1;
         self.age = self.age.map(|age| age.saturating_add(1));
+        self.total += 1;
+        match self.place(value) {
+            Place::Run(run) => self.put(run, value),
+            Place::Gap(number) => {
+                let gap = self.gap(number);
+                if *gap > 0 {
+                    *gap += 1;
+                    self.shift(|run| run >= number, 1);
+                } else {
+                    // Where nothing lies between, a run may grow.
+                    self.put(number.saturating_sub(1), value);
+                }
+            }
+        }
     }
 
     /// Takes away a value that is there.
     pub(super) fn remove(&mut self, value: f64) {
-        let Some(gone) = self.place(value) else { return };
-        self.total -= 1;
-        let Some(arrived) = self.arrived.take() else {
-            return self.take_away(value, gone);
-        };
-        #[expect(clippy::float_cmp, reason = "copies are the same")]
-        if arrived == value {
+        if self.runs.is_empty() {
             return;
         }
-        let Some(come) = self.place(arrived) else { return };
-        match (gone, come) {
-            (Place::Region(number), Place::Region(other)) if number == other => {
-                if !self.regions[number].replace(value, arrived) {
-                    self.forget();
+        self.total -= 1;
+        match self.place(value) {
+            Place::Run(run) => {
+                self.runs[run].remove(value);
+                self.firsts[run] = self.runs[run].get(0);
+                self.shift(|other| other > run, 1_u32.wrapping_neg());
+                self.kept -= 1;
+                let counts = &mut self.counts[run];
+                counts.run -= 1;
+                if counts.run <= FEW {
+                    self.join(run);
                 }
             }
-            // Before anything is let go, as it may be this.
-            _ => {
-                self.put(arrived, come);
-                if let Some(gone) = self.place(value) {
-                    self.take_away(value, gone);
-                }
-            }
-        }
-    }
-
-    /// Gives the value that has come its place.
-    fn settle(&mut self) {
-        if let Some(arrived) = self.arrived.take()
-            && let Some(place) = self.place(arrived)
-        {
-            self.put(arrived, place);
-        }
-    }
-
-    fn put(&mut self, value: f64, place: Place) {
-        match place {
-            Place::Region(number) => match self.regions[number].add(value) {
-                Shed::Nothing => {}
-                Shed::First => self.gaps[number] += 1,
-                Shed::Last => self.gaps[number + 1] += 1,
-            },
             Place::Gap(number) => {
-                // Where nothing lies between, a region may grow.
-                let beside = &mut self.regions[number.saturating_sub(usize::from(number == self.gaps.len() - 1))];
-                if self.gaps[number] == 0 && !beside.values.is_full() {
-                    beside.add(value);
-                } else {
-                    self.gaps[number] += 1;
+                let gap = self.gap(number);
+                match gap.checked_sub(1) {
+                    Some(fewer) => {
+                        *gap = fewer;
+                        self.shift(|run| run >= number, 1_u32.wrapping_neg());
+                    }
+                    None => self.forget(),
                 }
             }
         }
     }
 
-    fn take_away(&mut self, value: f64, place: Place) {
-        match place {
-            Place::Gap(number) => match self.gaps[number].checked_sub(1) {
-                Some(fewer) => self.gaps[number] = fewer,
-                None => self.forget(),
-            },
-            Place::Region(number) => {
-                if !self.regions[number].remove(value) {
-                    return self.forget();
-                }
-                if self.regions[number].values.len() == 0 {
-                    self.regions.remove(number);
-                    let gap = self.gaps.remove(number);
-                    self.gaps[number] += gap;
-                }
+    /// Where a value belongs. There is a run.
+    fn place(&self, value: f64) -> Place {
+        let (mut begin, mut len) = (0, self.firsts.len());
+        while len > COUNTED {
+            let half = len / 2;
+            begin += half * usize::from(self.firsts[begin + half - 1] < value);
+            len -= half;
+        }
+        let near = self.firsts[begin..begin + len].iter();
+        let below: usize = near.map(|first| usize::from(*first < value)).sum();
+        let run = (begin + below).saturating_sub(1);
+        let last = self.runs[run].get(self.counts[run].run as usize - 1);
+        if value < self.firsts[run] {
+            Place::Gap(run)
+        } else if value <= last {
+            Place::Run(run)
+        } else {
+            match self.firsts.get(run + 1) {
+                Some(first) if *first <= value => Place::Run(run + 1),
+                _ => Place::Gap(run + 1),
             }
         }
+    }
+
+    /// Values that lie before a run, or behind the last.
+    fn gap(&mut self, number: usize) -> &mut u32 {
+        match self.counts.get_mut(number) {
+            Some(counts) => &mut counts.gap,
+            None => &mut self.behind,
+        }
+    }
+
+    /// So many more, or less, lie before some runs.
+    fn shift(&mut self, is_behind: impl Fn(usize) -> bool, more: u32) {
+        for find in &mut self.finds {
+            find.before = find.before.wrapping_add(if is_behind(find.run) { more } else { 0 });
+        }
+    }
+
+    /// Adds a value to a run.
+    fn put(&mut self, run: usize, value: f64) {
+        let run = if self.counts[run].run as usize == LEN_MAX {
+            self.split(run, value)
+        } else {
+            run
+        };
+        self.runs[run].add(value);
+        self.firsts[run] = self.runs[run].get(0);
+        self.counts[run].run += 1;
+        self.kept += 1;
+        self.shift(|other| other > run, 1);
+    }
+
+    /// Cuts a full run in two; gives the one to which `value` belongs.
+    #[cold]
+    fn split(&mut self, run: usize, value: f64) -> usize {
+        let run = self.make_room(run);
+        // What only rises, or only falls, leaves full runs behind.
+        let at = if run + 1 == self.runs.len() && value > self.runs[run].get(LEN_MAX - 1) {
+            LEN_MAX - 1
+        } else if run == 0 && value < self.firsts[0] {
+            1
+        } else {
+            LEN_MAX / 2
+        };
+        let upper = self.runs[run].split_off(at);
+        let first = upper.get(0);
+        self.firsts.insert(run + 1, first);
+        self.runs.insert(run + 1, Box::new(upper));
+        self.counts[run].run = count(at);
+        let above = Counts {
+            gap: 0,
+            run: count(LEN_MAX - at),
+        };
+        self.counts.insert(run + 1, above);
+        for find in &mut self.finds {
+            find.run += usize::from(find.run > run);
+        }
+        run + usize::from(value > first)
+    }
+
+    /// Lets go of the run that is farthest from what is asked for, if there are enough. Gives the place at which `run` is then.
+    fn make_room(&mut self, run: usize) -> usize {
+        if self.kept < self.kept_max {
+            return run;
+        }
+        let finds = &self.finds;
+        let away = |other: &usize| finds.iter().map(|find| other.abs_diff(find.run)).min();
+        let others = (0..self.runs.len()).filter(|other| *other != run);
+        let Some(farthest) = others.max_by_key(away) else {
+            return run;
+        };
+        self.let_go(farthest);
+        run - usize::from(farthest < run)
+    }
+
+    /// Takes a run that has become short together with one beside it, if it fits.
+    #[cold]
+    fn join(&mut self, run: usize) {
+        if self.counts[run].run == 0 {
+            return self.let_go(run);
+        }
+        let fits = |upper: &usize| match (self.counts.get(upper.wrapping_sub(1)), self.counts.get(*upper)) {
+            (Some(lower), Some(upper)) => upper.gap == 0 && (lower.run + upper.run) as usize <= FILLED,
+            _ => false,
+        };
+        let Some(upper) = [run, run + 1].into_iter().find(fits) else {
+            return;
+        };
+        let (lower, len) = (upper - 1, self.counts[upper - 1].run);
+        let values = self.runs.remove(upper);
+        self.runs[lower].append(len as usize, &values);
+        self.counts[lower].run += self.counts.remove(upper).run;
+        self.firsts.remove(upper);
+        for find in &mut self.finds {
+            if find.run == upper {
+                find.before -= len;
+            }
+            find.run -= usize::from(find.run >= upper);
+        }
+    }
+
+    /// Lets a run go: its values are counted from then on.
+    fn let_go(&mut self, run: usize) {
+        let counts = self.counts.remove(run);
+        self.runs.remove(run);
+        self.firsts.remove(run);
+        self.kept -= counts.run;
+        let next = self.counts.get(run).map(|next| next.gap);
+        let Some(last) = self.counts.len().checked_sub(1) else {
+            return self.forget();
+        };
+        let last_len = self.counts[last].run;
+        for find in &mut self.finds {
+            if find.run > run {
+                find.run -= 1;
+            } else if find.run == run {
+                *find = match next {
+                    Some(gap) => Find {
+                        run,
+                        before: find.before + counts.run + gap,
+                    },
+                    None => Find {
+                        run: last,
+                        before: find.before - counts.gap - last_len,
+                    },
+                };
+            }
+        }
+        *self.gap(run) += counts.gap + counts.run;
     }
 
     /// Takes in all `values`, whose order is changed.
     pub(super) fn set(&mut self, values: &mut [f64], wishes: Wishes<'_>) {
+        let gone = self.gone;
         self.forget();
         let Some(last) = values.len().checked_sub(1) else {
             return;
@@ -249,7 +311,11 @@ impl Ranks {
         if values.is_sorted_by(|one, other| one >= other) {
             values.reverse();
         }
-        let reach = self.reach;
+        let (down, up) = match gone {
+            None => (self.reach, self.reach),
+            Some(Side::Low) => (self.reach * 3 / 2, self.reach / 2),
+            Some(Side::High) => (self.reach / 2, self.reach * 3 / 2),
+        };
         let ranks = wishes.quantiles.iter().map(|&share| rank(share, values.len()).0);
         let mut wanted: Vec<usize> = ranks.collect();
         if wishes.median_deviation {
@@ -258,30 +324,42 @@ impl Ranks {
             self.nearest_below = below;
             wanted.extend([middle, middle - below, (middle + last / 2 + 1 - below).min(last)]);
         }
+        self.finds = vec![Find::default(); wanted.len()];
         wanted.sort_unstable();
         let mut ends = 0;
         let mut wanted = wanted.into_iter().peekable();
         while let Some(first) = wanted.next() {
-            let begin = first.saturating_sub(reach).max(ends);
-            let mut end = (first + reach).min(values.len());
-            while let Some(next) = wanted.next_if(|next| next.saturating_sub(reach) <= end) {
-                end = (next + reach).min(values.len());
+            let begin = first.saturating_sub(down).max(ends);
+            let mut end = (first + up).min(values.len());
+            while let Some(next) = wanted.next_if(|next| next.saturating_sub(down) <= end) {
+                end = (next + up).min(values.len());
             }
-            if begin < end {
-                self.gaps.push(count(begin - ends));
-                self.regions.push(Region::of(sorted(values, ends, begin..end), reach));
-                ends = end;
+            let mut gap = begin.saturating_sub(ends);
+            for run in sorted(values, ends, begin..end.max(begin)).chunks(FILLED) {
+                self.firsts.push(run[0]);
+                self.runs.push(Box::new(Ordered::of(run)));
+                let counts = Counts {
+                    gap: count(gap),
+                    run: count(run.len()),
+                };
+                self.counts.push(counts);
+                gap = 0;
             }
+            ends = ends.max(end);
         }
-        self.gaps.push(count(values.len() - ends));
+        self.behind = count(values.len() - ends);
         self.total = count(values.len());
+        self.kept = self.counts.iter().map(|counts| counts.run).sum();
+        self.kept_max = self.kept * 5 / 4 + count(LEN_MAX);
+        let before = self.counts.first().map_or(0, |counts| counts.gap);
+        self.finds.fill(Find { run: 0, before });
     }
 
-    /// How far regions of so many values are to reach, by how long those before them were good for. To read a value and put it
-    /// on its side of a region costs some 10 ns: twice for each sample that comes is little, and more is not.
+    /// How far runs of so many values are to reach, by how long those before them were good for. To read a value and put it
+    /// on its side of a run costs some 10 ns: once for each sample that comes is little, and more is not.
     fn choose_reach(&mut self, total: u32) {
         self.reach = match self.age {
-            Some(age) if age < total / 2 => (2 * self.reach).min(REACH_MAX),
+            Some(age) if age < total => (2 * self.reach).min(REACH_MAX),
             Some(age) if age / 8 > total => (self.reach / 2).max(REACH),
             Some(_) => self.reach,
             None => REACH,
@@ -289,72 +367,131 @@ impl Ranks {
         self.age = Some(0);
     }
 
-    /// The quantile, between two values by their distance; `None`: forgotten, or beyond its region.
-    pub(super) fn quantile(&mut self, share: f64) -> Option<f64> {
-        self.settle();
+    /// The quantile of that number among those that are wished for, between two values by their distance; `None`: forgotten,
+    /// or not among the runs.
+    pub(super) fn quantile(&mut self, number: usize, share: f64) -> Option<f64> {
         let (rank, beyond) = rank(share, self.total as usize);
-        let low = self.get(rank)?;
         if beyond == 0.0 {
-            return Some(low);
+            return self.get(number, rank);
         }
-        let high = self.get(rank + 1)?;
+        let (low, high) = self.around(number, rank + 1)?;
         Some(low + (high - low) * beyond)
     }
 
-    /// The mean of the two in the middle.
-    pub(super) fn median(&mut self) -> Option<f64> {
-        self.settle();
-        median(self.total as usize, |rank| self.get(rank))
+    /// The mean of the two in the middle, which is the quantile of that number.
+    pub(super) fn median(&mut self, number: usize) -> Option<f64> {
+        let total = self.total as usize;
+        if total.is_multiple_of(2) {
+            let (low, high) = self.around(number, total / 2)?;
+            Some(mean(low, high))
+        } else {
+            self.get(number, total / 2)
+        }
     }
 
     /// The median distance from the median.
     pub(super) fn median_deviation(&mut self) -> Option<f64> {
-        let median = self.median()?;
-        let nearest = Nearest::find(self.total as usize, median, self.nearest_below, |rank| self.get(rank))?;
+        // Behind those of the quantiles.
+        let first = self.finds.len().checked_sub(3)?;
+        let median = self.median(first)?;
+        let (total, guess) = (self.total as usize, self.nearest_below);
+        let nearest = Nearest::find(total, median, guess, |side, upper| match side {
+            Side::Low => self.around(first + 1, upper),
+            Side::High => self.around(first + 2, upper),
+        })?;
         self.nearest_below = nearest.below;
         Some(nearest.middle)
     }
 
     /// Heap memory in use (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
-        let region = |region: &Region| region.values.heap_bytes();
-        let lists = self.regions.capacity() * size_of::<Region>() + self.gaps.capacity() * size_of::<u32>();
-        lists + self.regions.iter().map(region).sum::<usize>()
+        self.runs.len() * size_of::<Ordered>()
+            + self.runs.capacity() * size_of::<Box<Ordered>>()
+            + self.firsts.capacity() * size_of::<f64>()
+            + self.counts.capacity() * size_of::<Counts>()
+            + self.finds.capacity() * size_of::<Find>()
     }
 
     /// Lets everything go, so that it is read again.
     pub(super) fn forget(&mut self) {
-        self.regions.clear();
-        self.gaps.clear();
-        self.arrived = None;
-        self.total = 0;
+        self.runs.clear();
+        self.firsts.clear();
+        self.counts.clear();
+        self.finds.clear();
+        self.gone = None;
+        (self.total, self.kept) = (0, 0);
     }
 
-    fn place(&self, value: f64) -> Option<Place> {
-        if self.regions.is_empty() {
-            return None;
-        }
-        for (number, region) in self.regions.iter().enumerate() {
-            if value < region.first() {
-                return Some(Place::Gap(number));
-            }
-            if value <= region.last() {
-                return Some(Place::Region(number));
-            }
-        }
-        Some(Place::Gap(self.regions.len()))
+    /// The value that `rank` others come before, for the question of that number.
+    fn get(&mut self, number: usize, rank: usize) -> Option<f64> {
+        let (run, place) = self.find(number, rank)?;
+        Some(self.runs[run].get(place))
     }
 
-    /// The value that `rank` others come before.
-    fn get(&self, mut rank: usize) -> Option<f64> {
-        for (region, gap) in self.regions.iter().zip(&self.gaps) {
-            rank = rank.checked_sub(*gap as usize)?;
-            if rank < region.values.len() {
-                return region.get(rank);
-            }
-            rank -= region.values.len();
+    /// The values on either side of an edge that `upper` others lie before; infinite where there is none.
+    fn around(&mut self, number: usize, upper: usize) -> Option<(f64, f64)> {
+        let find = self.finds.get(number)?;
+        let place = upper.wrapping_sub(1).wrapping_sub(find.before as usize);
+        let (run, counts) = (self.runs.get(find.run)?, self.counts.get(find.run)?);
+        if place < counts.run as usize - 1 {
+            Some((run.get(place), run.get(place + 1)))
+        } else {
+            self.look_around(number, upper)
         }
-        None
+    }
+
+    /// The same where both are not in the run in which they were.
+    #[cold]
+    fn look_around(&mut self, number: usize, upper: usize) -> Option<(f64, f64)> {
+        let high = if upper == self.total as usize {
+            f64::INFINITY
+        } else {
+            self.get(number, upper)?
+        };
+        let low = match upper.checked_sub(1) {
+            Some(lower) => self.get(number, lower)?,
+            None => f64::NEG_INFINITY,
+        };
+        Some((low, high))
+    }
+
+    /// The run of a rank, and its place there.
+    fn find(&mut self, number: usize, rank: usize) -> Option<(usize, usize)> {
+        let rank = u32::try_from(rank).ok()?;
+        let find = self.finds.get(number)?;
+        let place = rank.wrapping_sub(find.before);
+        if place < self.counts[find.run].run {
+            Some((find.run, place as usize))
+        } else {
+            self.seek(number, rank)
+        }
+    }
+
+    /// The same by going from run to run; where the rank has left them, says where it is.
+    #[cold]
+    fn seek(&mut self, number: usize, rank: u32) -> Option<(usize, usize)> {
+        let Find { mut run, mut before } = *self.finds.get(number)?;
+        while rank < before {
+            let gap = self.counts[run].gap;
+            if run == 0 || before - rank <= gap {
+                self.gone = Some(Side::Low);
+                return None;
+            }
+            run -= 1;
+            before -= gap + self.counts[run].run;
+        }
+        while rank - before >= self.counts.get(run)?.run {
+            let end = before + self.counts[run].run;
+            let gap = self.counts.get(run + 1).map(|counts| counts.gap);
+            let Some(gap) = gap.filter(|gap| rank - end >= *gap) else {
+                self.gone = Some(Side::High);
+                return None;
+            };
+            run += 1;
+            before = end + gap;
+        }
+        self.finds[number] = Find { run, before };
+        Some((run, (rank - before) as usize))
     }
 }
 
@@ -373,6 +510,7 @@ fn sorted(values: &mut [f64], from: usize, region: std::ops::Range<usize>) -> &[
     region
 }
 
+/// That of values in order.
 fn median(total: usize, at: impl Fn(usize) -> Option<f64>) -> Option<f64> {
     let low = at(total.checked_sub(1)? / 2)?;
     Some(if total.is_multiple_of(2) {

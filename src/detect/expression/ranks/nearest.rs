@@ -1,6 +1,9 @@
-//! The half of some values that is nearest to their median: from its edge follows the median distance.
+//! The half of some values that is nearest to their median: from its edges follows the median distance.
 
-use super::{mean, median};
+use super::{
+    super::ordered::{larger, smaller},
+    mean, median,
+};
 
 /// The half of all values that is nearest to the median.
 pub(super) struct Nearest {
@@ -10,59 +13,46 @@ pub(super) struct Nearest {
     pub(super) middle: f64,
 }
 
+/// An edge of the half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Low,
+    High,
+}
+
 impl Nearest {
-    /// Looks for it from `guess` on. `at` gives the value of a rank.
-    pub(super) fn find(total: usize, median: f64, guess: usize, at: impl Fn(usize) -> Option<f64>) -> Option<Self> {
+    /// Looks for it from `guess` on. `values_at` gives the values on either side of an edge that so many lie before: infinite
+    /// ones, where there are none.
+    pub(super) fn find(
+        total: usize,
+        median: f64,
+        guess: usize,
+        mut values_at: impl FnMut(Side, usize) -> Option<(f64, f64)>,
+    ) -> Option<Self> {
         // Ranks below the middle are no larger than the median, the others no smaller.
         let middle = total / 2;
-        let (below_max, above_max) = (middle, total - middle);
         let wanted = total.checked_sub(1)? / 2 + 1;
-        // The farthest of those that are among so many below, or above, and the nearest that is not.
-        let below_within = |count: usize| match count.checked_sub(1) {
-            Some(place) => Some(median - at(middle - 1 - place)?),
-            None => Some(f64::NEG_INFINITY),
-        };
-        let below_beyond = |count: usize| match middle.checked_sub(1 + count) {
-            Some(rank) => Some(median - at(rank)?),
-            None => Some(f64::INFINITY),
-        };
-        let above_within = |count: usize| match count.checked_sub(1) {
-            Some(place) => Some(at(middle + place)? - median),
-            None => Some(f64::NEG_INFINITY),
-        };
-        let above_beyond = |count: usize| {
-            if count < above_max {
-                Some(at(middle + count)? - median)
-            } else {
-                Some(f64::INFINITY)
-            }
-        };
-        let mut below = guess.clamp(wanted.saturating_sub(above_max), wanted.min(below_max));
-        let (mut below_last, mut below_next) = (below_within(below)?, below_beyond(below)?);
-        let (mut above_last, mut above_next) = (above_within(wanted - below)?, above_beyond(wanted - below)?);
+        let mut below = guess.clamp((wanted + middle).saturating_sub(total), wanted.min(middle));
         loop {
-            if below_last > above_next {
-                below -= 1;
-                (below_last, below_next) = (below_within(below)?, below_last);
-                (above_last, above_next) = (above_next, above_beyond(wanted - below)?);
-            } else if above_last > below_next {
-                below += 1;
-                (below_last, below_next) = (below_next, below_beyond(below)?);
-                (above_last, above_next) = (above_within(wanted - below)?, above_last);
-            } else {
-                break;
+            // Of a side on which none of the half lies, the last is not away, but beyond the median: nobody is nearer.
+            let (below_beyond, below_last) = values_at(Side::Low, middle - below)?;
+            let (above_last, above_beyond) = values_at(Side::High, middle + wanted - below)?;
+            let (below_last, below_next) = (median - below_last, median - below_beyond);
+            let (above_last, above_next) = (above_last - median, above_beyond - median);
+            // One of both at most. To ask for either at once is to be wrong about one thing less.
+            let (fewer, more) = (below_last > above_next, above_last > below_next);
+            if !(fewer | more) {
+                let farthest = larger(below_last, above_last);
+                let next = if total.is_multiple_of(2) {
+                    smaller(below_next, above_next)
+                } else {
+                    farthest
+                };
+                let middle = mean(farthest, next);
+                return Some(Self { below, middle });
             }
+            below = below + usize::from(more) - usize::from(fewer);
         }
-        let farthest = below_last.max(above_last);
-        let next = if total.is_multiple_of(2) {
-            below_next.min(above_next)
-        } else {
-            farthest
-        };
-        Some(Self {
-            below,
-            middle: mean(farthest, next),
-        })
     }
 }
 
@@ -71,7 +61,11 @@ pub(super) fn nearest_below(values: &mut [f64]) -> usize {
     let middle = values.len() / 2;
     if values.is_sorted() {
         let at = |rank: usize| values.get(rank).copied();
-        let nearest = median(values.len(), at).and_then(|median| Nearest::find(values.len(), median, middle / 2, at));
+        let edge = |_, upper: usize| {
+            let lower = upper.checked_sub(1).and_then(at).unwrap_or(f64::NEG_INFINITY);
+            Some((lower, at(upper).unwrap_or(f64::INFINITY)))
+        };
+        let nearest = median(values.len(), at).and_then(|median| Nearest::find(values.len(), median, middle / 2, edge));
         return nearest.map_or(0, |nearest| nearest.below);
     }
     let (below, &mut median, above) = values.select_nth_unstable_by(middle, f64::total_cmp);

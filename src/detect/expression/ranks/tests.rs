@@ -20,11 +20,11 @@ fn ask(ranks: &mut Ranks, values: &[f64], read: &mut usize) -> [Option<f64>; 5] 
         })
     };
     [
-        answer(ranks, &|ranks| ranks.quantile(0.5)),
-        answer(ranks, &|ranks| ranks.quantile(0.99)),
-        answer(ranks, &|ranks| ranks.quantile(0.0)),
-        answer(ranks, &|ranks| ranks.median()),
-        answer(ranks, &|ranks| ranks.median_deviation()),
+        answer(ranks, &|ranks| ranks.quantile(0, 0.5)),
+        answer(ranks, &|ranks| ranks.quantile(1, 0.99)),
+        answer(ranks, &|ranks| ranks.quantile(2, 0.0)),
+        answer(ranks, &|ranks| ranks.median(0)),
+        answer(ranks, &Ranks::median_deviation),
     ]
 }
 
@@ -89,4 +89,30 @@ fn values_that_only_rise_are_read_once_in_a_while() {
     }
     assert!(read < 5000 / 60, "{read}");
     assert!(ranks.heap_bytes() < 48 << 10, "{}", ranks.heap_bytes());
+}
+
+#[test]
+fn runs_are_cut_and_joined_as_values_move_through_them() {
+    let wave = |place: usize, period: f64| (f64::from(u32::try_from(place).unwrap()) / period).sin();
+    let noise = |place: usize| (wave(place, 0.07) * 43_758.545_3).fract();
+    let values: Vec<f64> = (0..12_000)
+        .map(|place| (100.0 * wave(place, 900.0) + 20.0 * wave(place, 31.0) + 30.0 * noise(place)).round())
+        .collect();
+    let capacity = 2000;
+    let (mut ranks, mut read) = (Ranks::default(), 0);
+    let mut largest = 0;
+    for place in 0..values.len() {
+        ranks.add(values[place]);
+        if place >= capacity {
+            ranks.remove(values[place - capacity]);
+        }
+        let window = &values[(place + 1).saturating_sub(capacity)..=place];
+        let answers = ask(&mut ranks, window, &mut read);
+        largest = largest.max(ranks.heap_bytes());
+        if place % 40 == 0 {
+            assert_eq!(answers, plainly(window), "at {place}");
+        }
+    }
+    assert!(read < 200, "{read}");
+    assert!(largest < 48 << 10, "{largest}");
 }
