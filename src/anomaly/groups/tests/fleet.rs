@@ -23,8 +23,14 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    fn fraction(&mut self) -> f64 {
+    pub(super) fn fraction(&mut self) -> f64 {
         f64::from(u32::try_from(self.next() >> 32).unwrap()) / f64::from(u32::MAX)
+    }
+
+    /// Of a normal distribution (Box and Muller 1958).
+    pub(super) fn normal(&mut self) -> f64 {
+        let (far, turn) = (1.0 - self.fraction(), self.fraction());
+        (-2.0 * far.max(1e-12).ln()).sqrt() * (std::f64::consts::TAU * turn).cos()
     }
 
     pub(super) fn below(&mut self, bound: i64) -> i64 {

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{fleet::*, *};
 
 /// Days that a fleet is watched for, from the first on.
-const DAYS: i64 = if cfg!(debug_assertions) { 3 } else { 6 };
-const INCIDENT_AT: i64 = (DAYS - 1) * DAY_S + 37_000;
+pub(super) const DAYS: i64 = if cfg!(debug_assertions) { 3 } else { 6 };
+pub(super) const INCIDENT_AT: i64 = (DAYS - 1) * DAY_S + 37_000;
 
 /// The alarms of an incident that touches up to 300 of these series, over `within` seconds.
 fn incident(touched: Vec<usize>, within: i64, dice: &mut Dice) -> Vec<Alarm> {
@@ -31,13 +31,13 @@ fn incident(touched: Vec<usize>, within: i64, dice: &mut Dice) -> Vec<Alarm> {
 
 /// What came of a run.
 #[derive(Debug)]
-struct Found {
+pub(super) struct Found {
     /// Groups with members of the incident.
-    groups: usize,
+    pub(super) groups: usize,
     /// The place of the largest of them.
     place: String,
-    recall: f64,
-    precision: f64,
+    pub(super) recall: f64,
+    pub(super) precision: f64,
     /// Other groups, by day.
     false_by_day: Vec<usize>,
     rank: f64,
@@ -45,13 +45,13 @@ struct Found {
 }
 
 impl Found {
-    fn false_per_day(&self) -> f64 {
+    pub(super) fn false_per_day(&self) -> f64 {
         let all: usize = self.false_by_day.iter().sum();
         f64::from(u32::try_from(all).unwrap()) / f64::from(i32::try_from(DAYS).unwrap())
     }
 }
 
-fn run(names: &[String], mut alarms: Vec<Alarm>) -> Found {
+pub(super) fn run(names: &[String], mut alarms: Vec<Alarm>) -> Found {
     let series = census(names);
     let names: Vec<Arc<str>> = names.iter().map(|name| name.as_str().into()).collect();
     alarms.sort_by_key(|alarm| alarm.seen);
