@@ -1,10 +1,18 @@
-//! What the kernel knows of our sockets: datagrams that it lost as nobody had read them yet, and bytes that the other side
-//! has not acknowledged.
+//! What the kernel knows of our sockets: datagrams that it lost as nobody had read them yet, bytes that the other side has
+//! not acknowledged, and which connections it has closed.
 //!
-//! Linux tells by socket in tables under `/proc`, where a socket is known by its inode. To look is not cheap: the tables hold
-//! every socket of the machine.
+//! Linux tells the first two by socket in tables under `/proc`, where a socket is known by its inode. To look is not cheap: the
+//! tables hold every socket of the machine.
 
-use std::{fs, os::fd::AsRawFd};
+use std::{
+    fs,
+    os::fd::{AsFd, AsRawFd},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    time::Timespec,
+};
 
 /// The inode of a socket, where the system tells.
 pub(crate) fn inode(socket: &impl AsRawFd) -> Option<u64> {
@@ -53,6 +61,15 @@ pub(crate) fn bytes_unacknowledged(socket: &impl AsRawFd) -> Option<usize> {
     })
 }
 
+/// Which of these connections has the other side closed, or broken? What it has sent before may be unread.
+pub(crate) fn closed_by_peer<'a, S: AsFd + 'a>(sockets: impl Iterator<Item = &'a S>) -> Vec<bool> {
+    let mut looks: Vec<_> = sockets.map(|socket| PollFd::new(socket, PollFlags::RDHUP)).collect();
+    // Where the system does not tell, none of them is.
+    let _ = poll(&mut looks, Some(&Timespec::default()));
+    let closed = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+    looks.iter().map(|look| look.revents().intersects(closed)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -90,6 +107,20 @@ mod tests {
             }
         }
         panic!("140 MB fitted into the buffer of one socket");
+    }
+
+    #[test]
+    fn a_connection_that_the_other_side_has_closed_is_known_before_it_is_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || {
+            let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (far, listener.accept().unwrap().0)
+        };
+        let ((mut open, first), (mut closed, second)) = (connect(), connect());
+        open.write_all(b"unread").unwrap();
+        closed.write_all(b"unread").unwrap();
+        drop(closed);
+        assert_eq!(closed_by_peer([&first, &second].into_iter()), [false, true]);
     }
 
     #[test]

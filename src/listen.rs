@@ -11,6 +11,7 @@
 
 mod arena;
 mod inherited;
+mod order;
 mod settings;
 mod tcp;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::{
 pub use arena::give_back_memory;
 pub use inherited::Inherited;
 use ipnet::IpNet;
+use order::Order;
 pub use settings::*;
 use tokio::{
     net::{TcpListener, UdpSocket},
@@ -138,6 +140,8 @@ struct Shared {
     metrics: ListenMetrics,
     /// TCP connections that are open.
     connections: AtomicUsize,
+    /// Which of them are read first.
+    order: Order,
     rules: watch::Receiver<Rules>,
     tasks: TaskTracker,
 }
@@ -178,6 +182,7 @@ impl Listeners {
             intake,
             metrics,
             connections: AtomicUsize::new(0),
+            order: Order::default(),
             rules: rules_of_all,
             tasks: TaskTracker::new(),
         };

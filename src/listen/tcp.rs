@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{Rules, Shared, arena};
+use super::{Rules, Shared, arena, order::Turn};
 use crate::{clock, line::Chunker};
 
 /// Connections that the kernel completes before they are accepted: room for all senders coming back at once.
@@ -102,8 +102,11 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
     };
     let (idle_timeout, stopping) = (rules.idle_timeout, rules.stopping);
     drop(rules);
+    let stream = Arc::new(stream);
+    let mut turn = Turn::take(shared, peer, &stream);
     shared.tasks.spawn(async move {
         let shared = &*place.0;
+        turn.comes().await;
         let mut sender = Sender {
             stream,
             peer,
@@ -119,6 +122,7 @@ fn admit(stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>) {
             shared.metrics.fragments.inc();
             debug!(%peer, bytes = fragment.len(), "dropped a last line without its newline");
         }
+        drop(turn);
     });
 }
 
@@ -146,7 +150,7 @@ impl Drop for Place {
 
 /// One that has connected.
 struct Sender {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     peer: SocketAddr,
     chunker: Chunker,
     idle_timeout: Option<Duration>,

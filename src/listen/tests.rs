@@ -1,6 +1,6 @@
 //! Addresses that come and go while senders are served, and rules that change.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{fmt::Write as _, io::Write as _, net::Ipv4Addr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -10,6 +10,7 @@ use tokio::{
 use super::*;
 use crate::{
     analysis::{Analysis, Sink},
+    forward::{self, Queue, Upstream},
     intake::{ForwardInvalid, Sorter},
     metrics::Metrics,
     shard::{self, Census, Event, Tally},
@@ -37,6 +38,11 @@ struct Bench {
 
 impl Bench {
     fn new(settings: &Settings) -> Self {
+        let listeners = Listeners::bind(settings, &mut Inherited::default()).unwrap();
+        Self::serve(listeners, settings, Vec::new())
+    }
+
+    fn serve(listeners: Listeners, settings: &Settings, upstreams: Vec<Arc<Queue>>) -> Self {
         let analysis = Analysis::start(
             crate::analysis::Settings::default(),
             &Arc::new(shard::Settings::default()),
@@ -44,8 +50,7 @@ impl Bench {
         );
         let (analysis, metrics) = (Arc::new(analysis.unwrap()), Metrics::new());
         let sorter = Sorter::new(analysis.shards(), 1000, ForwardInvalid::Forward);
-        let intake = Arc::new(Intake::new(sorter, Vec::new(), analysis, metrics.clone()));
-        let listeners = Listeners::bind(settings, &mut Inherited::default()).unwrap();
+        let intake = Arc::new(Intake::new(sorter, upstreams, analysis, metrics.clone()));
         Self {
             listening: listeners.serve(settings, intake, metrics.listen.clone()).unwrap(),
             metrics,
@@ -197,4 +202,62 @@ async fn rules_change_for_connections_that_are_open() {
     assert_eq!(refused.with_label_values(&["not_allowed"]).get(), 1);
     assert_eq!(refused.with_label_values(&["limit"]).get(), 1);
     bench.stop().await;
+}
+
+/// Connections that one sender makes one after the other, each with a line or, now and then, some thousand.
+const CONNECTIONS: usize = 200;
+
+/// Connects, sends and closes so often. Gives what was sent.
+fn send_one_after_the_other(to: SocketAddr) -> String {
+    let mut sent = String::new();
+    for number in 0..CONNECTIONS {
+        let lines = if number % 20 == 7 { 5000 } else { 1 };
+        let begins = sent.len();
+        for line in 0..lines {
+            writeln!(sent, "batch {number}.{line} 1").unwrap();
+        }
+        let mut sender = std::net::TcpStream::connect(to).unwrap();
+        sender.write_all(&sent.as_bytes()[begins..]).unwrap();
+    }
+    sent
+}
+
+/// Sends so before the listener serves anybody, or while it does; what came out is what went in.
+async fn keeps_the_order_of_connections(waiting: bool) {
+    let sink = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let to = forward::Settings::new("sink", sink.local_addr().unwrap().to_string());
+    let upstream = Upstream::start(to, None, &Metrics::new().forward).unwrap();
+    let queue = upstream.queue();
+    let feeding = tokio::spawn(upstream.run(CancellationToken::new()));
+    let settings = settings(&[free()]);
+    let address = settings.tcp[0];
+    let listeners = Listeners::bind(&settings, &mut Inherited::default()).unwrap();
+    let upstreams = vec![Arc::clone(&queue)];
+    let (sent, bench) = if waiting {
+        let sent = tokio::task::spawn_blocking(move || send_one_after_the_other(address));
+        (sent.await.unwrap(), Bench::serve(listeners, &settings, upstreams))
+    } else {
+        let bench = Bench::serve(listeners, &settings, upstreams);
+        let sent = tokio::task::spawn_blocking(move || send_one_after_the_other(address));
+        (sent.await.unwrap(), bench)
+    };
+    bench.received(sent.lines().count() as u64).await;
+    bench.stop().await;
+    let (mut stream, _) = sink.accept().await.unwrap();
+    queue.close();
+    let mut got = String::new();
+    stream.read_to_string(&mut got).await.unwrap();
+    feeding.await.unwrap();
+    let wrong = got.lines().zip(sent.lines()).find(|(got, sent)| got != sent);
+    assert_eq!((wrong, got.len()), (None, sent.len()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_a_sender_closes_goes_before_what_it_opens_next() {
+    keeps_the_order_of_connections(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn connections_that_waited_to_be_let_in_are_read_in_their_order() {
+    keeps_the_order_of_connections(true).await;
 }
