@@ -115,7 +115,8 @@ pub(super) struct Mishaps {
     pub(super) torn: u64,
     /// Segments that were set aside.
     pub(super) damaged: u64,
-    /// Lines in them that this process had counted.
+    /// Lines in them that are not used: those that were counted, and at the start, of a segment that was not finished, those
+    /// that could be made out.
     pub(super) lines_lost: u64,
 }
 
@@ -443,6 +444,11 @@ impl Spool {
             self.writer = None;
         }
         Ok(())
+    }
+
+    /// Lines that an earlier process has left, those that are lost to damage included.
+    pub(super) fn recovered(&self) -> u64 {
+        self.unread.fresh + self.mishaps.lines_lost
     }
 
     /// What was found to be wrong since the last time.

@@ -14,9 +14,6 @@ use crate::{
     shard::{Batch, LineRef, Tally, Unanalysed},
 };
 
-/// Poison lines of one chunk that are shown in the log.
-const SAMPLES_MAX: usize = 3;
-
 /// What a line is taken to be long, so that batches seldom grow.
 const LINE_BYTES_USUAL: usize = 50;
 
@@ -46,8 +43,8 @@ pub struct Sorted {
     pub filtered: u64,
     /// Lines that no shard looks at, by reason.
     pub tally: Tally,
-    /// Some of the poison lines, for the log.
-    pub samples: Vec<(Poison, Bytes)>,
+    /// One of the poison lines, for the log.
+    pub sample: Option<(Poison, Bytes)>,
 }
 
 /// Poison lines, by kind.
@@ -199,9 +196,7 @@ impl Sorted {
     fn hold_back(&mut self, chunk: &Bytes, span: Range<usize>, poison: Poison) {
         self.quarantined.add(poison, 1);
         self.tally.add_unanalysed(Unanalysed::Quarantined, 1);
-        if self.samples.len() < SAMPLES_MAX {
-            self.samples.push((poison, chunk.slice(span)));
-        }
+        self.sample.get_or_insert_with(|| (poison, chunk.slice(span)));
     }
 }
 
@@ -297,10 +292,9 @@ mod tests {
         };
         assert_eq!(sorted.quarantined, expected);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Quarantined), 4);
-        assert_eq!(sorted.samples.len(), 3);
         assert_eq!(
-            sorted.samples[0],
-            (Poison::TimestampNotFinite, Bytes::from_static(b"a 1 nan"))
+            sorted.sample,
+            Some((Poison::TimestampNotFinite, Bytes::from_static(b"a 1 nan")))
         );
     }
 
@@ -336,7 +330,7 @@ mod tests {
         assert_eq!(watched.forwarded, unwatched.forwarded);
         assert_eq!(watched.lines, unwatched.lines);
         assert_eq!(watched.quarantined, unwatched.quarantined);
-        assert_eq!(watched.samples, unwatched.samples);
+        assert_eq!(watched.sample, unwatched.sample);
         assert_eq!(unwatched.tally.lines(), unwatched.lines);
     }
 

@@ -357,3 +357,26 @@ fn datagrams_that_the_kernel_drops_while_the_relay_is_held_up_are_counted() {
     let arrived = memchr::memchr_iter(b'\n', &upstream.bytes()).count();
     assert_eq!(arrived as u64, received);
 }
+
+#[test]
+fn of_poison_lines_each_is_shown_in_the_log_or_told_in_number() {
+    const LINES: u64 = 1000;
+    let upstream = Sink::start();
+    let relay = start("", &upstream);
+    let poison: Vec<u8> = (0..LINES)
+        .flat_map(|number| [b"\xff", format!("{number} 1 1\n").as_bytes()].concat())
+        .collect();
+    relay.connect().write_all(&poison).unwrap();
+    wait_for("an account of every line", SOON, || {
+        let stderr = relay.stderr();
+        let told = stderr.iter().filter(|line| line.contains("held back"));
+        let told = told.map(|line| {
+            let more = line.split_once("not_shown=").unwrap().1.split(' ').next().unwrap();
+            more.parse::<u64>().unwrap() + u64::from(line.contains("held back a line"))
+        });
+        match told.sum() {
+            LINES => Ok(()),
+            other => Err(format!("{other} are told: {stderr:?}")),
+        }
+    });
+}

@@ -145,7 +145,7 @@ impl Queue {
 
     /// What an earlier process left.
     pub(in crate::forward) fn count_recovered(&self, spool: &Spool) {
-        self.books.count_recovered(spool.unread().fresh);
+        self.books.count_recovered(spool.recovered());
         self.books.show_spool(spool);
     }
 

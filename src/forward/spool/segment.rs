@@ -100,15 +100,25 @@ impl Segment {
                     };
                     if is_torn {
                         mishaps.torn += 1;
-                        warn!(file = %path.display(), bytes = bytes - end, "dropped what a crash had left of the last record");
+                        let file = File::open(path)?;
+                        let lines = newlines(&file, end, bytes)?;
+                        warn!(file = %path.display(), bytes = bytes - end, lines, "dropped what a crash had left of the last record");
                         if end > HEAD_BYTES {
                             File::options().write(true).open(path)?.set_len(end)?;
                             segment.bytes = end;
                         }
                     } else {
+                        // What is in front of `read_to` was delivered.
+                        let from = end.max(read_to);
+                        let lines_lost = match fault {
+                            Fault::Stranger | Fault::Io(_) => 0,
+                            Fault::Torn(_) | Fault::Damaged(..) => lines_behind(path, from, bytes).unwrap_or(0),
+                        };
                         mishaps.damaged += 1;
+                        mishaps.lines_lost += lines_lost;
                         segment.is_damaged = true;
-                        warn!(file = %path.display(), %fault, "a segment is damaged: what is behind is not used");
+                        let bytes = bytes.saturating_sub(from);
+                        warn!(file = %path.display(), %fault, bytes, lines_lost, "a segment is damaged: what is behind is not used");
                     }
                 }
             }
@@ -141,6 +151,50 @@ fn scan(file: File, bytes: u64) -> Result<(u64, Count), (u64, Count, Fault)> {
             Err(fault) => return Err((at, sums, fault)),
         }
     }
+}
+
+/// Lines behind byte `at`, where an entry begins, of a segment of `bytes` bytes that is damaged: those that its records say
+/// they have, and what ends like a line in those that cannot be read.
+fn lines_behind(path: &Path, mut at: u64, bytes: u64) -> io::Result<u64> {
+    let file = File::open(path)?;
+    let mut lines = 0;
+    loop {
+        let mut from = &file;
+        from.seek(SeekFrom::Start(at))?;
+        let mut reader = Reader::resume(BufReader::with_capacity(READ_BYTES, from), at, bytes);
+        let fault = loop {
+            match reader.next() {
+                Ok(Entry::Record(_, count)) => lines += count.sum(),
+                Ok(Entry::End(_) | Entry::Nothing) => return Ok(lines),
+                Err(fault) => break fault,
+            }
+        };
+        let damaged_at = reader.at();
+        match fault {
+            Fault::Damaged(_, Some(behind)) if behind == bytes || holds_record(path, behind, bytes) => {
+                lines += newlines(&file, damaged_at + RECORD_HEAD_BYTES as u64, behind)?;
+                at = behind;
+            }
+            // Where the next record begins is not known.
+            _ => return Ok(lines + newlines(&file, damaged_at, bytes)?),
+        }
+    }
+}
+
+fn newlines(file: &File, mut from: u64, to: u64) -> io::Result<u64> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut count = 0;
+    while from < to {
+        let left = usize::try_from(to - from).unwrap_or(usize::MAX);
+        let room = buffer.len().min(left);
+        let read = file.read_at(&mut buffer[..room], from)?;
+        if read == 0 {
+            break;
+        }
+        count += memchr::memchr_iter(b'\n', &buffer[..read]).count() as u64;
+        from += read as u64;
+    }
+    Ok(count)
 }
 
 /// Does an entry begin at byte `at` of a segment of `bytes` bytes?

@@ -302,6 +302,27 @@ fn damage_that_is_found_while_reading_is_counted_in_lines() {
 }
 
 #[test]
+fn damage_that_is_found_at_the_start_is_counted_in_lines() {
+    let pristine = TempDir::new().unwrap();
+    two_segments(pristine.path());
+    let last = segments(pristine.path()).pop().unwrap();
+    let whole = fs::read(&last).unwrap();
+    let record = (whole.len() - format::HEAD_SIZE) / 3;
+    // In the line of the second of three records.
+    let mut bytes = whole;
+    bytes[format::HEAD_SIZE + record + format::RECORD_HEAD_BYTES] ^= 1;
+    fs::write(&last, bytes).unwrap();
+    let mut spool = open(pristine.path());
+    assert_eq!((spool.unread().fresh, spool.recovered()), (4, 6));
+    let mishaps = Mishaps {
+        torn: 0,
+        damaged: 1,
+        lines_lost: 2,
+    };
+    assert_eq!(spool.take_mishaps(), mishaps);
+}
+
+#[test]
 fn files_of_others_and_of_other_versions_are_not_touched() {
     let directory = TempDir::new().unwrap();
     let place = directory.path().join("test");
