@@ -32,6 +32,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 const NOBODY_PANICS: &str = "nobody panics with the lock held";
 
+/// Time without a poison line that is shown, after which it is said how many were not (seconds).
+const QUIET_S: i64 = 2;
+
 /// Bytes of a poison line that are shown in the log.
 const SHOWN_BYTES: usize = 120;
 
@@ -122,7 +125,7 @@ impl Intake {
         let given_up = Sorted {
             lines: 1,
             quarantined,
-            samples: vec![(Poison::TooLong, beginning.clone())],
+            sample: Some((Poison::TooLong, beginning.clone())),
             ..Sorted::default()
         };
         self.count(&given_up, received);
@@ -152,20 +155,31 @@ impl Intake {
                 metrics.quarantined.with_label_values(&[reason]).inc_by(lines);
             }
         }
-        for (poison, line) in &sorted.samples {
-            self.show(*poison, line, received);
+        if let Some((poison, line)) = &sorted.sample {
+            self.show(*poison, line, not_utf8 + too_long + timestamp_not_finite, received);
         }
     }
 
-    /// Shows a poison line in the log, one a second at most: a sender with a defect sends many.
-    fn show(&self, poison: Poison, line: &[u8], received: Timestamp) {
+    /// Shows one of so many poison lines in the log, one a second at most: a sender with a defect sends many.
+    fn show(&self, poison: Poison, line: &[u8], lines: u64, received: Timestamp) {
         if self.shown_at.swap(received, Ordering::Relaxed) == received {
-            self.unshown.fetch_add(1, Ordering::Relaxed);
+            self.unshown.fetch_add(lines, Ordering::Relaxed);
             return;
         }
         let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
-        let more = self.unshown.swap(0, Ordering::Relaxed);
+        let more = self.unshown.swap(0, Ordering::Relaxed) + lines - 1;
         warn!(?poison, line = %shown, not_shown = more, "held back a line that carbon would hang up on");
+    }
+
+    /// Says in the log how many poison lines were not shown, unless one has just been. To be called once a second, and at
+    /// the end with a time that has not come yet.
+    pub fn tell_unshown(&self, now: Timestamp) {
+        if now.saturating_sub(self.shown_at.load(Ordering::Relaxed)) >= QUIET_S {
+            let more = self.unshown.swap(0, Ordering::Relaxed);
+            if more > 0 {
+                warn!(not_shown = more, "held back more lines that carbon would hang up on");
+            }
+        }
     }
 }
 

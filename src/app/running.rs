@@ -265,6 +265,7 @@ impl Running {
             });
         }
         self.listening.count_drops();
+        self.intake.tell_unshown(now);
         listen::give_back_memory();
     }
 
@@ -317,6 +318,7 @@ impl Running {
         if timeout(left() / 2, self.listening.stopped()).await.is_err() {
             warn!("senders are still waiting for room");
         }
+        self.intake.tell_unshown(Timestamp::MAX);
         self.upstreams.close();
         let flush = async { self.upstreams.finish(left()).await };
         let judge = async {
