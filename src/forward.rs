@@ -17,9 +17,11 @@ mod queue;
 mod settings;
 mod spool;
 mod spooler;
+mod trouble;
 mod upstream;
 
 pub use queue::{DropReason, Queue};
 pub use settings::*;
 pub use spool::SpoolError;
+pub use trouble::Trouble;
 pub use upstream::Upstream;

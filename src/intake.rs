@@ -132,9 +132,9 @@ impl Intake {
         self.metrics.analysis.add(&tally);
     }
 
-    /// Is the relay past the point at which an upstream takes more lines?
-    pub fn is_closed(&self) -> bool {
-        self.routes().upstreams.iter().any(|upstream| upstream.is_closed())
+    /// Is the relay past the point at which every upstream takes more lines?
+    pub fn is_closing(&self) -> bool {
+        self.routes().upstreams.iter().any(|upstream| upstream.is_closing())
     }
 
     fn count(&self, sorted: &Sorted, received: Timestamp) {

@@ -1,6 +1,6 @@
 //! The relay's own metrics, all of them, declared in one place.
 //!
-//! Counters are added to once per chunk or batch. The books balance, at rest: for each upstream
+//! Counters are added to once per chunk or batch. The books balance, at rest: for each upstream that was there from the start
 //! `received + recovered = quarantined + filtered + forwarded + queued + spooled + dropped`, and `received = analysed + not analysed`, by reason.
 //! Labels come from the configuration or from fixed sets, never from the names of series.
 
@@ -10,7 +10,9 @@ mod notify;
 mod reading;
 mod silence;
 
-use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder, Gauge, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
 
 pub use self::{
     history::HistoryMetrics,
@@ -133,6 +135,10 @@ pub struct ForwardMetrics {
     pub spool_damaged: IntCounterVec,
     /// Lines lost, by reason.
     pub dropped: IntCounterVec,
+    /// Senders that wait for room.
+    pub senders_paused: IntGaugeVec,
+    /// Time that they have waited, added up (seconds).
+    pub pause_seconds: CounterVec,
     /// 1 while connected.
     pub connected: IntGaugeVec,
     /// Connections made.
@@ -221,6 +227,12 @@ impl Declare {
 
     fn counters(&self, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
         let counters = IntCounterVec::new(opts(name, help), labels).expect(VALID);
+        self.0.register(Box::new(counters.clone())).expect(VALID);
+        counters
+    }
+
+    fn seconds_counters(&self, name: &str, help: &str, labels: &[&str]) -> CounterVec {
+        let counters = CounterVec::new(opts(name, help), labels).expect(VALID);
         self.0.register(Box::new(counters.clone())).expect(VALID);
         counters
     }
@@ -444,6 +456,16 @@ impl ForwardMetrics {
                 "Lines lost on the way to an upstream, by reason.",
                 &["upstream", "reason"],
             ),
+            senders_paused: declare.gauges(
+                "senders_paused",
+                "Senders that are made to wait for room in the queue of an upstream.",
+                &["upstream"],
+            ),
+            pause_seconds: declare.seconds_counters(
+                "upstream_pause_seconds_total",
+                "Time that senders have waited for room in the queue of an upstream, added up.",
+                &["upstream"],
+            ),
             connected: declare.gauges("upstream_connected", "1 while connected to an upstream.", &["upstream"]),
             connects: declare.counters(
                 "upstream_connects_total",
@@ -455,6 +477,61 @@ impl ForwardMetrics {
                 "Connections to an upstream that broke or could not be made, by reason.",
                 &["upstream", "reason"],
             ),
+        }
+    }
+}
+
+impl ForwardMetrics {
+    /// Shows nothing any more of an upstream that is gone for good; these are its reasons for lines lost, and for connections
+    /// that failed.
+    pub fn forget<'a>(
+        &self,
+        upstream: &str,
+        drop_reasons: impl IntoIterator<Item = &'a str>,
+        failure_reasons: impl IntoIterator<Item = &'a str>,
+    ) {
+        let Self {
+            forwarded,
+            forwarded_bytes,
+            queued,
+            queued_bytes,
+            resent,
+            spooled,
+            spool_bytes,
+            recovered,
+            spool_failures,
+            spool_torn,
+            spool_damaged,
+            dropped,
+            senders_paused,
+            pause_seconds,
+            connected,
+            connects,
+            failures,
+        } = self;
+        let counters = [
+            forwarded,
+            forwarded_bytes,
+            resent,
+            recovered,
+            spool_failures,
+            spool_torn,
+            spool_damaged,
+            connects,
+        ];
+        for counter in counters {
+            // One that never was is as good as gone.
+            let _ = counter.remove_label_values(&[upstream]);
+        }
+        for gauge in [queued, queued_bytes, spooled, spool_bytes, senders_paused, connected] {
+            let _ = gauge.remove_label_values(&[upstream]);
+        }
+        let _ = pause_seconds.remove_label_values(&[upstream]);
+        for reason in drop_reasons {
+            let _ = dropped.remove_label_values(&[upstream, reason]);
+        }
+        for reason in failure_reasons {
+            let _ = failures.remove_label_values(&[upstream, reason]);
         }
     }
 }

@@ -265,6 +265,7 @@ impl Running {
             });
         }
         self.listening.count_drops();
+        self.upstreams.look();
         self.intake.tell_unshown(now);
         listen::give_back_memory();
     }
@@ -317,6 +318,9 @@ impl Running {
         // Half of the time, so that senders who wait for room leave some for what is queued already.
         if timeout(left() / 2, self.listening.stopped()).await.is_err() {
             warn!("senders are still waiting for room");
+            // What they hold goes to those upstreams that have some.
+            self.upstreams.hurry();
+            let _ = timeout(left() / 2, self.listening.stopped()).await;
         }
         self.intake.tell_unshown(Timestamp::MAX);
         self.upstreams.close();

@@ -1,13 +1,16 @@
 //! The upstreams: begun, changed, and ended when the configuration or the relay says so.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    forward::{Queue, Settings, SpoolError, SpoolSettings, Upstream},
+    forward::{Queue, Settings, SpoolError, SpoolSettings, Trouble, Upstream},
     http::Differences,
     intake::OnOldRoutes,
     metrics::ForwardMetrics,
@@ -17,8 +20,10 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Upstreams {
     fed: Vec<Fed>,
-    /// Queues of upstreams that are fed no more, for what they have lost.
-    left: Vec<Arc<Queue>>,
+    /// Names and queues of upstreams that are fed no more.
+    left: Vec<(String, Arc<Queue>)>,
+    /// Lines that were lost on the way to upstreams that are gone for good.
+    lost_before: u64,
     /// Those that are still given what was left to them, too.
     tasks: TaskTracker,
     give_up: CancellationToken,
@@ -33,6 +38,7 @@ struct Fed {
     queue: Arc<Queue>,
     give_up: CancellationToken,
     task: JoinHandle<()>,
+    trouble: Trouble,
 }
 
 /// Upstreams that are fed no more.
@@ -52,6 +58,7 @@ impl Upstreams {
         let mut upstreams = Self {
             fed: Vec::new(),
             left: Vec::new(),
+            lost_before: 0,
             tasks: TaskTracker::new(),
             give_up: CancellationToken::new(),
             spool: spool.cloned(),
@@ -67,7 +74,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// When the directory of a spool cannot be used.
-    pub(super) fn prepare(&self, settings: &[Settings]) -> Result<Vec<Upstream>, SpoolError> {
+    pub(super) fn prepare(&mut self, settings: &[Settings]) -> Result<Vec<Upstream>, SpoolError> {
         let is_there = |name: &str| self.fed.iter().any(|fed| fed.name() == name);
         let mut prepared = Vec::new();
         for settings in settings.iter().filter(|settings| !is_there(&settings.name)) {
@@ -83,8 +90,9 @@ impl Upstreams {
     }
 
     /// Ends upstreams that were prepared in vain.
-    pub(super) fn dismiss(&self, prepared: Vec<Upstream>) {
+    pub(super) fn dismiss(&mut self, prepared: Vec<Upstream>) {
         for upstream in prepared {
+            self.left.push((upstream.name().to_owned(), upstream.queue()));
             let at_once = CancellationToken::new();
             at_once.cancel();
             self.tasks.spawn(upstream.run(at_once));
@@ -99,6 +107,7 @@ impl Upstreams {
             queue,
             give_up,
             task,
+            trouble: Trouble::default(),
         });
     }
 
@@ -130,7 +139,7 @@ impl Upstreams {
             differences.added.extend(self.fed.last().map(Fed::name));
         }
         for fed in &leave {
-            self.left.push(Arc::clone(&fed.queue));
+            self.left.push((fed.name(), Arc::clone(&fed.queue)));
             differences.removed.push(fed.name());
         }
         (differences, Leaving(leave))
@@ -144,6 +153,31 @@ impl Upstreams {
     /// Is every upstream fed?
     pub(super) fn are_fed(&self) -> bool {
         self.fed.iter().all(|fed| !fed.task.is_finished())
+    }
+
+    /// Tells the log of what is lost and who waits, and forgets upstreams that are gone for good. To be called once a second.
+    pub(super) fn look(&mut self) {
+        let now = Instant::now();
+        for fed in &mut self.fed {
+            let name = fed.name();
+            fed.trouble.look(&name, &fed.queue, now);
+        }
+        // Nobody else has hold of its queue any more.
+        let is_gone = |(_, queue): &mut (String, Arc<Queue>)| Arc::strong_count(queue) == 1;
+        let gone: Vec<_> = self.left.extract_if(.., is_gone).collect();
+        for (name, queue) in gone {
+            self.lost_before += queue.lines_dropped();
+            let mut others = self.fed.iter().map(Fed::name);
+            // Another one by its name counts on where it has ended.
+            if !others.any(|other| other == name) && self.left.iter().all(|(other, _)| *other != name) {
+                Upstream::forget(&name, &self.metrics);
+            }
+        }
+    }
+
+    /// Has no sender wait for room any longer: what one upstream cannot take is lost to it, and others get it.
+    pub(super) fn hurry(&self) {
+        self.fed.iter().for_each(|fed| fed.queue.hurry());
     }
 
     /// Takes no more lines.
@@ -169,8 +203,9 @@ impl Upstreams {
 
     /// Lines that were lost on the way to any of them.
     pub(super) fn lines_lost(&self) -> u64 {
-        let queues = self.fed.iter().map(|fed| &fed.queue).chain(&self.left);
-        queues.map(|queue| queue.lines_dropped()).sum()
+        let left = self.left.iter().map(|(_, queue)| queue);
+        let queues = self.fed.iter().map(|fed| &fed.queue).chain(left);
+        self.lost_before + queues.map(|queue| queue.lines_dropped()).sum::<u64>()
     }
 }
 

@@ -5,8 +5,8 @@
 //!   push ─▶ arriving ─▶ spool's thread ─▶ disk ─▶ ready ────▶ Outlet      while it is away or behind, with a spool
 //! ```
 //!
-//! Bounded in bytes. Full, it drops its oldest pieces or lets whoever pushes wait, as configured. Any number push, and each
-//! one's chunks stay in order. What has been taken still counts as queued until it is delivered, so that the books balance
+//! Bounded in bytes. Full, it drops its oldest pieces or lets whoever pushes wait, as configured; in front of a disk that
+//! takes lines whoever pushes waits for the disk. Any number push, and each one's chunks stay in order. What has been taken still counts as queued until it is delivered, so that the books balance
 //! whenever they are read.
 
 mod books;
@@ -16,9 +16,10 @@ use std::{
     collections::VecDeque,
     io,
     sync::{Arc, Condvar, Mutex, MutexGuard, TryLockError},
+    time::Duration,
 };
 
-use tokio::{net::TcpStream, sync::Notify};
+use tokio::{net::TcpStream, sync::Notify, time::timeout};
 
 use self::books::Books;
 pub use self::books::DropReason;
@@ -34,6 +35,10 @@ use crate::{line::Chunk, metrics::ForwardMetrics};
 
 /// Times that one who has pushed writes what others have pushed meanwhile, before it goes back to its own sender.
 const TURNS_MAX: usize = 4;
+/// Time between two looks of one who waits for room.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks during which nothing has left, after which the disk is not waited for any longer.
+const LOOKS_MAX: u32 = 5;
 const NOBODY_PANICS: &str = "nobody panics with the lock held";
 
 /// A bounded queue of lines.
@@ -66,7 +71,8 @@ struct State {
     bytes: usize,
     /// Lines of the same, and of those read back, that were not sent before.
     lines: u64,
-    lines_dropped: u64,
+    /// Lines lost, by reason.
+    dropped: [u64; DropReason::ALL.len()],
     closed: bool,
     /// Does the way lead over the disk?
     is_spooling: bool,
@@ -76,6 +82,12 @@ struct State {
     is_work: bool,
     /// Is the thread of the spool to put everything on disk and end?
     is_ending: bool,
+    /// Does it take lines from here, or make room on the disk for them? Then it is waited for.
+    disk_takes: bool,
+    /// Does somebody wait for room?
+    wants_room: bool,
+    /// Is nobody to wait any longer?
+    is_hurried: bool,
     /// What is to be committed.
     delivered: Option<Mark>,
 }
@@ -85,6 +97,7 @@ impl Queue {
     pub(super) fn new(settings: &Settings, has_spool: bool, metrics: &ForwardMetrics) -> Self {
         let state = State {
             is_spooling: has_spool,
+            disk_takes: has_spool,
             ..State::new(settings)
         };
         Self {
@@ -98,19 +111,23 @@ impl Queue {
         }
     }
 
-    /// Adds `chunk`, and writes it if the upstream takes it at once. Waits for room if full and so configured.
+    /// Adds `chunk`, and writes it if the upstream takes it at once. Waits for room if full and so configured, or if the disk
+    /// is about to make some.
     pub async fn push(&self, chunk: Chunk) {
         let piece = Piece::from(chunk);
+        let mut pause = None;
+        let mut looks = 0;
         loop {
             // Asked for before looking, so that no room made in between is missed.
             let left = self.left.notified();
             {
                 let mut state = self.lock();
-                if state.closed {
+                let is_to_wait = !state.has_room(&piece) && state.makes_wait();
+                if state.closed || (is_to_wait && state.is_hurried) {
                     self.books.count_dropped(&mut state, DropReason::Shutdown, piece.lines);
                     return;
                 }
-                if state.has_room(&piece) || state.when_full == WhenFull::DropOldest {
+                if !is_to_wait {
                     let dropped = state.push(piece);
                     self.books.count_dropped(&mut state, DropReason::QueueFull, dropped);
                     if self.has_spool && state.wants_spool() {
@@ -121,9 +138,22 @@ impl Queue {
                     }
                     break;
                 }
+                if self.has_spool {
+                    state.wants_room = true;
+                    self.give_work(&mut state);
+                }
             }
-            left.await;
+            let pause = pause.get_or_insert_with(|| self.books.pause());
+            looks = match timeout(LOOK_EVERY, left).await {
+                Ok(()) => 0,
+                Err(_) => looks + 1,
+            };
+            pause.count();
+            if looks >= LOOKS_MAX {
+                self.give_up_disk();
+            }
         }
+        drop(pause);
         self.write_unless_somebody_does();
     }
 
@@ -243,9 +273,16 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Is anything pushed now dropped?
-    pub fn is_closed(&self) -> bool {
-        self.lock().closed
+    /// Has nobody wait for room any longer: what would have to is dropped, and counted. There may be room for others.
+    pub fn hurry(&self) {
+        self.lock().is_hurried = true;
+        self.left.notify_waiters();
+    }
+
+    /// May what is pushed now be dropped, as the relay ends?
+    pub fn is_closing(&self) -> bool {
+        let state = self.lock();
+        state.closed || state.is_hurried
     }
 
     /// Ends when [`Self::is_at_end`].
@@ -288,7 +325,17 @@ impl Queue {
 
     /// Lines lost so far, for whatever reason.
     pub fn lines_dropped(&self) -> u64 {
-        self.lock().lines_dropped
+        self.lock().dropped.iter().sum()
+    }
+
+    /// The same by reason.
+    pub fn dropped(&self) -> [u64; DropReason::ALL.len()] {
+        self.lock().dropped
+    }
+
+    /// Time that those who push have waited so far, added up.
+    pub fn paused(&self) -> Duration {
+        self.books.paused()
     }
 
     /// Does nothing wait, in memory or on disk?
@@ -317,12 +364,15 @@ impl State {
             ready_bytes: 0,
             bytes: 0,
             lines: 0,
-            lines_dropped: 0,
+            dropped: Default::default(),
             closed: false,
             is_spooling: false,
             is_away: true,
             is_work: false,
             is_ending: false,
+            disk_takes: false,
+            wants_room: false,
+            is_hurried: false,
             delivered: None,
         }
     }
@@ -337,6 +387,11 @@ impl State {
 
     fn has_room(&self, piece: &Piece) -> bool {
         self.arriving.is_empty() || self.bytes + piece.weight() <= self.bytes_max
+    }
+
+    /// Is one who finds no room to wait for it?
+    fn makes_wait(&self) -> bool {
+        self.when_full == WhenFull::PauseSenders || self.disk_takes
     }
 
     /// Is there something for the outlet?

@@ -84,6 +84,8 @@ pub(super) struct Spool {
     unread: Count,
     /// Written since the last look at the free space; `None`: there is to be one before the next write.
     bytes_since_look: Option<u64>,
+    /// Bytes that fit on the disk, those of this spool included, when it was last looked at.
+    room: u64,
     is_synced: bool,
     mishaps: Mishaps,
     buffer: Vec<u8>,
@@ -147,6 +149,7 @@ impl Spool {
             bytes: 0,
             unread: Count::default(),
             bytes_since_look: None,
+            room: u64::MAX,
             is_synced: true,
             mishaps: Mishaps::default(),
             buffer: Vec::new(),
@@ -249,6 +252,9 @@ impl Spool {
         if let Err(error) = file.write_all_at(record, segment.end) {
             // What was written of it is overwritten by the next; if there is none, it is a torn end.
             let _ = file.set_len(segment.end);
+            if segment.end == HEAD_BYTES {
+                self.take_back();
+            }
             return Err(error.into());
         }
         segment.add(bytes, count);
@@ -257,6 +263,15 @@ impl Spool {
         self.bytes_since_look = self.bytes_since_look.map(|written| written + bytes);
         self.is_synced = false;
         Ok(())
+    }
+
+    /// Removes the last segment, in which there is nothing: it would hide that there is something to be read before it.
+    fn take_back(&mut self) {
+        self.writer = None;
+        if let Some(last) = self.segments.pop_back() {
+            self.bytes -= last.bytes;
+            let _ = fs::remove_file(self.path(last.number));
+        }
     }
 
     /// Writes records in front of all that is to be read, and gives what is to be committed once each is delivered. For
@@ -457,7 +472,7 @@ impl Spool {
     }
 
     fn segment_bytes(&self) -> u64 {
-        (self.bounds.bytes_max / SEGMENTS).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
+        (self.bounds.bytes_max.min(self.room) / SEGMENTS).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX)
     }
 
     fn check_room(&mut self, bytes: u64) -> Result<(), AppendError> {
@@ -466,8 +481,9 @@ impl Spool {
         }
         if self.bytes_since_look.is_none_or(|written| written >= LOOK_BYTES) {
             let disk = rustix::fs::statvfs(&self.directory).map_err(io::Error::from)?;
-            if disk.f_bavail * disk.f_frsize < self.bounds.keep_free_bytes + LOOK_BYTES.min(self.bounds.keep_free_bytes)
-            {
+            let free = disk.f_bavail * disk.f_frsize;
+            self.room = self.bytes + free.saturating_sub(self.bounds.keep_free_bytes);
+            if free < self.bounds.keep_free_bytes + LOOK_BYTES.min(self.bounds.keep_free_bytes) {
                 self.bytes_since_look = None;
                 return Err(AppendError::DiskFull);
             }

@@ -5,7 +5,7 @@
 //! disk is older than what is on it, and what arrives is newer.
 //!
 //! When the disk does not take lines, they wait in memory, and what the upstream takes goes there straight as soon as
-//! nothing older is on disk.
+//! nothing older is on disk. Only when there is no room in memory either do the oldest lines give way, those on disk.
 
 use std::{
     collections::VecDeque,
@@ -47,6 +47,8 @@ pub(super) struct Spooler {
     pace: Pace,
     /// Lines cannot go to disk before then.
     retry_at: Option<Instant>,
+    /// Was that for want of room?
+    is_full: bool,
     /// When trouble was last logged.
     said_at: Option<Instant>,
     /// When it was last logged that the upstream is behind, and was it caught up with since?
@@ -79,6 +81,7 @@ impl Spooler {
             pace: Pace::new(settings.drain_lines_per_second),
             settings,
             retry_at: None,
+            is_full: false,
             said_at: None,
             behind_at: None,
             is_behind: false,
@@ -140,7 +143,10 @@ impl Spooler {
                     self.retry_at = None;
                     return Some(spool);
                 }
-                Err(error) => self.fail(&error.into()),
+                Err(error) => {
+                    self.fail(&error.into());
+                    self.queue.give_up_disk();
+                }
             }
             if self.queue.wait_for_work(Some(RETRY)).is_ending {
                 self.queue.finish_unsaved();
@@ -152,7 +158,8 @@ impl Spooler {
 
     /// Does some of what there is to do. True when there is more.
     fn work(&mut self, spool: &mut Spool, work: Work) -> bool {
-        let takes = self.retry_at.is_none_or(|retry_at| retry_at <= Instant::now());
+        let is_time = self.retry_at.is_none_or(|retry_at| retry_at <= Instant::now());
+        let takes = is_time || (self.is_full && work.gives_way);
         if !work.is_spooling {
             let begins = takes && (work.wants_spool || !spool.is_drained());
             if begins {
@@ -186,9 +193,11 @@ impl Spooler {
         let (mut fresh, mut weight) = (0, 0);
         let goes_on = !pieces.is_empty();
         let mut failure = None;
+        // No more than one segment at a time: there may be room in memory then.
+        let mut may_drop = self.queue.gives_way();
         while !pieces.is_empty() {
             let (length, count) = record_length(&pieces);
-            if let Err(error) = self.append(spool, &pieces, length, count) {
+            if let Err(error) = self.append(spool, &pieces, length, count, &mut may_drop) {
                 failure = Some(error);
                 break;
             }
@@ -210,6 +219,9 @@ impl Spooler {
         if let Some(error) = failure {
             self.queue.put_back(pieces);
             self.fail(&error);
+            if !self.is_full || spool.is_empty() {
+                self.queue.give_up_disk();
+            }
             return false;
         }
         if goes_on {
@@ -218,13 +230,14 @@ impl Spooler {
         goes_on
     }
 
-    /// Writes a record; where there is no room and so configured, the oldest segments give way.
+    /// Writes a record; where there is no room, the oldest segment gives way if it `may_drop`, once.
     fn append(
         &mut self,
         spool: &mut Spool,
         pieces: &VecDeque<Piece>,
         length: usize,
         count: Count,
+        may_drop: &mut bool,
     ) -> Result<(), AppendError> {
         loop {
             let lines = pieces.iter().take(length).map(|piece| &piece.bytes[..]);
@@ -232,16 +245,11 @@ impl Spooler {
                 Err(error @ (AppendError::Full | AppendError::DiskFull)) => error,
                 other => return other,
             };
-            if !self.queue.drops_oldest() {
+            if !std::mem::take(may_drop) {
                 return Err(error);
             }
             match spool.drop_oldest()? {
-                Some(dropped) => {
-                    self.queue.count_dropped(DropReason::SpoolFull, dropped);
-                    if self.is_news() {
-                        warn!(upstream = self.upstream, %error, "the oldest lines on disk make room");
-                    }
-                }
+                Some(dropped) => self.queue.count_dropped(DropReason::SpoolFull, dropped),
                 None => return Err(error),
             }
         }
@@ -336,15 +344,16 @@ impl Spooler {
 
     /// Lines cannot be put on disk.
     fn fail(&mut self, error: &AppendError) {
-        let is_full = matches!(error, AppendError::Full);
-        if !is_full {
+        self.is_full = matches!(error, AppendError::Full | AppendError::DiskFull);
+        let is_expected = matches!(error, AppendError::Full);
+        if !is_expected {
             self.queue.count_spool_failure();
         }
         if self.is_news() {
             let directory = self.place.directory().display();
             warn!(upstream = self.upstream, %directory, %error, "lines cannot go to disk, and wait in memory");
         }
-        self.retry_at = Some(Instant::now() + if is_full { TICK } else { RETRY });
+        self.retry_at = Some(Instant::now() + if is_expected { TICK } else { RETRY });
     }
 
     /// Logs that lines go to disk; one that is away has been logged already.

@@ -93,10 +93,21 @@ impl Upstream {
         })
     }
 
+    /// Has the metrics show nothing any more of an upstream that is gone for good.
+    pub fn forget(name: &str, metrics: &ForwardMetrics) {
+        let (dropped, failures) = (DropReason::ALL.map(DropReason::name), Failure::ALL.map(Failure::name));
+        metrics.forget(name, dropped, failures);
+    }
+
     /// The way to change its settings, its name excepted. What waits goes where the new ones lead; a connection that they
     /// do not change stays.
     pub fn settings(&self) -> watch::Sender<Settings> {
         self.settings.clone()
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The way to this upstream.

@@ -185,14 +185,20 @@ impl Sender {
             }
             let reads = if self.stopping { LAST_READS_MAX } else { READS_IN_TURN };
             for _ in 0..reads {
+                if self.stopping && shared.intake.is_closing() {
+                    // What is read from now on would be lost, and is better left with its sender.
+                    return Ok(());
+                }
                 match self.read(shared).await {
                     Ok(0) => return Ok(()),
-                    // What is read from now on would be lost, and is better left with its sender.
-                    Ok(_) if self.stopping && shared.intake.is_closed() => return Ok(()),
                     Ok(_) => heard = Instant::now(),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock && self.stopping => return Ok(()),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     Err(error) => return Err(error),
+                }
+                // The stop may have come while this one waited for room.
+                if !self.stopping && changes.has_changed().unwrap_or(true) {
+                    break;
                 }
             }
             if self.stopping {

@@ -215,6 +215,11 @@ fn upstreams_come_and_go_under_load_and_nothing_is_lost() {
     });
     let lines = memchr::memchr_iter(b'\n', &sent).count() as u64;
     relay.wait_until_through(lines, &["steady"]);
+    wait_for("an end of the guest's metrics", SOON, || {
+        let connected = relay.metrics().by_label("skyrelay_upstream_connected", "upstream");
+        let names: Vec<_> = connected.into_keys().collect();
+        (names == ["steady"]).then_some(()).ok_or(format!("{names:?}"))
+    });
     let status = relay.terminate(SOON);
     assert_eq!(status.code(), Some(0), "{:?}", relay.stderr());
     steady.wait_for_exactly(&sent);

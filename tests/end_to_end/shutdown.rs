@@ -101,6 +101,54 @@ fn sigterm_waits_for_a_slow_upstream_to_take_all_that_was_received() {
 }
 
 #[test]
+fn sigterm_while_a_sender_waits_for_one_upstream_loses_nothing_to_the_others() {
+    let well = Sink::start();
+    let settings = "when_full = \"pause-senders\"\nqueue = \"1 MiB\"";
+    // The well one comes last of two that may make senders wait.
+    let mut relay = Skyrelay::start(&[("away", free_port())], "");
+    let upstreams = format!(
+        "[[forward]]\nname = \"slow\"\naddress = \"127.0.0.1:{}\"\n{settings}\n[[forward]]\nname = \"well\"\naddress = \"127.0.0.1:{}\"\n{settings}\n",
+        free_port(),
+        well.port
+    );
+    relay.add_settings(&format!("shutdown_deadline = \"2s\"\n{upstreams}"));
+    assert_eq!(relay.reload().0, 200);
+    let load = lines(1_000_000);
+    std::thread::scope(|scope| {
+        let mut connection = relay.connect();
+        let load = &load;
+        // What nobody reads is left with the sender.
+        let sender = scope.spawn(move || connection.write_all(load).is_err());
+        wait_for("a sender that waits", SOON, || {
+            match relay.metrics().sum("skyrelay_senders_paused", &[("upstream", "slow")]) {
+                1 => Ok(()),
+                other => Err(format!("{other} wait")),
+            }
+        });
+        relay.ask_to_stop();
+        assert!(sender.join().unwrap(), "everything was read: this shows nothing");
+    });
+    let received = wait_for("the last reading", SOON, || {
+        relay
+            .stderr()
+            .iter()
+            .find_map(|line| {
+                let (_, lost) = line.split_once("lines=")?;
+                let lost = lost.split(' ').next()?.parse::<u64>().ok()?;
+                line.contains("lines were lost").then_some(lost)
+            })
+            .ok_or_else(|| format!("{:?}", relay.stderr()))
+    });
+    let status = relay.terminate(2 * SOON);
+    assert_eq!(status.code(), Some(1), "{status}");
+    // Two upstreams got nothing, and the third all that was read.
+    let got = well.bytes();
+    let lines_got = memchr::memchr_iter(b'\n', &got).count() as u64;
+    assert_eq!(received, 2 * lines_got);
+    assert_same_bytes("well", &got, &load[..got.len()]);
+}
+
+#[test]
 fn sigterm_with_lines_for_an_absent_upstream_exits_with_1_and_says_how_many() {
     const LINES: u64 = 1_234;
     let absent = free_port();

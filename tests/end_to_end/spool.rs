@@ -202,16 +202,29 @@ fn a_slow_upstream_overflows_to_disk_and_holds_up_no_other() {
 fn a_full_spool_gives_up_the_oldest_lines_and_counts_them() {
     const LINES: u64 = 300_000;
     let directory = TempDir::new().unwrap();
-    let settings = settings(directory.path(), "max_bytes = \"2 MiB\"");
+    let settings = format!(
+        "queue = \"1 MiB\"\n{}",
+        settings(directory.path(), "max_bytes = \"2 MiB\"")
+    );
     let port = free_port();
     let relay = Skyrelay::start(&[("sink", port)], &settings);
     send(&relay, &lines(0..LINES));
     let dropped = wait_for("an account of every line", 2 * SOON, || {
         let metrics = relay.metrics();
-        match (metrics.received(), metrics.queued("sink")) {
+        let waiting = metrics.sum("skyrelay_senders_paused", &[]);
+        match (metrics.received(), waiting) {
             (LINES, 0) => metrics.books_balance(&["sink"]).map(|()| metrics.dropped("sink")),
-            other => Err(format!("{other:?} received and queued")),
+            other => Err(format!("{other:?} received and waiting")),
         }
+    });
+    wait_for("a word about it", SOON, || {
+        let says = |line: &String| line.contains("lines are lost") && line.contains("spool_full");
+        relay
+            .stderr()
+            .iter()
+            .any(says)
+            .then_some(())
+            .ok_or(format!("{:?}", relay.stderr()))
     });
     let metrics = relay.metrics();
     let reason = [("upstream", "sink"), ("reason", "spool_full")];
@@ -221,6 +234,46 @@ fn a_full_spool_gives_up_the_oldest_lines_and_counts_them() {
     let upstream = Sink::start_on(port);
     let numbers = wait_for_numbers(&upstream, LINES - 1);
     assert!(numbers.into_iter().eq(dropped..LINES), "the newest, in order");
+}
+
+#[test]
+fn a_full_spool_loses_nothing_as_long_as_there_is_room_in_memory() {
+    const LINES: u64 = 300_000;
+    let directory = TempDir::new().unwrap();
+    let settings = format!(
+        "queue = \"32 MiB\"\n{}",
+        settings(directory.path(), "max_bytes = \"2 MiB\"")
+    );
+    let port = free_port();
+    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let want = lines(0..LINES);
+    send(&relay, &want);
+    wait_for("a full spool", SOON, || {
+        let metrics = relay.metrics();
+        match (metrics.received(), metrics.spooled("sink")) {
+            (LINES, 50_000..) => Ok(()),
+            other => Err(format!("{other:?} received and on disk")),
+        }
+    });
+    let upstream = Sink::start_on(port);
+    upstream.wait_for_exactly(&want);
+    let metrics = relay.wait_until_through(LINES, &["sink"]);
+    assert_eq!(metrics.dropped("sink"), 0);
+}
+
+#[test]
+fn a_burst_larger_than_the_queue_waits_for_the_disk_and_is_not_lost() {
+    const LINES: u64 = 400_000;
+    let directory = TempDir::new().unwrap();
+    let settings = format!("queue = \"1 MiB\"\n{}", settings(directory.path(), ""));
+    let port = free_port();
+    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let want = lines(0..LINES);
+    send(&relay, &want);
+    wait_until_spooled(&relay, "sink", LINES);
+    assert_eq!(relay.metrics().dropped("sink"), 0);
+    let upstream = Sink::start_on(port);
+    upstream.wait_for_exactly(&want);
 }
 
 #[test]
@@ -246,6 +299,19 @@ fn a_full_spool_makes_senders_wait_where_it_is_so_configured() {
         });
         std::thread::sleep(std::time::Duration::from_millis(200));
         assert!(!sender.is_finished(), "it waits");
+        assert_eq!(
+            relay.metrics().sum("skyrelay_senders_paused", &[("upstream", "sink")]),
+            1
+        );
+        wait_for("a word about it", SOON, || {
+            let says = |line: &String| line.contains("senders wait for room");
+            relay
+                .stderr()
+                .iter()
+                .any(says)
+                .then_some(())
+                .ok_or(format!("{:?}", relay.stderr()))
+        });
         let upstream = Sink::start_on(port);
         upstream.wait_for_exactly(&want);
         sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));

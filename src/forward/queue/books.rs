@@ -1,6 +1,11 @@
 //! What became of the lines of one upstream, as metrics.
 
-use prometheus::{IntCounter, IntGauge};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, Instant},
+};
+
+use prometheus::{Counter, IntCounter, IntGauge};
 
 use super::State;
 use crate::{
@@ -50,6 +55,17 @@ pub(super) struct Books {
     spool_torn: IntCounter,
     spool_damaged: IntCounter,
     dropped: [IntCounter; DropReason::ALL.len()],
+    senders_paused: IntGauge,
+    pause_seconds: Counter,
+    /// The same, in microseconds.
+    paused_us: AtomicU64,
+}
+
+/// Somebody waits for room, and is counted as long as this lives.
+#[derive(Debug)]
+pub(super) struct Pause<'a> {
+    books: &'a Books,
+    counted_to: Instant,
 }
 
 impl DropReason {
@@ -101,6 +117,9 @@ impl Books {
             spool_failures: all.spool_failures.with_label_values(&labels),
             spool_torn: all.spool_torn.with_label_values(&labels),
             spool_damaged: all.spool_damaged.with_label_values(&labels),
+            senders_paused: all.senders_paused.with_label_values(&labels),
+            pause_seconds: all.pause_seconds.with_label_values(&labels),
+            paused_us: AtomicU64::new(0),
             dropped: DropReason::ALL.map(|reason| all.dropped.with_label_values(&[upstream, reason.name()])),
         }
     }
@@ -111,9 +130,23 @@ impl Books {
     }
 
     pub(super) fn count_dropped(&self, state: &mut State, reason: DropReason, dropped: u64) {
-        state.lines_dropped += dropped;
+        state.dropped[reason as usize] += dropped;
         self.show(state);
         self.dropped[reason as usize].inc_by(dropped);
+    }
+
+    /// Somebody begins to wait.
+    pub(super) fn pause(&self) -> Pause<'_> {
+        self.senders_paused.inc();
+        Pause {
+            books: self,
+            counted_to: Instant::now(),
+        }
+    }
+
+    /// Time that has been waited, by all who did.
+    pub(super) fn paused(&self) -> Duration {
+        Duration::from_micros(self.paused_us.load(Ordering::Relaxed))
     }
 
     pub(super) fn count_settled(&self, state: &State, settled: &Settled) {
@@ -145,6 +178,24 @@ impl Books {
         self.spool_torn.inc_by(mishaps.torn);
         self.spool_damaged.inc_by(mishaps.damaged);
         self.count_dropped(state, DropReason::SpoolDamaged, mishaps.lines_lost);
+    }
+}
+
+impl Pause<'_> {
+    /// Counts the time up to now.
+    pub(super) fn count(&mut self) {
+        let now = Instant::now();
+        let waited = now - std::mem::replace(&mut self.counted_to, now);
+        self.books.pause_seconds.inc_by(waited.as_secs_f64());
+        let waited_us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.books.paused_us.fetch_add(waited_us, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Pause<'_> {
+    fn drop(&mut self) {
+        self.count();
+        self.books.senders_paused.dec();
     }
 }
 

@@ -27,12 +27,18 @@ pub(in crate::forward) struct Work {
     /// Is the upstream away, or so far behind that lines are to go to disk?
     pub(in crate::forward) wants_spool: bool,
     pub(in crate::forward) is_away: bool,
+    /// Does somebody wait for the oldest lines on disk to give way?
+    pub(in crate::forward) gives_way: bool,
 }
 
 impl State {
     /// Is there something that the thread of the spool should see to?
     pub(super) fn wants_spool(&self) -> bool {
         self.is_spooling || self.is_away || self.bytes > self.bytes_max / SPOOL_SHARE
+    }
+
+    fn gives_way(&self) -> bool {
+        self.wants_room && self.when_full == WhenFull::DropOldest && !self.is_ending
     }
 }
 
@@ -61,6 +67,7 @@ impl Queue {
             is_spooling: state.is_spooling,
             wants_spool: state.wants_spool(),
             is_away: state.is_away,
+            gives_way: state.gives_way(),
         }
     }
 
@@ -120,6 +127,10 @@ impl Queue {
         let mut state = self.lock();
         state.lines -= fresh;
         state.bytes -= weight;
+        if weight > 0 {
+            // Whoever still finds no room says so again.
+            (state.disk_takes, state.wants_room) = (true, false);
+        }
         self.books.show(&state);
         self.books.show_spool(spool);
         drop(state);
@@ -167,9 +178,17 @@ impl Queue {
         self.books.count_spool_failure();
     }
 
-    /// Do the oldest lines give way when there is no room?
-    pub(in crate::forward) fn drops_oldest(&self) -> bool {
-        self.lock().when_full == WhenFull::DropOldest
+    /// Are the oldest lines on disk to give way, as there is no room in memory either?
+    pub(in crate::forward) fn gives_way(&self) -> bool {
+        self.lock().gives_way()
+    }
+
+    /// Nobody is to wait for the disk, until it takes lines again.
+    pub(in crate::forward) fn give_up_disk(&self) {
+        let mut state = self.lock();
+        (state.disk_takes, state.wants_room) = (false, false);
+        drop(state);
+        self.left.notify_waiters();
     }
 
     /// Has the thread put everything on disk, and end. The outlet is to be without a connection.
