@@ -27,6 +27,11 @@ pub trait Channel: Send {
     /// When some are not told: how many of the first ones are, and whether another attempt may help with the next one.
     fn deliver(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure>;
 
+    /// What has failed since this was asked last without holding anything up: one of several receivers was not told.
+    fn take_failures_aside(&mut self) -> Vec<Failure> {
+        Vec::new()
+    }
+
     /// Messages that it takes at a time (1 or more). 1: each is delivered by itself, so that a refusal is about that one.
     fn batch_max(&self) -> usize {
         256

@@ -5,39 +5,43 @@
 //! * TLS is required and the server's certificate verified, unless the server is this machine or the configuration says
 //!   otherwise. No password goes over a connection that others can read.
 //! * Names and reasons are hostile text: they are text in each part, and no header can be added by them.
+//! * One recipient whom the server does not take costs no other one a mail: who can be told is told. What the server could not
+//!   take for some is tried again for them. A mail that nobody at all is taken for waits: somebody may put that right.
 //! * Plots come from the samples that the relay holds; without these, the mail goes without. Mail is bounded: so many
 //!   anomalies and so many plots, and the rest is counted.
 
+mod late;
 mod mail;
+mod session;
+#[cfg(test)]
+mod tests;
 
-use std::{error::Error as _, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::tz::TimeZone;
-use lettre::{
-    SmtpTransport, Transport,
-    message::Mailbox,
-    transport::smtp::{
-        Error,
-        authentication::Credentials,
-        client::{Certificate, CertificateStore, Tls, TlsParameters},
-    },
-};
+use late::{Late, Owed};
+use lettre::{Address, message::Mailbox};
+use session::{Fate, Session};
+use tracing::{info, warn};
 
 use super::{
-    Cause, Channel, Failure, Message, Retry, Surroundings, ahead::Ahead, channel::Window, peer::Login,
-    template::Template,
-};
-use crate::{
-    report::{cut, plain},
-    secret::MASK,
+    Channel, Failure, Message, Retry, Surroundings, ahead::Ahead, channel::Window, peer::Login, template::Template,
 };
 
 /// Subject of a mail unless set.
 pub const SUBJECT: &str =
     "[{{ status }}] {{ headline }}{% if messages | length > 1 %}, and {{ messages | length - 1 }} more{% endif %}";
 
-/// Characters of what a server answers that people are shown.
-const ANSWER_CHARS: usize = 300;
+/// Time after which a recipient that the server could not take is tried again, where others were told.
+const LATE_EVERY: Duration = Duration::from_secs(60);
+
+/// Failures that wait to be asked for: a batch has no more mails, and few recipients are away.
+const ASIDE_MAX: usize = 10_000;
 
 /// Settings of a channel that sends mail.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +99,12 @@ pub(super) struct Smtp {
     settings: Settings,
     window: Option<Window>,
     ahead: Ahead,
+    /// What some recipients are owed.
+    late: Late,
+    /// Recipients that were refused when last heard of.
+    refused: BTreeSet<Address>,
+    /// What has gone wrong for some recipients while others were told, since it was asked for last.
+    aside: Vec<Failure>,
 }
 
 impl Smtp {
@@ -103,79 +113,125 @@ impl Smtp {
             settings,
             window: surroundings.window.clone(),
             ahead: Ahead::default(),
+            late: Late::default(),
+            refused: BTreeSet::new(),
+            aside: Vec::new(),
         }
     }
 
-    /// The way to the server. Secrets and certificates are read anew each time.
-    fn transport(&self) -> Result<SmtpTransport, Failure> {
-        let Settings { host, port, login, .. } = &self.settings;
-        let tls = match self.settings.security {
-            Security::Implicit => Tls::Wrapper(self.tls()?),
-            Security::Starttls => Tls::Required(self.tls()?),
-            Security::None => Tls::None,
-        };
-        let transport = SmtpTransport::builder_dangerous(host).port(*port).tls(tls);
-        let transport = transport.timeout(Some(self.settings.timeout));
-        Ok(match login {
-            Some(Login { user, password }) => transport.credentials(Credentials::new(user.clone(), password.reveal()?)),
-            None => transport,
+    /// Sends one mail. It is told when one recipient is.
+    fn send(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure> {
+        let mail = mail::compose(&self.settings, messages, self.window.as_ref())?.formatted();
+        let to: Vec<Address> = self.settings.to.iter().map(|to| to.email.clone()).collect();
+        let fates = Session::open(&self.settings)?.give(&self.settings.from.email, &to, &mail);
+        if !fates.contains(&Fate::Taken) {
+            let failures = fates.into_iter().filter_map(|fate| match fate {
+                Fate::Taken => None,
+                // With nobody left to tell, somebody is to look after who is told.
+                Fate::Unwanted(failure) => Some(Failure {
+                    retry: Retry::Soon,
+                    ..failure
+                }),
+                Fate::Failed(failure) => Some(failure),
+            });
+            // Whoever may yet be told.
+            let failure = failures.min_by_key(|failure| failure.retry == Retry::Never);
+            return Err(failure.expect("there is a recipient, and it was not told"));
         }
-        .build())
+        let later = self.settle(&to, fates);
+        if !later.is_empty() {
+            let given_up = self.late.keep(later, mail);
+            give_up(&given_up);
+        }
+        Ok(())
     }
 
-    fn tls(&self) -> Result<TlsParameters, Failure> {
-        let unusable = |error: Error| Failure::passing(Cause::Tls, error.to_string());
-        let mut tls = TlsParameters::builder(self.settings.host.clone())
-            .dangerous_accept_invalid_certs(!self.settings.tls_verify);
-        if let Some(path) = &self.settings.ca_file {
-            let local = |why: String| Failure::passing(Cause::Local, format!("{}: {why}", path.display()));
-            let pem = fs::read(path).map_err(|error| local(error.to_string()))?;
-            let certificate = Certificate::from_pem(&pem).map_err(|error| local(error.to_string()))?;
-            tls = tls
-                .certificate_store(CertificateStore::None)
-                .add_root_certificate(certificate);
+    /// Takes note of what became of a mail that was told to somebody. Gives those who are to be tried again.
+    fn settle(&mut self, to: &[Address], fates: Vec<Fate>) -> Vec<Address> {
+        let mut later = Vec::new();
+        for (address, fate) in to.iter().zip(fates) {
+            let (failure, is_final) = match fate {
+                Fate::Taken => {
+                    if self.refused.remove(address) {
+                        info!(recipient = %address, "the mail server takes mail for the recipient again");
+                    }
+                    continue;
+                }
+                Fate::Unwanted(failure) => (failure, true),
+                Fate::Failed(failure) => {
+                    let is_final = failure.retry == Retry::Never;
+                    (failure, is_final)
+                }
+            };
+            if self.refused.insert(address.clone()) {
+                let next = if is_final {
+                    "it goes without"
+                } else {
+                    "it is tried again"
+                };
+                warn!(recipient = %address, %failure, "the mail server does not take mail for the recipient; {next}");
+            }
+            self.note(Failure {
+                detail: format!("{address}: {}", failure.detail),
+                ..failure
+            });
+            if !is_final {
+                later.push(address.clone());
+            }
         }
-        tls.build().map_err(unusable)
+        later
     }
 
-    fn send(&self, transport: &SmtpTransport, messages: &[Arc<Message>]) -> Result<(), Failure> {
-        let mail = mail::compose(&self.settings, messages, self.window.as_ref())?;
-        transport.send(&mail).map(drop).map_err(|error| self.failure(&error))
+    /// Tries again what some are owed.
+    fn catch_up(&mut self) {
+        let (mut owed, old) = self.late.take(Instant::now());
+        give_up(&old);
+        while let Some(Owed { to, mail, .. }) = owed.front() {
+            let fates = match Session::open(&self.settings) {
+                Ok(mut session) => session.give(&self.settings.from.email, to, mail),
+                Err(failure) => {
+                    self.note(failure);
+                    break;
+                }
+            };
+            let Some(mut first) = owed.pop_front() else { break };
+            first.to = self.settle(&first.to, fates);
+            if !first.to.is_empty() {
+                self.late.put_back(first);
+            }
+        }
+        for owed in owed {
+            self.late.put_back(owed);
+        }
     }
 
-    /// What an answer of the server, or the lack of one, means.
-    fn failure(&self, error: &Error) -> Failure {
-        let mut detail = error.to_string();
-        if let Some(source) = error.source() {
-            detail = format!("{detail}: {source}");
+    fn note(&mut self, failure: Failure) {
+        if self.aside.len() < ASIDE_MAX {
+            self.aside.push(failure);
         }
-        let password = self
-            .settings
-            .login
-            .as_ref()
-            .and_then(|login| login.password.reveal().ok());
-        if let Some(password) = password.filter(|password| !password.is_empty()) {
-            detail = detail.replace(&password, MASK);
-        }
-        let detail = cut(&plain(&detail), ANSWER_CHARS);
-        let code = error.status().map_or(0, |code| code.to_string().parse().unwrap_or(0));
-        match code {
-            // Who we are does not please the server, which somebody can put right; the message is not to blame.
-            530..=538 => Failure::passing(Cause::Refused, detail),
-            _ if error.is_permanent() => Failure::lasting(Cause::Refused, detail),
-            _ if error.is_transient() => Failure::passing(Cause::Trouble, detail),
-            _ if error.is_timeout() => Failure::passing(Cause::Timeout, detail),
-            // What is wrong with a certificate is told as what is wrong with the connection.
-            _ if error.is_tls() || detail.contains("certificate") => Failure::passing(Cause::Tls, detail),
-            _ if error.is_client() => Failure::passing(Cause::Local, detail),
-            _ => Failure::passing(Cause::Unreachable, detail),
-        }
+    }
+}
+
+fn give_up(owed: &[Owed]) {
+    for Owed { to, .. } in owed {
+        let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+        warn!(
+            recipients = to.join(", "),
+            "mail that others have got is given up for these recipients"
+        );
+    }
+}
+
+impl Drop for Smtp {
+    fn drop(&mut self) {
+        let (owed, old) = self.late.take(Instant::now());
+        give_up(&Vec::from(owed));
+        give_up(&old);
     }
 }
 
 impl Channel for Smtp {
     fn deliver(&mut self, messages: &[Arc<Message>]) -> Result<(), Failure> {
-        let transport = self.transport()?;
         let mut told: Vec<bool> = messages.iter().map(|message| self.ahead.has(message)).collect();
         let mut failure: Option<Failure> = None;
         for places in mails(messages) {
@@ -184,7 +240,7 @@ impl Channel for Smtp {
             if mail.is_empty() {
                 continue;
             }
-            match self.send(&transport, &mail) {
+            match self.send(&mail) {
                 Ok(()) => left.iter().for_each(|place| told[*place] = true),
                 Err(error) => {
                     // What is given up is the first message that was not told: this one, unless some wait before it.
@@ -202,6 +258,19 @@ impl Channel for Smtp {
             }
         }
         self.ahead.settle(messages, &told, failure)
+    }
+
+    fn take_failures_aside(&mut self) -> Vec<Failure> {
+        std::mem::take(&mut self.aside)
+    }
+
+    fn beat_every(&self) -> Option<Duration> {
+        Some(LATE_EVERY)
+    }
+
+    fn beat(&mut self, _open: &[Arc<Message>]) -> Result<(), Failure> {
+        self.catch_up();
+        Ok(())
     }
 }
 

@@ -75,6 +75,8 @@ fn tell(
         let mut message = made_up(status, route, names, now);
         message.links = settings.links.of(&message);
         let outcome = channel.deliver(&[Arc::new(message)]);
+        // Nobody reads counters here: one recipient of several who is not told is worth saying.
+        let outcome = outcome.and_then(|()| channel.take_failures_aside().into_iter().next().map_or(Ok(()), Err));
         let failed = outcome.is_err();
         outcomes.push((status, outcome));
         if failed {

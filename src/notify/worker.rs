@@ -292,15 +292,19 @@ impl Worker {
         self.beat_fails = outcome.is_err();
     }
 
-    /// A channel that panics has failed, and the thread goes on.
+    /// A channel that panics has failed, and the thread goes on. What has failed for some receivers is counted.
     fn guarded(&mut self, act: impl FnOnce(&mut dyn Channel) -> Result<(), Failure>) -> Result<(), Failure> {
         let channel = &mut *self.channel;
-        catch_unwind(AssertUnwindSafe(|| act(channel))).unwrap_or_else(|_| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| act(channel))).unwrap_or_else(|_| {
             Err(Failure::lasting(
                 Cause::Local,
                 "the channel has panicked, which is a defect",
             ))
-        })
+        });
+        for failure in self.channel.take_failures_aside() {
+            self.metrics.failed(failure.cause.name());
+        }
+        outcome
     }
 }
 
