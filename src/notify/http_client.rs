@@ -104,7 +104,8 @@ impl HttpClient {
     ) -> Result<Answer, Failure> {
         let mut request = Request::builder().method(method).uri(url);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            // As bytes: what is beyond ASCII goes as it is.
+            request = request.header(*name, value.as_bytes());
         }
         // Of the header only its place is said: its value may be secret.
         let unfit = |error: ureq::http::Error| Failure::lasting(Cause::Local, format!("no request: {error}"));
@@ -135,8 +136,9 @@ impl Answer {
     /// Has the receiver taken what it was sent?
     ///
     /// # Errors
-    /// When the status is none of 200 to 299: with the beginning of the answer, and a retry where the trouble is the
-    /// receiver's own (408, 425, 429, 500 and above).
+    /// When the status is none of 200 to 299: with the beginning of the answer, and a retry unless it is the message that does
+    /// not please (400, 409, 411 to 417, 422 and 431). The rest passes, or somebody can put it right: a token that has
+    /// expired (401, 403), an address that has moved (3xx, 404, 410), a server in trouble (5xx).
     pub fn check(&self) -> Result<(), Failure> {
         let Self {
             status, retry_after, ..
@@ -148,10 +150,11 @@ impl Answer {
             none if none.is_empty() => format!("answered {status}"),
             excerpt => format!("answered {status}: {excerpt}"),
         };
-        if !matches!(status, 408 | 425 | 429 | 500..) {
-            return Err(Failure::lasting(Cause::Refused, detail));
-        }
-        let failure = Failure::passing(Cause::Trouble, detail);
+        let failure = match status {
+            400 | 409 | 411..=417 | 422 | 431 => return Err(Failure::lasting(Cause::Refused, detail)),
+            408 | 425 | 429 | 500.. => Failure::passing(Cause::Trouble, detail),
+            _ => Failure::passing(Cause::Refused, detail),
+        };
         Err(match retry_after {
             Some(pause) => failure.after(*pause),
             None => failure,
@@ -310,7 +313,25 @@ mod tests {
         assert_eq!(answer.check().unwrap_err().retry, Retry::After(RETRY_AFTER_MAX));
         // Nobody is led elsewhere.
         let (answer, _) = answered("HTTP/1.1 302 There\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n");
-        assert_eq!((answer.status, answer.check().unwrap_err().retry), (302, Retry::Never));
+        assert_eq!((answer.status, answer.check().unwrap_err().retry), (302, Retry::Soon));
+        // Who we are, and where the receiver is, somebody can put right; what it does not understand, nobody.
+        for (status, retry) in [
+            (401, Retry::Soon),
+            (403, Retry::Soon),
+            (404, Retry::Soon),
+            (407, Retry::Soon),
+            (410, Retry::Soon),
+            (413, Retry::Never),
+            (422, Retry::Never),
+        ] {
+            let answer = Answer {
+                status,
+                body: String::new(),
+                retry_after: None,
+            };
+            let failure = answer.check().unwrap_err();
+            assert_eq!((failure.cause, failure.retry), (Cause::Refused, retry), "{status}");
+        }
     }
 
     #[test]

@@ -239,7 +239,14 @@ fn judge(answer: &Answer) -> Result<(), Failure> {
                         body: status.to_owned(),
                         retry_after: answer.retry_after,
                     };
-                    said.check()
+                    // It is about one of its objects: that is not to hold up what is about others.
+                    said.check().map_err(|failure| match said.status {
+                        400..500 => Failure {
+                            retry: Retry::Never,
+                            ..failure
+                        },
+                        _ => failure,
+                    })
                 }
             }
         }
@@ -352,16 +359,22 @@ mod tests {
             r#"{"results":[{"code":400,"status":"Parameter 'exit_status' is required."}]}"#,
             "answered 400: Parameter 'exit_status' is required.",
         );
-        is_refused(
+        // Somebody can put that right.
+        let stranger = judged(
             401,
             r#"{"error":401,"status":"Unauthorized. Please check your user credentials."}"#,
-            "Unauthorized",
         );
+        assert_eq!(stranger.unwrap_err().retry, Retry::Soon);
         // Some were told, and some not.
         is_refused(
             202,
             r#"{"results":[{"code":200,"status":"a"},{"code":409.0,"status":"b"}]}"#,
             "answered 409: b",
+        );
+        is_refused(
+            200,
+            r#"{"results":[{"code":404,"status":"gone"}]}"#,
+            "answered 404: gone",
         );
         for (status, body) in [
             (503, r#"{"results":[{"code":503,"status":"Icinga is reloading."}]}"#),

@@ -20,7 +20,10 @@ use super::{
     peer::{self, Login, Peer, Request},
     template::{Format, Mistake, Template, Values},
 };
-use crate::{report, secret::Secret};
+use crate::{
+    report::{self, plain},
+    secret::Secret,
+};
 
 /// Most messages in a request.
 pub const BATCH_MAX: usize = 256;
@@ -81,7 +84,8 @@ impl Webhook {
             let value = template
                 .render(messages, &given)
                 .map_err(|mistake| unsaid(name, &mistake))?;
-            headers.push((name.clone(), value));
+            // No header can carry a control, and a name may hold any.
+            headers.push((name.clone(), plain(&value)));
         }
         let body = match &settings.body {
             Some(template) => template

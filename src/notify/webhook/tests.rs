@@ -179,3 +179,43 @@ fn only_json_has_to_be_json() {
         assert_eq!(format_of(content_type), format, "{content_type}");
     }
 }
+
+#[test]
+fn a_name_that_no_header_can_carry_is_told_all_the_same() {
+    use std::io::{Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let heard = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"BODY") {
+            let mut byte = [0];
+            assert_eq!(stream.read(&mut byte).unwrap(), 1, "it has hung up");
+            request.extend(byte);
+        }
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            .unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    let template = |source| Template::new(source, Format::Text).unwrap();
+    let mut webhook = Webhook::new(Settings {
+        preset: None,
+        url: Secret::Text(url),
+        method: Method::POST,
+        content_type: "text/plain".to_owned(),
+        headers: vec![("X-Series".to_owned(), template("{{ series }}"))],
+        body: Some(template("BODY")),
+        values: Values::default(),
+        batch: 1,
+        login: None,
+        http: HttpSettings::default(),
+    });
+    let hostile = "esc\u{1b}.ü\r\nX-Admin: yes";
+    webhook.deliver(&[Arc::new(message(Status::Firing, hostile))]).unwrap();
+    let heard = heard.join().unwrap().to_lowercase();
+    assert!(heard.contains("\r\nx-series: esc"), "{heard:?}");
+    assert!(heard.contains('ü') && !heard.contains('\u{1b}'), "{heard:?}");
+    assert!(!heard.contains("\r\nx-admin"), "{heard:?}");
+}
