@@ -1,6 +1,7 @@
 //! The relay as a whole: bind, run, and stop in the order in which lines flow.
 
 mod found;
+mod oddities;
 mod own_series;
 mod reload;
 mod running;
@@ -9,9 +10,10 @@ mod upstreams;
 
 use std::{fmt, io, path::PathBuf, time::Duration};
 
+pub(crate) use oddities::oddities;
 pub use reload::SetLogLevel;
 use running::Running;
-pub(crate) use running::warn_of_oddities;
+pub(crate) use running::warn_of;
 use supervisor::Watchdog;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::warn;

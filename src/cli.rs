@@ -145,6 +145,9 @@ pub fn main() -> ExitCode {
             for warning in &checked.warnings {
                 eprintln!("warning: {warning}");
             }
+            for warning in app::oddities(&checked.config) {
+                eprintln!("warning: {warning}");
+            }
             ExitCode::SUCCESS
         }),
         Command::PrintConfig(configured) => with_config(&configured, |config| print(&config.to_toml())),
@@ -178,7 +181,7 @@ fn run(checked: Checked, configured: &Configured, demonstrate: bool) -> ExitCode
     // Before there are other threads.
     let inherited = Inherited::from_environment();
     let (_log, set_log_level) = start_log(config.log);
-    app::warn_of_oddities(&warnings);
+    app::warn_of(&warnings);
     config.listen.max_connections = app::raise_descriptor_limit(config.listen.max_connections);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .thread_name("io")

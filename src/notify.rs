@@ -26,6 +26,7 @@ mod journal;
 pub mod json_lines;
 mod mailbox;
 mod message;
+mod missing;
 pub mod nagios;
 pub mod peer;
 mod place;

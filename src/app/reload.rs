@@ -12,8 +12,10 @@ use std::{
 use tracing::{info, warn};
 
 use super::{
-    AppError, raise_descriptor_limit,
-    running::{Running, sorter_for, warn_of_idleness, warn_of_oddities, warn_of_strangers},
+    AppError,
+    oddities::oddities,
+    raise_descriptor_limit,
+    running::{Running, sorter_for, warn_of},
 };
 use crate::{
     clock,
@@ -132,8 +134,9 @@ impl Running {
                 .begin_at_zero(shard.detectors.iter().map(|detector| &*detector.name));
             self.change_shards(&Arc::new(shard.clone()));
         }
-        warn_of_idleness(&to);
-        warn_of_strangers(&to);
+        let odd = oddities(&to);
+        warn_of(&odd);
+        report.warnings.extend(odd);
         self.config = to;
         Ok(report)
     }
@@ -171,7 +174,7 @@ async fn read(file: Option<PathBuf>) -> Result<Checked, ReloadRefused> {
     // Ten thousand patterns take their time.
     let read = tokio::task::spawn_blocking(move || load(&file)).await;
     let mut checked = read.map_err(|error| ReloadRefused::System(error.to_string()))??;
-    warn_of_oddities(&checked.warnings);
+    warn_of(&checked.warnings);
     let listen = &mut checked.config.listen;
     listen.max_connections = raise_descriptor_limit(listen.max_connections);
     Ok(checked)

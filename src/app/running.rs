@@ -4,6 +4,7 @@
 mod tests;
 
 use std::{
+    fmt::Display,
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -26,6 +27,7 @@ use tracing::{error, info, warn};
 use super::{
     AppError, Ended,
     found::{Keeper, ToBoard},
+    oddities::oddities,
     own_series::OwnSeries,
     upstreams::Upstreams,
 };
@@ -33,7 +35,7 @@ use crate::{
     analysis::Analysis,
     anomaly::Board,
     clock,
-    config::{Config, Problem},
+    config::Config,
     history::History,
     http::{self, Counted, Feed, Guard, InForce, ReloadReport, ReloadRequest, Sources},
     intake::{Intake, Sorter},
@@ -101,8 +103,7 @@ impl Running {
     pub(super) fn start(config: Config, listeners: Listeners, http: Option<TcpListener>) -> Result<Self, AppError> {
         let (metrics, stop_http) = (Metrics::new(), CancellationToken::new());
         metrics.config.reloaded(clock::now(), true);
-        warn_of_idleness(&config);
-        warn_of_strangers(&config);
+        warn_of(&oddities(&config));
         let upstreams = Upstreams::start(&config.forwards, config.spool.as_ref(), &metrics.forward)?;
         warn_of_leftovers(&config);
 
@@ -496,32 +497,9 @@ fn warn_of_leftovers(config: &Config) {
     }
 }
 
-/// Says what the relay will not do.
-pub(super) fn warn_of_idleness(config: &Config) {
-    if config.forwards.is_empty() {
-        warn!("there is no [[forward]]: lines are analysed and go nowhere");
-    }
-    if !config.shard.watches_anything() {
-        warn!("no [[watch]] has a detector: lines are forwarded and none is analysed");
-    }
-}
-
 /// Says what is odd about a configuration.
-pub(crate) fn warn_of_oddities(warnings: &[Problem]) {
+pub(crate) fn warn_of<T: Display>(warnings: &[T]) {
     for warning in warnings {
         warn!("{warning}");
-    }
-}
-
-/// Says who may change what the relay does.
-pub(super) fn warn_of_strangers(config: &Config) {
-    if let Some(address) = config.http
-        && !address.ip().is_loopback()
-        && !config.guard.asks_who()
-    {
-        warn!(
-            http = %address,
-            "whoever reaches this address may silence anomalies and reload the configuration: set http.user, or http.user_header"
-        );
     }
 }

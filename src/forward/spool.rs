@@ -29,6 +29,8 @@ use std::{
 use bytes::Bytes;
 use tracing::{info, warn};
 
+use crate::disk;
+
 pub use self::place::SpoolError;
 pub(super) use self::{
     format::Count,
@@ -494,7 +496,7 @@ impl Spool {
 
     fn create(&self, number: u64) -> io::Result<File> {
         let path = self.path(number);
-        let file = File::options().write(true).create(true).truncate(true).open(&path)?;
+        let file = disk::ours(File::options().write(true).create(true).truncate(true), &path)?;
         file.write_all_at(&format::head(), 0).inspect_err(|_| {
             let _ = fs::remove_file(&path);
         })?;

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -66,12 +65,7 @@ pub(super) fn path(directory: &Path, number: u64) -> PathBuf {
 
 /// Begins a segment.
 pub(super) fn create(directory: &Path, number: u64) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    let file = options
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(path(directory, number))?;
+    let file = disk::ours(OpenOptions::new().append(true).create(true), &path(directory, number))?;
     // An attempt before this one may have failed half way.
     file.set_len(0)?;
     File::open(directory)?.sync_all()?;

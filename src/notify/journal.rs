@@ -18,6 +18,8 @@ use std::{
 
 use serde::Serialize;
 
+use crate::disk;
+
 /// Records that are to be written in one go.
 #[derive(Debug, Default)]
 pub(super) struct Records(Vec<u8>);
@@ -92,7 +94,10 @@ impl Journal {
     pub(super) fn begin(path: &Path, records: &Records) -> io::Result<Self> {
         let mut aside: OsString = path.into();
         aside.push(".tmp");
-        let mut file = File::create(&aside)?;
+        let mut file = disk::ours(
+            File::options().write(true).create(true).truncate(true),
+            Path::new(&aside),
+        )?;
         file.write_all(&records.0)?;
         file.sync_data()?;
         fs::rename(&aside, path)?;

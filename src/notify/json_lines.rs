@@ -13,7 +13,7 @@ use serde::Serialize;
 pub use tcp::Tcp;
 
 use super::{Channel, Failure, Message};
-use crate::report;
+use crate::{disk, report};
 
 /// Where the lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,11 +52,10 @@ impl JsonLines {
                 stdout.write_all(lines)?;
                 stdout.flush()?;
             }
-            Settings::File(path) => OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(path)?
-                .write_all(lines)?,
+            Settings::File(path) => {
+                let opened = OpenOptions::new().create(true).append(true).open(path);
+                disk::named(path, opened.and_then(|mut file| file.write_all(lines)))?;
+            }
             Settings::Tcp(tcp) => self.connection.tell(tcp, lines)?,
         }
         Ok(())

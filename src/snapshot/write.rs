@@ -19,7 +19,7 @@ use super::{
 use crate::{
     analysis::Stopped,
     anomaly::Which,
-    clock,
+    clock, disk,
     glob::Glob,
     save::Save,
     shard::{Origin, Portion, Settings},
@@ -82,7 +82,10 @@ impl<'a> Draft<'a> {
         let settings = sources.analysis.settings();
         Origin::new(&settings).save(&mut origin);
         let create = || {
-            let mut writer = Writer::begin(BufWriter::with_capacity(PORTION_BYTES, File::create(&aside)?))?;
+            let mut writer = Writer::begin(BufWriter::with_capacity(
+                PORTION_BYTES,
+                disk::ours(File::options().write(true).create(true).truncate(true), &aside)?,
+            ))?;
             writer.record(Kind::Origin, &origin)?;
             Ok(writer)
         };

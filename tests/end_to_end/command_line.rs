@@ -145,18 +145,59 @@ fn check_says_where_the_mistakes_are_and_exits_with_78() {
 }
 
 #[test]
-fn check_accepts_the_defaults_and_the_example_in_silence() {
+fn check_accepts_the_defaults_and_the_example_and_says_that_they_forward_nothing() {
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/skyrelay.toml");
+    let idle = "warning: there is no [[forward]]: lines are analysed and go nowhere\n".to_owned();
     for arguments in [&["check"][..], &["check", "--config", text(&example)]] {
-        assert_eq!(exits(0, arguments), (String::new(), String::new()), "{arguments:?}");
+        assert_eq!(exits(0, arguments), (String::new(), idle.clone()), "{arguments:?}");
     }
+}
+
+#[test]
+fn what_a_relay_would_miss_at_the_first_alarm_is_a_warning_before() {
+    let settings = "[snapshot]\nfile = \"/none/snapshot\"\n[notify.hook]\nkind = \"webhook\"\nurl_file = \"/none/url\"\n\
+                    [notify.log]\nkind = \"json-lines\"\npath = \"/none/anomalies.json\"\n";
+    let expected = [
+        "snapshot.file: /none: No such file",
+        "notify.hook: the secret in /none/url: No such file",
+        "notify.log: /none: No such file",
+    ];
+    let (_directory, path) = file("missing.toml", settings.as_bytes());
+    let (_, stderr) = exits(0, &["check", "--config", text(&path)]);
+    for part in expected {
+        assert!(stderr.contains(&format!("warning: {part}")), "{stderr}");
+    }
+    let relay = Skyrelay::start(&[], settings);
+    let tells = |times: usize| {
+        wait_for("warnings in the log", Duration::from_secs(10), || {
+            let log = relay.stderr();
+            let told = |part: &&str| {
+                log.iter()
+                    .filter(|line| line.contains("WARN") && line.contains(*part))
+                    .count()
+            };
+            if expected.iter().all(|part| told(part) == times) {
+                Ok(())
+            } else {
+                Err(log.join("\n"))
+            }
+        });
+    };
+    tells(1);
+    let (status, answer) = relay.reload();
+    assert!(
+        status == 200 && expected.iter().all(|part| answer.to_string().contains(part)),
+        "{answer}"
+    );
+    tells(2);
 }
 
 #[test]
 fn a_detector_that_nothing_names_is_a_warning_and_no_mistake() {
     let idle = "[detector.idle]\nkind = \"skyline\"\n";
     let watch = "[[watch]]\nmatch = [\"**\"]\ndetectors = [\"default\"]\n";
-    let (_directory, path) = file("idle.toml", format!("{idle}{watch}").as_bytes());
+    let forward = "[[forward]]\nname = \"carbon\"\naddress = \"127.0.0.1:2103\"\n";
+    let (_directory, path) = file("idle.toml", format!("{idle}{watch}{forward}").as_bytes());
     let (stdout, stderr) = exits(0, &["check", "--config", text(&path)]);
     let said =
         "1:1: nothing names the detector `idle`: it judges no series until a [[watch]] has it in its `detectors`";

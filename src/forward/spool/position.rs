@@ -2,7 +2,10 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
-use crate::save::{Save, Saved, fields};
+use crate::{
+    disk,
+    save::{Save, Saved, fields},
+};
 
 /// Distance of the two places (bytes).
 const SLOT_BYTES: u64 = 64;
@@ -41,12 +44,10 @@ pub(super) struct Position {
 impl Position {
     /// Opens the file, or makes one, and reads the later of what is whole in it.
     pub(super) fn open(path: &Path) -> io::Result<(Self, Option<Mark>)> {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = disk::ours(
+            File::options().read(true).write(true).create(true).truncate(false),
+            path,
+        )?;
         let slots = [0, 1].map(|slot| read(&file, slot * SLOT_BYTES));
         let latest = slots.into_iter().flatten().max_by_key(|slot| slot.turn);
         let turn = latest.map_or(0, |slot| slot.turn);
