@@ -54,7 +54,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use channel::{Cause, Channel, Failure, Retry, Surroundings, Window};
+pub use channel::{Cause, Channel, Failure, MarksOf, Retry, Surroundings, Window};
 use driver::{Command, Driver, open_on};
 use mailbox::{Bounds, Loss, Mailbox};
 pub use message::{
@@ -236,7 +236,6 @@ impl Notifier {
             channels: ways.len(),
         };
         let kept = |way: &Arc<Way>| ways.iter().any(|other| Arc::ptr_eq(way, other));
-        all.leaving.retain(|way| way.is_at_work());
         for way in before.into_iter().filter(|way| !kept(way)) {
             way.post.end_for_good();
             all.leaving.push(way);
@@ -245,6 +244,20 @@ impl Notifier {
         drop(all);
         // It ends only when the relay does.
         let _ = self.commands.send(Command::Change(Box::new((routes, ways))));
+    }
+
+    /// To be called now and then: channels that have left, and have told what they could, are not shown any longer.
+    pub fn forget_those_who_have_left(&self) {
+        let mut ways = lock(&self.ways);
+        let Ways { channels, leaving } = &mut *ways;
+        leaving.retain(|way| {
+            let stays = way.is_at_work();
+            // Another one may go by its name by now.
+            if !stays && !channels.iter().any(|channel| channel.name == way.name) {
+                self.sources.metrics.notify.forget(&way.name);
+            }
+            stays
+        });
     }
 
     /// Tells of a notice whoever is to be told.

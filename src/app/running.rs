@@ -268,6 +268,7 @@ impl Running {
         self.listening.count_drops();
         self.upstreams.look();
         self.intake.tell_unshown(now);
+        self.notifier.forget_those_who_have_left();
         listen::give_back_memory();
     }
 
@@ -383,12 +384,19 @@ fn start_notifier(
     silences: &Arc<Silences>,
     metrics: &Metrics,
 ) -> Result<Arc<Notifier>, AppError> {
-    let silences = Arc::clone(silences);
+    let silences = [Arc::clone(silences), Arc::clone(silences)];
+    let marks = |silences: Arc<Silences>| {
+        move |id, series: &str, detector: &str| silences.marks(id, series, detector, clock::now())
+    };
+    let [of_anomaly, of_message] = silences.map(marks);
     let sources = notify::Sources {
         board: Arc::clone(board),
-        marks: Arc::new(move |anomaly| silences.marks(anomaly.id, &anomaly.series, &anomaly.detector, clock::now())),
+        marks: Arc::new(move |anomaly| of_anomaly(anomaly.id, &anomaly.series, &anomaly.detector)),
         surroundings: Surroundings {
             window: Some(window_of(analysis, sorter)),
+            marks: Some(Arc::new(move |message| {
+                of_message(message.id, &message.series, &message.detector)
+            })),
         },
         metrics: metrics.clone(),
     };

@@ -144,6 +144,15 @@ impl NotifyMetrics {
             failures: self.failures.clone(),
         }
     }
+
+    /// The channel called `name` is not there any more: its gauges, which would stand still, are not either.
+    pub fn forget(&self, name: &str) {
+        let gauges = [&self.queued, &self.queued_bytes, &self.queue_age, &self.told];
+        for gauge in gauges {
+            // One that is not there is none that stays.
+            let _ = gauge.remove_label_values(&[name]);
+        }
+    }
 }
 
 impl ChannelMetrics {

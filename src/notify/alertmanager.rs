@@ -4,6 +4,9 @@
 //! one that is over is posted once more, with its end. Labels are what an alert is known by: when those of an open anomaly
 //! change (its severity, as a rule), the alert of before is ended, and another one begins.
 //!
+//! What is silenced or acknowledged is posted as over, with an annotation that says why, and not posted again while that is
+//! so: Alertmanager has reminders of its own, and nobody is to be reminded.
+//!
 //! The members of a cluster do not hand alerts on to each other, so every one of them is told. One that takes them is
 //! enough: the others hear of it with the next post.
 
@@ -17,13 +20,14 @@ use serde::Serialize;
 use tracing::warn;
 
 use super::{
-    Cause, Channel, Failure, Message, Retry, Status,
+    Cause, Channel, Failure, Message, Retry, Status, Surroundings,
+    channel::MarksOf,
     http_client::HttpSettings,
     peer::{self, Login, Peer},
     template::{Mistake, Revealed, Template},
     words::rfc3339,
 };
-use crate::{clock, line::Timestamp};
+use crate::{clock, line::Timestamp, report::plain};
 
 /// Alerts of a request.
 const BATCH_MAX: usize = 256;
@@ -62,10 +66,13 @@ pub struct Settings {
 
 type Labels = BTreeMap<String, String>;
 
+/// Says why an alert is over although its anomaly is open.
+const HELD_BACK: &str = "held_back";
+
 /// Alertmanager, or a cluster of them.
-#[derive(Debug)]
 pub(super) struct Alertmanager {
     settings: Settings,
+    marks: Option<MarksOf>,
     members: Vec<Member>,
     posted: Posted,
     /// Has it heard what was open before it was there?
@@ -103,7 +110,7 @@ struct Alert {
 }
 
 impl Alertmanager {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: Settings, surroundings: &Surroundings) -> Self {
         let member = |url: &String| Member {
             url: format!("{}/api/v2/alerts", url.trim_end_matches('/')),
             peer: Peer::new(&settings.http, settings.login.as_ref()),
@@ -112,6 +119,7 @@ impl Alertmanager {
         Self {
             members: settings.urls.iter().map(member).collect(),
             settings,
+            marks: surroundings.marks.clone(),
             posted: Posted::default(),
             has_beaten: false,
         }
@@ -154,6 +162,13 @@ impl Alertmanager {
         let before = posted.take(&message.fingerprint);
         let mut alerts = Vec::new();
         match message.status {
+            Status::Firing | Status::Again if let Some(why) = self.held_back(message) => {
+                if let Some(before) = before.filter(|before| !posted.has(before)) {
+                    let mut alert = ended(before, now);
+                    alert.annotations.insert(HELD_BACK.to_owned(), why);
+                    alerts.push(alert);
+                }
+            }
             Status::Firing | Status::Again => {
                 posted.put(&message.fingerprint, Arc::clone(&labels));
                 if let Some(before) = before.filter(|before| !posted.has(before)) {
@@ -172,6 +187,20 @@ impl Alertmanager {
             Status::Summary => alerts.push(alert),
         }
         Ok(alerts)
+    }
+
+    /// Why nobody is to be told of it, although it is open.
+    fn held_back(&self, message: &Message) -> Option<String> {
+        let marks = self.marks.as_ref()?(message);
+        if !marks.silenced.is_empty() {
+            return Some("it is still open, and silenced".to_owned());
+        }
+        let seen = marks.acknowledged?;
+        let why = if seen.reason.is_empty() { "" } else { ": " };
+        Some(plain(&format!(
+            "it is still open, and seen by {}{why}{}",
+            seen.author, seen.reason
+        )))
     }
 
     /// Posts to every member. One that takes it is enough.
@@ -279,6 +308,7 @@ mod tests {
             message::tests::message,
             template::{Format, Values},
         },
+        silence::Marks,
     };
 
     const NOW: Timestamp = 1_700_001_000;
@@ -291,14 +321,15 @@ mod tests {
                 .map(|(name, source)| ((*name).to_owned(), template(source)))
                 .collect()
         };
-        Alertmanager::new(Settings {
+        let settings = Settings {
             urls: vec!["http://127.0.0.1:1/am/".to_owned()],
             resend: Duration::from_secs(60),
             labels: templates(labels),
             annotations: templates(&ANNOTATIONS),
             login: None,
             http: HttpSettings::default(),
-        })
+        };
+        Alertmanager::new(settings, &Surroundings::default())
     }
 
     fn alerts(alertmanager: &mut Alertmanager, message: &Message) -> Vec<Alert> {
@@ -367,6 +398,35 @@ mod tests {
             ("critical", true)
         );
         assert!(alertmanager.posted.counts.is_empty() && alertmanager.posted.labels.is_empty());
+    }
+
+    #[test]
+    fn what_is_silenced_is_over_until_it_is_not_silenced_any_more() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let is_silenced = Arc::new(AtomicBool::new(false));
+        let mut alertmanager = alertmanager(&LABELS);
+        let asked = Arc::clone(&is_silenced);
+        alertmanager.marks = Some(Arc::new(move |_| Marks {
+            silenced: asked
+                .load(Ordering::Relaxed)
+                .then(|| "5".to_owned())
+                .into_iter()
+                .collect(),
+            acknowledged: None,
+        }));
+        let told = message(Status::Firing, "a");
+        assert_eq!(alerts(&mut alertmanager, &told)[0].ends_at, None);
+        is_silenced.store(true, Ordering::Relaxed);
+        let [over] = &alerts(&mut alertmanager, &told)[..] else {
+            panic!("one alert");
+        };
+        assert_eq!(over.ends_at.as_deref(), Some(&*rfc3339(NOW)));
+        assert_eq!(over.annotations[HELD_BACK], "it is still open, and silenced");
+        assert!(alerts(&mut alertmanager, &told).is_empty(), "that is said once");
+        is_silenced.store(false, Ordering::Relaxed);
+        let again = &alerts(&mut alertmanager, &told)[0];
+        assert!(again.ends_at.is_none() && !again.annotations.contains_key(HELD_BACK));
     }
 
     #[test]

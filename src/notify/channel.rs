@@ -13,7 +13,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::Message;
-use crate::plot::Sample;
+use crate::{plot::Sample, silence::Marks};
 
 /// Somewhere to tell people.
 ///
@@ -101,7 +101,12 @@ pub enum Retry {
 pub struct Surroundings {
     /// The recent past of a series, the oldest sample first, for plots. `None` outside of a running relay.
     pub window: Option<Window>,
+    /// What people say of an anomaly now. `None` outside of a running relay.
+    pub marks: Option<MarksOf>,
 }
+
+/// Says what people say, now, of the anomaly that a message is about.
+pub type MarksOf = Arc<dyn Fn(&Message) -> Marks + Send + std::marker::Sync>;
 
 /// Gives the samples that are held of the series called so, with the band of one of its detectors where there is one; none
 /// when there is no such series. It waits for the analysis, a moment at most.

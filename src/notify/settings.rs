@@ -87,7 +87,7 @@ impl ChannelKind {
             Self::Exec(settings) => Box::new(exec::Exec::new(settings.clone())),
             Self::JsonLines(settings) => Box::new(json_lines::JsonLines::new(settings.clone())),
             Self::Webhook(settings) => Box::new(webhook::Webhook::new(settings.clone())),
-            Self::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::new(settings.clone())),
+            Self::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::new(settings.clone(), surroundings)),
             Self::Icinga2(settings) => Box::new(icinga2::Icinga2::new(settings.clone())),
             Self::Nagios(settings) => Box::new(nagios::Nagios::new(settings.clone())),
             Self::Smtp(settings) => Box::new(smtp::Smtp::new(*settings.clone(), surroundings)),

@@ -8,12 +8,12 @@ use crate::harness::{
     certificates::Authority,
     graphite_web::GraphiteWeb,
     icinga2::{Icinga2, PASSWORD, USER},
-    net::{free_port, loopback},
+    net::{free_port, http_ask, loopback},
     receiver::Receiver,
     skyrelay::{PROGRAM, Skyrelay},
     unix_now, wait_for,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::Write,
@@ -96,6 +96,48 @@ fn alertmanager_knows_what_is_open_and_what_is_over() {
         });
     }
     wait_until_told(&relay, 2, 0);
+}
+
+#[test]
+fn alertmanager_reminds_nobody_of_what_is_silenced_or_acknowledged() {
+    let alertmanager = Alertmanager::start("1h");
+    let relay = Skyrelay::telling(&format!(
+        "kind = \"alertmanager\"\nurls = [\"{}\"]\nresend = \"1s\"\n",
+        alertmanager.url()
+    ));
+    let has = |alerts: usize| {
+        wait_for("alerts", SOON, || match alertmanager.alerts()? {
+            active if active.len() == alerts => Ok(()),
+            active => Err(format!("{active:?}; {}", relay.stderr().join("\n"))),
+        });
+    };
+    let ask = |method: &str, path: &str, body: &str| {
+        let headers = [("Content-Type", "application/json")];
+        let (status, text) = http_ask(relay.http_port, method, path, &headers, body).unwrap();
+        assert!((200..300).contains(&status), "{method} {path}: {status}: {text}");
+        serde_json::from_str::<Value>(&text).unwrap_or_default()
+    };
+    let now = unix_now();
+    send(&relay, "servers.web1.load", 95, now);
+    has(1);
+    let silence = r#"{"match": ["servers.web1.**"], "for": "2h", "reason": "new disks", "author": "kim"}"#;
+    let silence = ask("POST", "/api/v1/silences", silence);
+    has(0);
+    // It is open, and told again, as soon as it may be.
+    ask(
+        "DELETE",
+        &format!("/api/v1/silences/{}", silence["id"].as_str().unwrap()),
+        "",
+    );
+    has(1);
+    let id = &relay.api("/api/v1/anomalies")["anomalies"][0]["id"];
+    let path = format!("/api/v1/anomalies/{id}/acknowledge");
+    ask("POST", &path, r#"{"author": "kim", "reason": "on it"}"#);
+    has(0);
+    ask("DELETE", &path, "");
+    has(1);
+    send(&relay, "servers.web1.load", 5, now + 1);
+    has(0);
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn told(path: &Path) -> Vec<String> {
 fn channels_come_and_go_while_people_are_told() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let (notifier, board, _) = start(&everything_to(vec![channel("a", &at("a")), channel("b", &at("b"))], 0));
+    let (notifier, board, metrics) = start(&everything_to(vec![channel("a", &at("a")), channel("b", &at("b"))], 0));
     tell(&notifier, &board, "first", Change::Opened);
     wait_until(|| told(&at("a")).len() == 1);
     // One stays at another place, one is another by the same name, and one is new.
@@ -99,7 +99,24 @@ fn channels_come_and_go_while_people_are_told() {
             .prepare(&everything_to(vec![channel("d", &at("d"))], 0))
             .unwrap(),
     );
-    notifier.change(notifier.prepare(&everything_to(changed.channels, 1)).unwrap());
+    let mut last = everything_to(changed.channels, 1);
+    notifier.change(notifier.prepare(&last).unwrap());
+    // One that has left is shown no more.
+    last.channels.push(channel("e", &at("e")));
+    notifier.change(notifier.prepare(&last).unwrap());
+    last.channels.pop();
+    notifier.change(notifier.prepare(&last).unwrap());
+    let shows = |name: &str| {
+        metrics
+            .encode()
+            .contains(&format!("skyrelay_notifications_queued{{channel=\"{name}\"}}"))
+    };
+    assert!(shows("e"));
+    wait_until(|| {
+        notifier.forget_those_who_have_left();
+        !shows("e")
+    });
+    assert!(["a", "b", "c"].into_iter().all(shows));
     tell(&notifier, &board, "third", Change::Opened);
     // Whoever was told that it has opened is told that it is over, by the name that they have.
     tell(&notifier, &board, "first", Change::Closed);
