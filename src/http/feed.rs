@@ -5,8 +5,9 @@
 //! up, or comes back too late, is told how many have been missed.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     convert::Infallible,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -22,12 +23,12 @@ use axum::{
 };
 use futures_util::stream;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 
 use super::{
     Sources,
     answer::{Refusal, glob},
-    connections::Ending,
+    connections::{Ending, Peer},
 };
 use crate::{anomaly::Notice, glob::Glob, report};
 
@@ -36,6 +37,10 @@ const KEPT_NOTICES: usize = 4_096;
 
 /// Clients at a time: half of all connections, so that they leave room for questions.
 const CLIENTS_MAX: usize = 64;
+
+/// Clients from one address: half of those again, so that nobody keeps all others from following. A proxy has one for all who
+/// come through it.
+const CLIENTS_OF_ADDRESS_MAX: usize = 32;
 
 /// How long a client that has lost its connection waits before it comes back.
 const COMES_BACK: Duration = Duration::from_secs(1);
@@ -49,9 +54,20 @@ pub struct Feed {
     kept: Mutex<Kept>,
     /// The number of the next notice.
     next: watch::Sender<u64>,
-    clients: Arc<Semaphore>,
+    clients: Arc<Clients>,
     /// Tells this run's numbers from those of another.
     run: u64,
+}
+
+/// Who follows.
+#[derive(Debug, Default)]
+struct Clients(Mutex<HashMap<IpAddr, usize>>);
+
+/// The place of one who follows.
+#[derive(Debug)]
+struct Client {
+    clients: Arc<Clients>,
+    address: IpAddr,
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +91,7 @@ struct Follower {
     next: u64,
     news: watch::Receiver<u64>,
     ending: Ending,
-    _place: OwnedSemaphorePermit,
+    _client: Client,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +107,7 @@ impl Feed {
         Self {
             kept: Mutex::default(),
             next: watch::Sender::new(0),
-            clients: Arc::new(Semaphore::new(CLIENTS_MAX)),
+            clients: Arc::default(),
             run,
         }
     }
@@ -145,18 +161,52 @@ impl Feed {
     }
 }
 
+impl Clients {
+    /// A place for one more from this address.
+    fn enter(self: &Arc<Self>, address: IpAddr) -> Result<Client, Refusal> {
+        let mut clients = self.0.lock().expect("nobody panics with the lock held");
+        let all: usize = clients.values().sum();
+        let own = clients.get(&address).copied().unwrap_or_default();
+        let full = |most: usize, whence: &str| {
+            let why = format!("{most} clients{whence} follow already, and there is no room for more");
+            Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, why))
+        };
+        if own >= CLIENTS_OF_ADDRESS_MAX {
+            return full(CLIENTS_OF_ADDRESS_MAX, " from this address");
+        }
+        if all >= CLIENTS_MAX {
+            return full(CLIENTS_MAX, "");
+        }
+        clients.insert(address, own + 1);
+        Ok(Client {
+            clients: Arc::clone(self),
+            address,
+        })
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let mut clients = self.clients.0.lock().expect("nobody panics with the lock held");
+        if let Some(own) = clients.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                clients.remove(&self.address);
+            }
+        }
+    }
+}
+
 pub(super) async fn events(
     State(sources): State<Sources>,
     Extension(ending): Extension<Ending>,
+    Extension(peer): Extension<Peer>,
     wanted: Result<Query<Wanted>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
     let feed = sources.feed;
-    let Ok(place) = Arc::clone(&feed.clients).try_acquire_owned() else {
-        let why = format!("{CLIENTS_MAX} clients follow already, and there is no room for more");
-        return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, why));
-    };
+    let client = feed.clients.enter(peer.0)?;
     let news = feed.next.subscribe();
     let newest = *news.borrow();
     let last_seen = headers.get("last-event-id").and_then(|id| id.to_str().ok());
@@ -168,7 +218,7 @@ pub(super) async fn events(
         feed,
         news,
         ending,
-        _place: place,
+        _client: client,
     };
     // So that whoever has nothing to see yet knows where to go on.
     let first = Event::default()
@@ -261,6 +311,26 @@ mod tests {
         for id in ["", "ab", "ab-", "-1", "ab-x"] {
             assert_eq!(feed.behind(id), None, "{id:?}");
         }
+    }
+
+    #[test]
+    fn one_address_leaves_room_for_others() {
+        let clients: Arc<Clients> = Arc::default();
+        let enter = |address: &str| clients.enter(address.parse().unwrap());
+        let mut all: Vec<Client> = (0..CLIENTS_OF_ADDRESS_MAX)
+            .map(|_| enter("10.0.0.1").unwrap())
+            .collect();
+        let Refusal(_, why) = enter("10.0.0.1").unwrap_err();
+        assert_eq!(
+            why,
+            "32 clients from this address follow already, and there is no room for more"
+        );
+        all.extend((CLIENTS_OF_ADDRESS_MAX..CLIENTS_MAX).map(|_| enter("10.0.0.2").unwrap()));
+        let Refusal(_, why) = enter("10.0.0.3").unwrap_err();
+        assert!(why.starts_with("64 clients follow already"), "{why}");
+        all.clear();
+        assert!(clients.0.lock().unwrap().is_empty());
+        enter("10.0.0.1").unwrap();
     }
 
     #[test]

@@ -142,7 +142,7 @@ fn who_follows_sees_a_spike_within_two_seconds_and_goes_on_where_it_was() {
 #[test]
 fn followers_leave_room_for_questions() {
     let relay = Skyrelay::start(&[], "");
-    let followers: Vec<_> = (0..64).map(|_| Follower::start(&relay, "", None)).collect();
+    let followers: Vec<_> = (0..32).map(|_| Follower::start(&relay, "", None)).collect();
     let (status, text) = http_get(relay.http_port, "/api/v1/events").unwrap();
     assert_eq!(status, 503, "{text}");
     assert_eq!(http_get(relay.http_port, "/api/v1/anomalies").unwrap().0, 200);
