@@ -2,7 +2,7 @@
 //!
 //! So that whatever plots Graphite's series, such as Grafana, plots what skyrelay remembers. Patterns, times and the form
 //! of the answers are Graphite's; functions are not computed here, and a target that has one is refused rather than
-//! misunderstood. Parameters that Graphite has and that make no difference here are passed over, as it does itself.
+//! misunderstood; but for the constant line by which Grafana tries out whether there is a Graphite. Parameters that Graphite has and that make no difference here are passed over, as it does itself.
 
 mod find;
 mod points;
@@ -49,6 +49,9 @@ const POINTS_MAX: usize = 500_000;
 /// What time is asked for when none is (seconds).
 const SPAN_DEFAULT_S: i64 = 86_400;
 
+/// The version of Graphite whose way of reading this is, for those who ask for it before they ask for anything else.
+const VERSION: &str = "1.1.10";
+
 /// The parameters of a question, from its address and its body.
 struct Parameters(Vec<(String, String)>);
 
@@ -66,7 +69,16 @@ pub(super) fn router() -> Router<Sources> {
         .route("/render/", get(render).post(render))
         .route("/metrics/find", get(find::find).post(find::find))
         .route("/metrics/find/", get(find::find).post(find::find))
+        .route("/version", get(|| async { VERSION }))
+        .route("/version/", get(|| async { VERSION }))
+        .route("/functions", get(functions))
+        .route("/functions/", get(functions))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+}
+
+/// The functions that are computed here: none.
+async fn functions() -> Json<serde_json::Map<String, serde_json::Value>> {
+    Json(serde_json::Map::new())
 }
 
 async fn render(
@@ -89,6 +101,10 @@ async fn render(
 
     let mut found: Vec<(Arc<str>, Slots)> = Vec::new();
     for target in parameters.all("target") {
+        if let Some((name, value)) = constant(target) {
+            found.push((name, Slots::constant(value, from, until)));
+            continue;
+        }
         for name in names(&sources, target).await? {
             if found.len() == SERIES_MAX {
                 return Err(too_much(&format!("more than {SERIES_MAX} series match")));
@@ -115,6 +131,13 @@ async fn render(
         .filter(|series| !no_nulls || !series.datapoints.is_empty())
         .collect();
     Ok(Json(rendered).into_response())
+}
+
+/// The number that `constantLine(NUMBER)` says, and what Graphite calls the line.
+fn constant(target: &str) -> Option<(Arc<str>, f64)> {
+    let number = target.trim().strip_prefix("constantLine(")?.strip_suffix(')')?;
+    let value: f64 = number.trim().parse().ok()?;
+    value.is_finite().then(|| (format!("{value:?}").into(), value))
 }
 
 /// Names of the series that `target` matches, in order; one that is no pattern may be nobody's.
@@ -222,6 +245,21 @@ impl Parameters {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_constant_line_is_told_from_other_functions() {
+        assert_eq!(constant("constantLine(100)"), Some(("100.0".into(), 100.0)));
+        assert_eq!(constant(" constantLine( -1.5 ) "), Some(("-1.5".into(), -1.5)));
+        for other in [
+            "constantLine(inf)",
+            "constantLine()",
+            "constantLine(a.b)",
+            "sumSeries(1)",
+            "100",
+        ] {
+            assert_eq!(constant(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn tags_are_taken_apart() {

@@ -125,6 +125,17 @@ fn what_graphite_web_answers_over_the_same_lines_is_answered() {
         }
     }
     assert!(compared > 30, "only {compared} series came");
+    // By this Grafana tries out whether there is a Graphite.
+    for rest in ["", "&maxDataPoints=100"] {
+        let question = format!("/render?format=json&target=constantLine(100)&from={first}&until={last}{rest}");
+        let (ours, theirs) = (answer(relay.http_port, &question), answer(graphite.port, &question));
+        assert_eq!(shape(&ours), [("100.0", 3)]);
+        assert!(same(&ours, &theirs), "{ours} {theirs}");
+    }
+    let version = |port| http_get(port, "/version/").unwrap();
+    let is_version = |(status, text): &(u16, String)| *status == 200 && text.trim().starts_with("1.1.");
+    assert!(is_version(&version(relay.http_port)) && is_version(&version(graphite.port)));
+    assert_eq!(answer(relay.http_port, "/functions"), json!({}));
 
     for query in [
         "query=*",

@@ -40,6 +40,15 @@ impl Slots {
         Self { start, step, values }
     }
 
+    /// The same value at the beginning, in the middle and at the end.
+    pub(super) fn constant(value: f64, from: Timestamp, until: Timestamp) -> Self {
+        Self {
+            start: from,
+            step: ((until - from) / 2).max(1),
+            values: vec![Some(value); 3],
+        }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.values.len()
     }
