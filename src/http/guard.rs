@@ -15,7 +15,8 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, RwLock},
+    sync::{Arc, Mutex, RwLock},
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -36,6 +37,9 @@ pub(super) const BODY_BYTES_MAX: usize = 64 << 10;
 
 /// Longest name that is taken from a header or a password (bytes).
 const NAME_BYTES_MAX: usize = 200;
+
+/// Time in which the log hears of a wrong password once.
+const WRONG_EVERY: Duration = Duration::from_secs(10);
 
 /// What anybody may ask.
 const OPEN_TO_ALL: [&str; 2] = ["/-/healthy", "/-/ready"];
@@ -82,6 +86,15 @@ pub enum Protect {
 pub struct Guard {
     orders: RwLock<Arc<Orders>>,
     metrics: HttpMetrics,
+    wrong: Mutex<Wrong>,
+}
+
+/// Wrong passwords, of which the log hears now and then.
+#[derive(Debug, Default)]
+struct Wrong {
+    told_at: Option<Instant>,
+    /// Those since.
+    untold: u64,
 }
 
 /// What the guard goes by.
@@ -183,6 +196,7 @@ impl Guard {
         Self {
             orders: RwLock::new(Arc::new(Orders::new(settings))),
             metrics,
+            wrong: Mutex::default(),
         }
     }
 
@@ -190,6 +204,27 @@ impl Guard {
     pub fn change(&self, settings: GuardSettings) {
         let orders = Arc::new(Orders::new(settings));
         *self.orders.write().expect("nobody panics with the lock held") = orders;
+    }
+
+    /// Tells of somebody whose password is wrong, and now and then how many there were. True: it was told.
+    fn note_wrong_password(&self, peer: Option<IpAddr>, now: Instant) -> bool {
+        let mut wrong = self.wrong.lock().expect("nobody panics with the lock held");
+        wrong.untold += 1;
+        if wrong
+            .told_at
+            .is_some_and(|told| now.saturating_duration_since(told) < WRONG_EVERY)
+        {
+            return false;
+        }
+        let before = wrong.untold - 1;
+        *wrong = Wrong {
+            told_at: Some(now),
+            untold: 0,
+        };
+        drop(wrong);
+        let peer = peer.map_or_else(|| "somebody".to_owned(), |peer| peer.to_canonical().to_string());
+        warn!(peer, before, "HTTP: a wrong user or password");
+        true
     }
 
     fn orders(&self) -> Arc<Orders> {
@@ -235,6 +270,11 @@ pub(super) async fn guard(State(door): State<Door>, mut request: Request, next: 
         }
         Err(why) => {
             door.guard.metrics.refused.with_label_values(&[why.reason()]).inc();
+            // Without one, it is a browser that has not been asked yet.
+            if matches!(why, TurnedAway::Stranger { .. }) && request.headers().contains_key(header::AUTHORIZATION) {
+                let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+                door.guard.note_wrong_password(peer, Instant::now());
+            }
             why.into_response()
         }
     }

@@ -371,3 +371,13 @@ fn what_is_read_may_be_asked_for_by_a_form() {
         Err(TurnedAway::Stranger { .. })
     ));
 }
+
+#[test]
+fn the_log_hears_of_wrong_passwords_now_and_then() {
+    let (guard, now) = (Guard::new(with_password(), Metrics::new().http), Instant::now());
+    let tells = |seconds| guard.note_wrong_password(None, now + Duration::from_secs(seconds));
+    assert_eq!(
+        [0, 1, 9, 10, 11, 25].map(tells),
+        [true, false, false, true, false, true]
+    );
+}
