@@ -50,7 +50,7 @@ pub(super) struct Said {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Who says so [default: `USER`]
+    /// Who says so [default: `USER`, `LOGNAME`, or the number of the user]
     #[arg(long, value_name = "NAME")]
     author: Option<String>,
 }
@@ -95,13 +95,24 @@ pub(super) fn finish(outcome: Result<String, Failed>) -> ExitCode {
 impl Said {
     /// As the relay wants it.
     pub(super) fn into_body(self) -> Map<String, Value> {
-        let author = self.author.or_else(|| std::env::var("USER").ok());
+        let author = self.author.unwrap_or_else(user);
         let mut body = Map::new();
-        for (key, value) in [("author", author), ("reason", self.reason)] {
+        for (key, value) in [("author", Some(author)), ("reason", self.reason)] {
             body.extend(value.map(|value| (key.to_owned(), Value::from(value))));
         }
         body
     }
+}
+
+/// Who runs this, as far as that is known.
+fn user() -> String {
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    let mut named = named.filter(|name| !name.trim().is_empty());
+    named
+        .next()
+        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
 }
 
 impl Remote {

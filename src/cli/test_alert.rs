@@ -24,6 +24,9 @@ pub(super) struct TestAlertArgs {
     /// Only say which alerts a series takes, and tell nobody
     #[arg(long)]
     dry_run: bool,
+    /// What is named is a series, although its name has no dot
+    #[arg(long)]
+    series: bool,
     /// Name of an alert, or of a series: then its channels are those of the alerts that it takes
     #[arg(value_name = "ROUTE|SERIES")]
     about: String,
@@ -31,15 +34,22 @@ pub(super) struct TestAlertArgs {
 
 pub(super) fn run(config: &Config, args: &TestAlertArgs) -> ExitCode {
     let alerts = &config.notify.alerts;
-    if let Some(route) = alerts.iter().find(|alert| *alert.name == *args.about) {
+    if let Some(route) = alerts.iter().find(|alert| *alert.name == *args.about && !args.series) {
         let text = format!("alert {}: {}\n", route.name, channels(config, route));
         return print_then(&text, || tell(config, &[(route, NO_SERIES, NO_DETECTOR)], args.dry_run));
     }
     let series = args.about.as_str();
-    if series.is_empty() || series.contains(char::is_whitespace) {
+    // One that is no alert may be meant to be one, and people would be told by all channels.
+    let is_series = !series.is_empty() && !series.contains(char::is_whitespace);
+    if !is_series || !args.series && !series.contains('.') {
         let names: Vec<&str> = alerts.iter().map(|alert| &*alert.name).collect();
+        let advice = if is_series {
+            " (for a series whose name has no dot, say --series)"
+        } else {
+            ""
+        };
         let message = format!(
-            "{series:?} is neither an alert nor a series; there is {}",
+            "{series:?} is neither an alert nor a series; there is {}{advice}",
             names.join(", ")
         );
         return fail(EXIT_USAGE, &message);

@@ -230,10 +230,14 @@ fn a_test_alert_goes_where_the_real_ones_do() {
     let (code, said) = test_alert(&config, &["broken.x"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("broken -> away: firing NOT told, local: No such file"),
+        said.contains("broken -> away: firing NOT told, local: /nonexistent/told: No such file"),
         "{said}"
     );
     assert!(said.contains("broken -> good: firing told; resolved told"), "{said}");
+    let (code, said) = test_alert(&config, &["pagr"]);
+    assert_eq!(code, Some(64), "nobody is told: {said}");
+    let (code, said) = test_alert(&config, &["--series", "--dry-run", "pagr"]);
+    assert_eq!(code, Some(0), "{said}");
     let (code, said) = test_alert(&config, &["other.x"]);
     assert_eq!(
         (code, said.as_str()),
