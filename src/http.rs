@@ -26,10 +26,11 @@ use std::{
     },
 };
 
+use answer::Refusal;
 use axum::{
     Router,
     extract::{DefaultBodyLimit, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -121,10 +122,21 @@ fn router(sources: Sources, door: guard::Door) -> Router {
         .route("/-/reload", post(reload::reload))
         .nest("/api/v1", api::router().merge(said::router()))
         .merge(graphite::router())
+        .fallback(nothing_there)
+        .method_not_allowed_fallback(not_that_way)
         .with_state(sources)
         .layer(DefaultBodyLimit::max(guard::BODY_BYTES_MAX))
         .layer(from_fn_with_state(door, guard::guard))
         .layer(map_response(secure))
+}
+
+async fn nothing_there(uri: Uri) -> Refusal {
+    Refusal(StatusCode::NOT_FOUND, format!("there is nothing at {:?}", uri.path()))
+}
+
+async fn not_that_way(method: Method, uri: Uri) -> Refusal {
+    let why = format!("{method} is not for {:?}; see the header Allow", uri.path());
+    Refusal(StatusCode::METHOD_NOT_ALLOWED, why)
 }
 
 async fn metrics(State(sources): State<Sources>) -> Response {

@@ -41,6 +41,14 @@ impl Refusal {
     }
 }
 
+/// How many are asked for: no more than `max` are given, and nobody asks for none.
+pub(super) fn limit(wanted: usize, max: usize) -> Result<usize, Refusal> {
+    match wanted {
+        0 => Err(Refusal::bad(format!("limit: expected 1 to {max}"))),
+        wanted => Ok(wanted.min(max)),
+    }
+}
+
 /// The pattern that was asked for by the parameter called `parameter`.
 pub(super) fn glob(parameter: &str, pattern: &str) -> Result<Glob, Refusal> {
     Glob::new(pattern).map_err(|error| Refusal::bad(format!("{parameter}: {error}")))
@@ -48,7 +56,10 @@ pub(super) fn glob(parameter: &str, pattern: &str) -> Result<Glob, Refusal> {
 
 impl From<QueryRejection> for Refusal {
     fn from(rejection: QueryRejection) -> Self {
-        Self::bad(rejection.body_text())
+        // What the reader of parameters says, without the words of the library around it.
+        let text = rejection.body_text();
+        let why = text.split_once(": ").map_or(text.as_str(), |(_, why)| why);
+        Self::bad(format!("the question is not understood: {why}"))
     }
 }
 

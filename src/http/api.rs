@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Sources,
-    answer::{Json, Refusal, fit, glob},
+    answer::{Json, Refusal, fit, glob, limit},
     feed, history, relay, series,
 };
 use crate::anomaly::{Anomaly, AnomalyReport, Order, SubtreeReport, Which, groups::GroupReport};
@@ -130,7 +130,7 @@ async fn anomalies(
         let in_group = wanted.group.is_none_or(|wanted| group == Some(wanted));
         in_group && wanted.grouped.is_none_or(|wanted| group.is_some() == wanted) && glob.matches(&anomaly.series)
     };
-    let limit = wanted.limit.min(LIMIT_MAX);
+    let limit = limit(wanted.limit, LIMIT_MAX)?;
     let selection = sources
         .board
         .choose(wanted.state.into(), matches, wanted.order.into(), limit);
@@ -156,7 +156,7 @@ async fn groups(
     wanted: Result<Query<WantedGroups>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
-    let limit = wanted.limit.min(LIMIT_MAX);
+    let limit = limit(wanted.limit, LIMIT_MAX)?;
     let (mut groups, total) = sources.board.groups(wanted.state.into(), limit, wanted.members);
     fit(&mut groups);
     Ok(Json(GroupsAnswer { groups, total }).into_response())
@@ -169,7 +169,7 @@ async fn subtrees(
     let Query(wanted) = wanted?;
     let glob = glob("match", &wanted.pattern)?;
     let matches = |subtree: &str| glob.matches(subtree);
-    let (mut subtrees, total) = sources.board.subtrees(matches, wanted.limit.min(LIMIT_MAX));
+    let (mut subtrees, total) = sources.board.subtrees(matches, limit(wanted.limit, LIMIT_MAX)?);
     fit(&mut subtrees);
     Ok(Json(SubtreesAnswer { subtrees, total }).into_response())
 }

@@ -12,7 +12,11 @@ use std::sync::Arc;
 use axum::{Router, body::Bytes, extract::rejection::BytesRejection, http::StatusCode};
 use serde::de::DeserializeOwned;
 
-use super::{Sources, answer::Refusal, guard::Asker};
+use super::{
+    Sources,
+    answer::Refusal,
+    guard::{Asker, BODY_BYTES_MAX},
+};
 use crate::{
     anomaly::Anomaly,
     silence::{LONGEST_S, Refused, Silences},
@@ -39,7 +43,13 @@ async fn change<T: Send + 'static>(
 
 /// What the body of a request says.
 fn read<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Refusal> {
-    let body = body.map_err(|rejection| Refusal(rejection.status(), rejection.body_text()))?;
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let why = format!("expected {} KiB at most", BODY_BYTES_MAX >> 10);
+            Refusal(StatusCode::PAYLOAD_TOO_LARGE, why)
+        }
+        status => Refusal(status, "the body of the request breaks off".to_owned()),
+    })?;
     serde_json::from_slice(&body).map_err(|error| Refusal::bad(error.to_string()))
 }
 

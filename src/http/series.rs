@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 
 use super::{
     Sources,
-    answer::{Json, Refusal, fit, glob},
+    answer::{Json, Refusal, fit, glob, limit},
     search,
 };
 use crate::{
@@ -185,7 +185,7 @@ pub(super) async fn list(
         glob: glob("match", &wanted.pattern)?,
         condition: wanted.state.map(Into::into),
         after: wanted.after.map(Into::into),
-        limit: wanted.limit.min(super::api::LIMIT_MAX),
+        limit: limit(wanted.limit, super::api::LIMIT_MAX)?,
     };
     let page = search::page(&sources, listing).await?;
     let mut next = page.next();
@@ -210,6 +210,11 @@ pub(super) async fn one(
     wanted: Result<Query<WantedSeries>, QueryRejection>,
 ) -> Result<Response, Refusal> {
     let Query(wanted) = wanted?;
+    if let (Some(from), Some(until)) = (wanted.from, wanted.until)
+        && from > until
+    {
+        return Err(Refusal::bad(format!("from: {from} is later than until, {until}")));
+    }
     let (hash, shard) = sources.sorter.place(name.as_bytes());
     let asked = name.clone();
     let close_up = sources

@@ -85,7 +85,7 @@ fn the_list_of_series_can_be_matched_and_limited() {
         more && some.len() == 2 && some.iter().all(|name| name.starts_with("web.")),
         "{some:?}"
     );
-    assert_eq!(listed(&relay, "?limit=0"), (vec![], true));
+    refused(&relay, "/api/v1/series?limit=0", 400, "limit: expected 1 to 1000");
 }
 
 #[test]
@@ -116,6 +116,43 @@ fn questions_that_are_wrongly_put_are_refused_with_a_reason() {
     // A series is neither open nor closed.
     refused(&relay, "/api/v1/series?state=open", 400, "state");
     refused(&relay, "/api/v1/series/never.sent", 404, "never.sent");
+    refused(
+        &relay,
+        "/api/v1/nothing",
+        404,
+        "there is nothing at \"/api/v1/nothing\"",
+    );
+    refused(&relay, "/nothing", 404, "there is nothing at");
+    refused(&relay, "/-/reload", 405, "GET is not for \"/-/reload\"");
+    refused(&relay, "/api/v1/silences/preview", 405, "GET is not for");
+    for list in [
+        "anomalies",
+        "groups",
+        "subtrees",
+        "series",
+        "silences",
+        "feedback",
+        "history",
+    ] {
+        refused(
+            &relay,
+            &format!("/api/v1/{list}?limit=0"),
+            400,
+            "limit: expected 1 to 1000",
+        );
+        refused(
+            &relay,
+            &format!("/api/v1/{list}?limits=1"),
+            400,
+            "unknown field `limits`",
+        );
+    }
+    refused(
+        &relay,
+        "/api/v1/series/a?from=2&until=1",
+        400,
+        "from: 2 is later than until, 1",
+    );
     refused(&relay, "/api/v1/series/a%20b", 404, "a b");
     let (status, _) = http_get(relay.http_port, "/api/v1/nothing").unwrap();
     assert_eq!(status, 404);

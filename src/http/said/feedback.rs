@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::super::{
     Sources,
-    answer::{Json, Refusal, fit, glob},
+    answer::{Json, Refusal, fit, glob, limit},
     api::{LIMIT_MAX, Matching},
     guard::Asker,
 };
@@ -71,7 +71,7 @@ async fn list(
     let Query(wanted) = wanted?;
     let glob = glob("match", &wanted.pattern)?;
     let matches = |series: &str| glob.matches(series);
-    let (mut feedback, total) = sources.silences.feedback(matches, wanted.limit.min(LIMIT_MAX));
+    let (mut feedback, total) = sources.silences.feedback(matches, limit(wanted.limit, LIMIT_MAX)?);
     fit(&mut feedback);
     Ok(Json(FeedbackAnswer { feedback, total }).into_response())
 }

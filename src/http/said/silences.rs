@@ -18,7 +18,7 @@ use tracing::info;
 
 use super::super::{
     Sources,
-    answer::{Json, Refusal, fit},
+    answer::{Json, Refusal, fit, limit},
     api::{LIMIT_MAX, limit_default},
     guard::Asker,
     search,
@@ -184,7 +184,7 @@ async fn list(
         WantedState::All => &[SilenceState::Active, SilenceState::Pending, SilenceState::Expired],
     };
     let now = clock::now();
-    let (silences, total) = sources.silences.silences(states, now, wanted.limit.min(LIMIT_MAX));
+    let (silences, total) = sources.silences.silences(states, now, limit(wanted.limit, LIMIT_MAX)?);
     let shown = silences.into_iter().map(|silence| SilenceAnswer::new(silence, now));
     let mut silences = shown.collect();
     fit(&mut silences);
