@@ -1,4 +1,8 @@
-// Building the page. Text comes from senders and may be anything: it only ever becomes text, never markup.
+// Building the page. Text comes from senders and may be anything: it only ever becomes text, never markup, and what would turn
+// its direction or not be seen is spelled out.
+
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const spelled = (text) => text.replace(UNSEEN, (sign) => "\\u" + sign.charCodeAt(0).toString(16).padStart(4, "0"));
 
 // An element: `h("a", {class: "name", href: "#/x", onclick: f}, "text", child, [more], null)`.
 export function h(tag, attributes, ...children) {
@@ -21,6 +25,7 @@ function set(element, attributes) {
     if (value === null || value === undefined || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "dataset") Object.assign(element.dataset, value);
+    else if (name === "title" || name === "aria-label") element.setAttribute(name, spelled(String(value)));
     else element.setAttribute(name, value === true ? "" : String(value));
   }
 }
@@ -28,7 +33,7 @@ function set(element, attributes) {
 function add(element, children) {
   for (const child of children.flat(Infinity)) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child);
+    element.append(typeof child === "string" ? spelled(child) : child);
   }
 }
 

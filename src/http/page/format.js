@@ -66,9 +66,16 @@ const two = (value) => String(value).padStart(2, "0");
 export function time(timestamp) {
   const date = new Date(timestamp * 1000);
   if (Number.isNaN(date.getTime())) return String(timestamp);
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${clock(timestamp)}`;
+  return `${day(timestamp)} ${clock(timestamp)}`;
 }
+
+export function day(timestamp) {
+  const date = new Date(timestamp * 1000);
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+// Whose clocks those are.
+export const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "local time";
 
 export function clock(timestamp) {
   const date = new Date(timestamp * 1000);

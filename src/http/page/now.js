@@ -26,7 +26,7 @@ export function severity(verdict) {
 
 // A link to a series, at the time of an anomaly.
 export function seriesLink(name, attributes = {}) {
-  return h("a", { class: "name", href: "#/series/" + encodeURIComponent(name), ...attributes }, name);
+  return h("a", { class: "name", href: "#/series/" + encodeURIComponent(name), title: name.length > 80 ? name : null, ...attributes }, name);
 }
 
 function valueLine(anomaly) {

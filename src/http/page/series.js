@@ -4,7 +4,7 @@ import { acknowledge, floorText, lowerFloor, notAnAnomaly, silence, unacknowledg
 import { ask, Refused, seriesPath } from "./api.js";
 import { Chart } from "./chart.js";
 import { h, replace } from "./dom.js";
-import { ago, apart, bytes, clock, count, duration, literal, number, percent, time } from "./format.js";
+import { ago, apart, bytes, clock, count, day, duration, literal, number, percent, time, zone } from "./format.js";
 import { follow } from "./live.js";
 import { votes } from "./votes.js";
 
@@ -276,7 +276,7 @@ export function show(main, place) {
       RANGES.filter(([, seconds]) => seconds < span * 0.95).map(([text, seconds]) => h("button", { type: "button", "aria-pressed": String(from !== null && until >= window.until - 60 && Math.abs(until - from - seconds) < 60), onclick: () => zoom(window.until - seconds, window.until) }, text)),
       h("button", { type: "button", "data-range": "all", "aria-pressed": String(from === null), onclick: () => zoom(null, null) }, "all"),
     );
-    shownRange.textContent = first === undefined ? "" : `${time(first)} to ${last - first < 86400 ? clock(last) : time(last)}`;
+    shownRange.textContent = first === undefined ? "" : `${time(first)} to ${day(first) === day(last) ? clock(last) : time(last)}, ${zone}`;
     if (points.length === 0) {
       legend.textContent = window.from === undefined ? "There are no samples in its window." : "There are no samples between these times.";
     } else {
