@@ -105,7 +105,7 @@ fn padded(from: i64, lines: usize, blanks: usize) -> Batch {
     }
     Batch {
         chunk: Bytes::from(text),
-        received: NOW,
+        received: NOW + from,
         lines: refs,
     }
 }
