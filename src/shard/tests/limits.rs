@@ -47,7 +47,7 @@ fn silence_is_by_arrival_and_not_by_the_samples_own_time() {
     let mut settings = settings();
     settings.expire_after_s = 60;
     let mut bench = Bench::new(settings);
-    bench.send(NOW, &format!("replayed 1 {}\nahead 1 {}\n", NOW - 86_400, NOW + 3000));
+    bench.send(NOW, &format!("replayed 1 {}\nahead 1 {}\n", NOW - 86_400, NOW + 250));
     bench.sweep(NOW + 50);
     assert_eq!(bench.shard.series_count(), 2);
     // A line that is not analysed is a sign of life, too.
