@@ -347,7 +347,11 @@ impl Mistake {
         let at = at.start.min(source.len())..at.end.min(source.len());
         let meant = source.get(at.clone()).unwrap_or_default();
         let message = match (error.kind(), error.detail()) {
-            (ErrorKind::UndefinedError, _) => format!("there is no `{}`", meant.trim()),
+            // It may be written over several lines, and a mistake is told in one.
+            (ErrorKind::UndefinedError, _) => {
+                let words: Vec<&str> = meant.split_whitespace().collect();
+                format!("there is no `{}`", words.join(" "))
+            }
             (ErrorKind::OutOfFuel, _) => "this goes on for too long".to_owned(),
             (ErrorKind::SyntaxError, Some(detail)) => detail.to_owned(),
             (kind, Some(detail)) => format!("{kind}: {detail}"),

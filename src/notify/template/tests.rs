@@ -103,6 +103,7 @@ fn no_value_breaks_out_of_json() {
 fn mistakes_have_a_place() {
     is_wrong("x\n{{ «serise» }}", Format::Text, "there is no `serise`");
     is_wrong("{{ «group.place» }}", Format::Text, "there is no `group.place`");
+    is_wrong("{{ «group\n .place» }}", Format::Text, "there is no `group .place`");
     is_wrong(
         "{% if severity %}{{ «messages[0].nope» }}{% endif %}",
         Format::Text,
