@@ -141,22 +141,15 @@ impl Intake {
         let metrics = &self.metrics.intake;
         metrics.received.inc_by(sorted.lines);
         metrics.filtered.inc_by(sorted.filtered);
-        let Quarantined {
-            not_utf8,
-            too_long,
-            timestamp_not_finite,
-        } = sorted.quarantined;
-        for (reason, lines) in [
-            ("not_utf8", not_utf8),
-            ("too_long", too_long),
-            ("timestamp_not_finite", timestamp_not_finite),
-        ] {
+        for poison in Poison::ALL {
+            let lines = sorted.quarantined.of(poison);
             if lines > 0 {
-                metrics.quarantined.with_label_values(&[reason]).inc_by(lines);
+                metrics.quarantined.with_label_values(&[poison.name()]).inc_by(lines);
             }
         }
         if let Some((poison, line)) = &sorted.sample {
-            self.show(*poison, line, not_utf8 + too_long + timestamp_not_finite, received);
+            let lines = Poison::ALL.map(|poison| sorted.quarantined.of(poison)).iter().sum();
+            self.show(*poison, line, lines, received);
         }
     }
 
@@ -168,7 +161,7 @@ impl Intake {
         }
         let shown = line[..line.len().min(SHOWN_BYTES)].escape_ascii();
         let more = self.unshown.swap(0, Ordering::Relaxed) + lines - 1;
-        warn!(?poison, line = %shown, not_shown = more, "held back a line that carbon would hang up on");
+        warn!(reason = poison.name(), line = %shown, not_shown = more, "held back a line that carbon would hang up on");
     }
 
     /// Says in the log how many poison lines were not shown, unless one has just been. To be called once a second, and at

@@ -59,3 +59,13 @@ fn the_readme_names_each_reason_for_which_a_line_is_not_analysed() {
         assert!(README.contains(&name), "{name}");
     }
 }
+
+#[test]
+fn the_readme_says_how_far_ahead_a_sample_may_be() {
+    let config = Config::parse(Path::new("nothing.toml"), "").expect("defaults are valid");
+    let minutes = config.shard.limits.max_ahead_s.expect("there is a bound") / 60;
+    assert!(
+        README.contains(&format!("`limits.max_ahead` ({minutes} minutes)")),
+        "{minutes}"
+    );
+}

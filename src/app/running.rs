@@ -384,18 +384,20 @@ fn start_notifier(
     silences: &Arc<Silences>,
     metrics: &Metrics,
 ) -> Result<Arc<Notifier>, AppError> {
-    let silences = [Arc::clone(silences), Arc::clone(silences)];
-    let marks = |silences: Arc<Silences>| {
+    let marks = {
+        let silences = Arc::clone(silences);
         move |id, series: &str, detector: &str| silences.marks(id, series, detector, clock::now())
     };
-    let [of_anomaly, of_message] = silences.map(marks);
     let sources = notify::Sources {
         board: Arc::clone(board),
-        marks: Arc::new(move |anomaly| of_anomaly(anomaly.id, &anomaly.series, &anomaly.detector)),
+        marks: Arc::new({
+            let marks = marks.clone();
+            move |anomaly| marks(anomaly.id, &anomaly.series, &anomaly.detector)
+        }),
         surroundings: Surroundings {
             window: Some(window_of(analysis, sorter)),
             marks: Some(Arc::new(move |message| {
-                of_message(message.id, &message.series, &message.detector)
+                marks(message.id, &message.series, &message.detector)
             })),
         },
         metrics: metrics.clone(),

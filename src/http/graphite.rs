@@ -102,16 +102,13 @@ async fn render(
     let mut found: Vec<(Arc<str>, Slots)> = Vec::new();
     for target in parameters.all("target") {
         if let Some((name, value)) = constant(target) {
-            found.push((name, Slots::constant(value, from, until)));
+            add(&mut found, name, Slots::constant(value, from, until))?;
             continue;
         }
         for name in names(&sources, target).await? {
-            if found.len() == SERIES_MAX {
-                return Err(too_much(&format!("more than {SERIES_MAX} series match")));
-            }
             // It may never have been there, or have ended since it was found.
             if let Some(points) = points_of(&sources, &name).await? {
-                found.push((name, Slots::new(&points, from, until)));
+                add(&mut found, name, Slots::new(&points, from, until))?;
             }
         }
     }
@@ -131,6 +128,15 @@ async fn render(
         .filter(|series| !no_nulls || !series.datapoints.is_empty())
         .collect();
     Ok(Json(rendered).into_response())
+}
+
+/// Adds a series to the answer, if there is room.
+fn add(found: &mut Vec<(Arc<str>, Slots)>, name: Arc<str>, slots: Slots) -> Result<(), Refusal> {
+    if found.len() == SERIES_MAX {
+        return Err(too_much(&format!("more than {SERIES_MAX} series match")));
+    }
+    found.push((name, slots));
+    Ok(())
 }
 
 /// The number that `constantLine(NUMBER)` says, and what Graphite calls the line.

@@ -49,14 +49,7 @@ pub struct Sorted {
 
 /// Poison lines, by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quarantined {
-    /// With bytes that are not UTF-8.
-    pub not_utf8: u64,
-    /// With too many bytes.
-    pub too_long: u64,
-    /// With a timestamp of `nan` or `inf`.
-    pub timestamp_not_finite: u64,
-}
+pub struct Quarantined([u64; Poison::ALL.len()]);
 
 impl Sorter {
     /// A sorter for `shards` shards (1 or more) and lines of at most `max_line_bytes` (64 to 65,535).
@@ -203,11 +196,13 @@ impl Sorted {
 impl Quarantined {
     /// Adds poison lines of one kind.
     pub fn add(&mut self, poison: Poison, lines: u64) {
-        match poison {
-            Poison::NotUtf8 => self.not_utf8 += lines,
-            Poison::TooLong => self.too_long += lines,
-            Poison::TimestampNotFinite => self.timestamp_not_finite += lines,
-        }
+        self.0[poison as usize] += lines;
+    }
+
+    /// Lines of one kind.
+    #[must_use]
+    pub fn of(&self, poison: Poison) -> u64 {
+        self.0[poison as usize]
     }
 }
 
@@ -285,12 +280,7 @@ mod tests {
     fn poison_is_cut_out() {
         let sorted = sort(b"a 1 nan\nb 1 2\n\xff\n\xfe\nc 1 2\nd 1 inf\n", ForwardInvalid::Forward);
         assert_eq!(forwarded(&sorted), [(&b"b 1 2\n"[..], 1), (&b"c 1 2\n"[..], 1)]);
-        let expected = Quarantined {
-            not_utf8: 2,
-            too_long: 0,
-            timestamp_not_finite: 2,
-        };
-        assert_eq!(sorted.quarantined, expected);
+        assert_eq!(Poison::ALL.map(|poison| sorted.quarantined.of(poison)), [2, 0, 2]);
         assert_eq!(sorted.tally.unanalysed(Unanalysed::Quarantined), 4);
         assert_eq!(
             sorted.sample,

@@ -40,6 +40,21 @@ pub enum Poison {
     TimestampNotFinite,
 }
 
+impl Poison {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NotUtf8, Self::TooLong, Self::TimestampNotFinite];
+
+    /// What metrics and the log call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotUtf8 => "not_utf8",
+            Self::TooLong => "too_long",
+            Self::TimestampNotFinite => "timestamp_not_finite",
+        }
+    }
+}
+
 /// Calls `each` for every line of `chunk`, in order. The chunk ends with a newline; what stands behind its last one is
 /// not looked at.
 pub fn scan(chunk: &[u8], max_line_bytes: usize, mut each: impl FnMut(Scanned)) {

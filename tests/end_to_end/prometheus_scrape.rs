@@ -7,7 +7,7 @@ use crate::harness::{
     skyrelay::{NINE_ALGORITHMS, Skyrelay},
     unix_now, wait_for,
 };
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 /// One line of each kind, so that each counter has something to show.
 fn mixed_lines() -> Vec<u8> {
@@ -50,6 +50,25 @@ fn promtool_has_nothing_to_say_about_the_metrics() {
         assert!(text.contains(&format!("# HELP {name} ")), "{name} lacks its help text");
     }
     assert!(count >= 10, "only {count} metrics:\n{text}");
+}
+
+#[test]
+fn the_readme_names_each_reason_that_a_metric_gives() {
+    let upstream = Sink::start();
+    let relay = Skyrelay::start(&[("sink", upstream.port)], NINE_ALGORITHMS);
+    let text = relay.metrics_text();
+    let reasons: BTreeSet<&str> = text
+        .split("reason=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(reasons.len() >= 20, "{reasons:?}");
+    let readme = include_str!("../../README.md");
+    let unnamed: Vec<_> = reasons
+        .iter()
+        .filter(|reason| !readme.contains(&format!("`{reason}`")))
+        .collect();
+    assert!(unnamed.is_empty(), "{unnamed:?}");
 }
 
 #[test]

@@ -23,6 +23,12 @@ fn settings(directory: &Path, more: &str) -> String {
     )
 }
 
+/// A relay whose upstream `sink` is not there yet, and the port where it will be.
+fn start_before_upstream(settings: &str) -> (Skyrelay, u16) {
+    let port = free_port();
+    (Skyrelay::start(&[("sink", port)], settings), port)
+}
+
 /// Numbered lines of eight series.
 fn lines(numbers: std::ops::Range<u64>) -> Vec<u8> {
     let now = unix_now();
@@ -48,6 +54,16 @@ fn wait_until_spooled(relay: &Skyrelay, upstream: &str, lines: u64) {
             return Err(format!("{spooled} on disk, {queued} in memory"));
         }
         metrics.books_balance(&[upstream])
+    });
+}
+
+/// Waits until one line of the log has all of `words`.
+#[track_caller]
+fn wait_until_said(relay: &Skyrelay, words: &[&str]) {
+    wait_for(&format!("{words:?} in the log"), SOON, || {
+        let log = relay.stderr();
+        let says = |line: &String| words.iter().all(|word| line.contains(word));
+        log.iter().any(says).then_some(()).ok_or(format!("{log:?}"))
     });
 }
 
@@ -88,8 +104,7 @@ fn what_an_absent_upstream_missed_is_delivered_in_order_after_kill_9_and_new_lin
     const AFTER: u64 = 150_000;
     let directory = TempDir::new().unwrap();
     let settings = settings(directory.path(), "");
-    let port = free_port();
-    let mut relay = Skyrelay::start(&[("sink", port)], &settings);
+    let (mut relay, port) = start_before_upstream(&settings);
     let want = lines(0..AFTER);
     let before = lines(0..BEFORE).len();
     send(&relay, &want[..before]);
@@ -119,8 +134,7 @@ fn kill_9_while_the_spool_drains_loses_nothing_and_repeats_little() {
         directory.path(),
         "max_bytes = \"64 MiB\"\ndrain_lines_per_second = 100_000",
     );
-    let port = free_port();
-    let mut relay = Skyrelay::start(&[("sink", port)], &settings);
+    let (mut relay, port) = start_before_upstream(&settings);
     send(&relay, &lines(0..LINES));
     wait_until_spooled(&relay, "sink", LINES);
     let upstream = Sink::start_on(port);
@@ -151,8 +165,7 @@ fn sigterm_while_the_upstream_is_away_puts_all_on_disk_and_exits_with_0_at_once(
     const LINES: u64 = 200_000;
     let directory = TempDir::new().unwrap();
     let settings = settings(directory.path(), "");
-    let port = free_port();
-    let mut relay = Skyrelay::start(&[("sink", port)], &settings);
+    let (mut relay, port) = start_before_upstream(&settings);
     let want = lines(0..LINES);
     send(&relay, &want);
     wait_for("receipt", SOON, || match relay.metrics().received() {
@@ -202,12 +215,8 @@ fn a_slow_upstream_overflows_to_disk_and_holds_up_no_other() {
 fn a_full_spool_gives_up_the_oldest_lines_and_counts_them() {
     const LINES: u64 = 300_000;
     let directory = TempDir::new().unwrap();
-    let settings = format!(
-        "queue = \"1 MiB\"\n{}",
-        settings(directory.path(), "max_bytes = \"2 MiB\"")
-    );
-    let port = free_port();
-    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let settings = settings(directory.path(), "max_bytes = \"2 MiB\"");
+    let (relay, port) = start_before_upstream(&format!("queue = \"1 MiB\"\n{settings}"));
     send(&relay, &lines(0..LINES));
     let dropped = wait_for("an account of every line", 2 * SOON, || {
         let metrics = relay.metrics();
@@ -217,15 +226,7 @@ fn a_full_spool_gives_up_the_oldest_lines_and_counts_them() {
             other => Err(format!("{other:?} received and waiting")),
         }
     });
-    wait_for("a word about it", SOON, || {
-        let says = |line: &String| line.contains("lines are lost") && line.contains("spool_full");
-        relay
-            .stderr()
-            .iter()
-            .any(says)
-            .then_some(())
-            .ok_or(format!("{:?}", relay.stderr()))
-    });
+    wait_until_said(&relay, &["lines are lost", "spool_full"]);
     let metrics = relay.metrics();
     let reason = [("upstream", "sink"), ("reason", "spool_full")];
     assert_eq!(metrics.sum("skyrelay_lines_dropped_total", &reason), dropped);
@@ -240,12 +241,8 @@ fn a_full_spool_gives_up_the_oldest_lines_and_counts_them() {
 fn a_full_spool_loses_nothing_as_long_as_there_is_room_in_memory() {
     const LINES: u64 = 300_000;
     let directory = TempDir::new().unwrap();
-    let settings = format!(
-        "queue = \"32 MiB\"\n{}",
-        settings(directory.path(), "max_bytes = \"2 MiB\"")
-    );
-    let port = free_port();
-    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let settings = settings(directory.path(), "max_bytes = \"2 MiB\"");
+    let (relay, port) = start_before_upstream(&format!("queue = \"32 MiB\"\n{settings}"));
     let want = lines(0..LINES);
     send(&relay, &want);
     wait_for("a full spool", SOON, || {
@@ -265,9 +262,8 @@ fn a_full_spool_loses_nothing_as_long_as_there_is_room_in_memory() {
 fn a_burst_larger_than_the_queue_waits_for_the_disk_and_is_not_lost() {
     const LINES: u64 = 400_000;
     let directory = TempDir::new().unwrap();
-    let settings = format!("queue = \"1 MiB\"\n{}", settings(directory.path(), ""));
-    let port = free_port();
-    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let settings = settings(directory.path(), "");
+    let (relay, port) = start_before_upstream(&format!("queue = \"1 MiB\"\n{settings}"));
     let want = lines(0..LINES);
     send(&relay, &want);
     wait_until_spooled(&relay, "sink", LINES);
@@ -280,12 +276,8 @@ fn a_burst_larger_than_the_queue_waits_for_the_disk_and_is_not_lost() {
 fn a_full_spool_makes_senders_wait_where_it_is_so_configured() {
     const LINES: u64 = 400_000;
     let directory = TempDir::new().unwrap();
-    let settings = format!(
-        "when_full = \"pause-senders\"\nqueue = \"1 MiB\"\n{}",
-        settings(directory.path(), "max_bytes = \"2 MiB\"")
-    );
-    let port = free_port();
-    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let settings = settings(directory.path(), "max_bytes = \"2 MiB\"");
+    let (relay, port) = start_before_upstream(&format!("when_full = \"pause-senders\"\nqueue = \"1 MiB\"\n{settings}"));
     let want = lines(0..LINES);
     std::thread::scope(|scope| {
         let sender = scope.spawn(|| send(&relay, &want));
@@ -303,15 +295,7 @@ fn a_full_spool_makes_senders_wait_where_it_is_so_configured() {
             relay.metrics().sum("skyrelay_senders_paused", &[("upstream", "sink")]),
             1
         );
-        wait_for("a word about it", SOON, || {
-            let says = |line: &String| line.contains("senders wait for room");
-            relay
-                .stderr()
-                .iter()
-                .any(says)
-                .then_some(())
-                .ok_or(format!("{:?}", relay.stderr()))
-        });
+        wait_until_said(&relay, &["senders wait for room"]);
         let upstream = Sink::start_on(port);
         upstream.wait_for_exactly(&want);
         sender.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -325,8 +309,7 @@ fn a_torn_record_is_dropped_alone_and_a_damaged_segment_is_set_aside() {
     const LINES: u64 = 50_000;
     let directory = TempDir::new().unwrap();
     let settings = settings(directory.path(), "max_bytes = \"16 MiB\"");
-    let port = free_port();
-    let mut relay = Skyrelay::start(&[("sink", port)], &settings);
+    let (mut relay, port) = start_before_upstream(&settings);
     send(&relay, &lines(0..LINES));
     wait_until_spooled(&relay, "sink", LINES);
     relay.kill();
@@ -426,8 +409,7 @@ fn no_more_lines_a_second_are_read_back_than_allowed() {
     const LINES: u64 = 30_000;
     let directory = TempDir::new().unwrap();
     let settings = settings(directory.path(), "drain_lines_per_second = 10_000");
-    let port = free_port();
-    let relay = Skyrelay::start(&[("sink", port)], &settings);
+    let (relay, port) = start_before_upstream(&settings);
     let want = lines(0..LINES);
     send(&relay, &want);
     wait_until_spooled(&relay, "sink", LINES);

@@ -71,14 +71,13 @@ impl Session {
 
     /// Gives `mail` to the server for all of `to`, and says what became of it for each.
     pub(super) fn give(&mut self, from: &Address, to: &[Address], mail: &[u8]) -> Vec<Fate> {
-        let fates = self.give_together(from, to, mail);
-        let taken_up: Vec<usize> = (0..to.len()).filter(|place| is_refused(&fates[*place])).collect();
-        if taken_up.len() < 2 {
+        let mut fates = self.give_together(from, to, mail);
+        let refused: Vec<usize> = (0..to.len()).filter(|place| is_refused(&fates[*place])).collect();
+        if refused.len() < 2 {
             return fates;
         }
         // Some servers say only now for which of them they will not have it.
-        let mut fates = fates;
-        for place in taken_up {
+        for place in refused {
             let _ = self.connection.command(Rset);
             fates[place] = self
                 .give_together(from, &to[place..=place], mail)
