@@ -3,6 +3,7 @@
 mod acknowledge;
 mod feedback;
 mod history;
+mod manual;
 mod progress;
 mod remote;
 mod silence;
@@ -15,7 +16,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use progress::Bar;
 use summary::{summarise, summarise_both};
 use tracing::error;
@@ -77,6 +78,10 @@ enum Command {
     Feedback(feedback::FeedbackArgs),
     /// Show anomalies that were, the newest first
     History(history::HistoryArgs),
+    /// Print a page of the manual: `skyrelay man backtest | man -l -`
+    Man(manual::ManArgs),
+    /// Print what makes a shell complete skyrelay's arguments
+    Completions(manual::CompletionsArgs),
 }
 
 #[derive(Args, Debug)]
@@ -156,6 +161,8 @@ pub fn main() -> ExitCode {
         Command::Acknowledge(args) => acknowledge::run(args),
         Command::Feedback(args) => feedback::run(args),
         Command::History(args) => history::history(&args),
+        Command::Man(args) => manual::man(Cli::command(), &args),
+        Command::Completions(args) => manual::completions(Cli::command(), &args),
         Command::Backtest(args) => with_config(&args.configured, |config| backtest(config, &args)),
     }
 }

@@ -18,6 +18,12 @@ use ureq::http::{Method, Request};
 use super::{EXIT_CONFIGURATION, EXIT_FAILED, fail, print};
 use crate::{config::Config, report, secret::Secret};
 
+/// The variable of the environment that says who asks.
+pub(super) const USER: &str = "SKYRELAY_USER";
+
+/// The variable with that user's password.
+pub(super) const PASSWORD: &str = "SKYRELAY_PASSWORD";
+
 /// How long a relay may take to answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -133,9 +139,9 @@ impl Remote {
         };
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let configured = config.guard.user;
-        let user = self.user.clone().or_else(|| variable("SKYRELAY_USER"));
+        let user = self.user.clone().or_else(|| variable(USER));
         let user = user.or_else(|| configured.as_ref().map(|user| user.name.clone()));
-        let password = match (&self.password_file, variable("SKYRELAY_PASSWORD"), configured) {
+        let password = match (&self.password_file, variable(PASSWORD), configured) {
             (Some(path), _, _) => Some(Secret::File(path.clone())),
             (None, Some(password), _) => Some(Secret::Text(password)),
             (None, None, configured) => configured.map(|user| user.password),

@@ -88,7 +88,7 @@ fn leap() -> String {
 }
 
 #[test]
-fn wrong_usage_exits_with_2_and_asking_for_help_with_0() {
+fn wrong_usage_exits_with_64_and_asking_for_help_with_0() {
     for arguments in [
         &["--nonsense"][..],
         &["nonsense"],
@@ -108,6 +108,13 @@ fn wrong_usage_exits_with_2_and_asking_for_help_with_0() {
     }
     let (version, _) = exits(0, &["--version"]);
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    let (page, _) = exits(0, &["man", "silence", "add"]);
+    assert!(
+        page.contains(".TH SKYRELAY-SILENCE-ADD 8") && page.contains("preview"),
+        "{page}"
+    );
+    let (_, stderr) = exits(64, &["man", "silence", "ad"]);
+    assert_eq!(stderr, "there is no command `silence ad`\n");
 }
 
 #[test]

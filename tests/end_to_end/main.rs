@@ -27,6 +27,7 @@ mod notify_locally;
 mod notify_over_http;
 mod outlooks;
 mod own_series;
+mod package;
 mod page;
 mod prometheus_scrape;
 mod real_senders;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the real programs that the end-to-end tests start: collectd, carbon-cache with whisper, graphite-web, prometheus with
-# promtool, Alertmanager, Icinga 2, Nagios, aiosmtpd, carbon-c-relay, systemd-socket-activate, openssl, chromium and node from Debian, statsd from
-# npm.
+# promtool, Alertmanager, Icinga 2, Nagios, aiosmtpd, carbon-c-relay, systemd-socket-activate, openssl, chromium, man and node from
+# Debian, statsd from npm.
 #
 #     tests/peers/install.sh
 #
@@ -48,6 +48,8 @@ missing_packages() {
     command -v carbon-c-relay >/dev/null || echo carbon-c-relay
     command -v systemd-socket-activate >/dev/null || echo systemd
     command -v ip >/dev/null || echo iproute2
+    command -v man >/dev/null || echo man-db
+    { command -v strip && command -v objdump; } >/dev/null || echo binutils
     command -v chromium >/dev/null || echo chromium
     command -v node >/dev/null || echo nodejs
     statsd_is_there || command -v npm >/dev/null || echo npm
