@@ -67,7 +67,7 @@ struct RelayAnswer {
     senders: Senders,
     series: SeriesCounts,
     analysis: AnalysisCounts,
-    memory_bytes: f64,
+    memory_bytes: u64,
     cpu_seconds: f64,
     has_spool: bool,
     upstreams: Vec<UpstreamAnswer>,
@@ -82,23 +82,23 @@ struct RelayAnswer {
 
 #[derive(Serialize)]
 struct Lines {
-    received: f64,
-    analysed: f64,
-    not_analysed: BTreeMap<String, f64>,
-    quarantined: BTreeMap<String, f64>,
-    filtered: f64,
-    fragments: f64,
+    received: u64,
+    analysed: u64,
+    not_analysed: BTreeMap<String, u64>,
+    quarantined: BTreeMap<String, u64>,
+    filtered: u64,
+    fragments: u64,
 }
 
 #[derive(Serialize)]
 struct Senders {
-    connections: f64,
-    connections_open: f64,
-    connections_refused: BTreeMap<String, f64>,
-    bytes: BTreeMap<String, f64>,
-    datagrams: f64,
-    datagrams_dropped: f64,
-    datagrams_refused: f64,
+    connections: u64,
+    connections_open: u64,
+    connections_refused: BTreeMap<String, u64>,
+    bytes: BTreeMap<String, u64>,
+    datagrams: u64,
+    datagrams_dropped: u64,
+    datagrams_refused: u64,
 }
 
 #[derive(Serialize)]
@@ -107,16 +107,16 @@ struct SeriesCounts {
     max: usize,
     /// By condition; `null`: the shards are behind and have not counted yet.
     states: Option<BTreeMap<&'static str, usize>>,
-    anomalous: f64,
+    anomalous: u64,
     span_s: i64,
     /// Judged by the configuration before, until it is their turn.
-    waiting: f64,
+    waiting: u64,
 }
 
 #[derive(Serialize)]
 struct AnalysisCounts {
     shards: usize,
-    queued_lines: f64,
+    queued_lines: u64,
 }
 
 #[derive(Serialize)]
@@ -124,55 +124,58 @@ struct UpstreamAnswer {
     name: String,
     address: String,
     connected: bool,
-    forwarded: f64,
-    forwarded_bytes: f64,
-    queued: f64,
-    queued_bytes: f64,
-    spooled: f64,
-    spool_bytes: f64,
-    spool_failures: f64,
-    resent: f64,
-    recovered: f64,
-    dropped: BTreeMap<String, f64>,
-    connects: f64,
-    failures: BTreeMap<String, f64>,
+    forwarded: u64,
+    forwarded_bytes: u64,
+    queued: u64,
+    queued_bytes: u64,
+    spooled: u64,
+    spool_bytes: u64,
+    spool_failures: u64,
+    resent: u64,
+    recovered: u64,
+    dropped: BTreeMap<String, u64>,
+    /// Senders that wait for room in its queue, and how long all have waited for it so far (seconds).
+    senders_paused: u64,
+    pause_seconds: f64,
+    connects: u64,
+    failures: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize)]
 struct AnomalyCounts {
-    open: f64,
-    groups: f64,
+    open: u64,
+    groups: u64,
 }
 
 #[derive(Serialize)]
 struct DetectorCounts {
     name: Arc<str>,
     kind: &'static str,
-    opened: f64,
-    closed: f64,
+    opened: u64,
+    closed: u64,
 }
 
 #[derive(Serialize)]
 struct ChannelCounts {
-    told: f64,
-    queued: f64,
+    told: u64,
+    queued: u64,
     /// How long the oldest that waits has waited (seconds).
-    queue_age_s: f64,
+    queue_age_s: u64,
     /// Beyond the limit of the channel, and summed up.
-    withheld: f64,
+    withheld: u64,
     /// As it is quiet, silenced, or acknowledged.
-    held_back: BTreeMap<String, f64>,
-    dropped: BTreeMap<String, f64>,
-    failures: BTreeMap<String, f64>,
+    held_back: BTreeMap<String, u64>,
+    dropped: BTreeMap<String, u64>,
+    failures: BTreeMap<String, u64>,
 }
 
 #[derive(Serialize)]
 struct SnapshotCounts {
     /// 0: there is none yet.
-    last_success: f64,
-    bytes: f64,
-    series: f64,
-    failures: f64,
+    last_success: u64,
+    bytes: u64,
+    series: u64,
+    failures: u64,
     loading: bool,
 }
 
@@ -180,10 +183,10 @@ struct SnapshotCounts {
 struct HistoryCounts {
     /// Is there one on disk?
     kept: bool,
-    bytes: f64,
-    records: f64,
-    dropped: BTreeMap<String, f64>,
-    failures: f64,
+    bytes: u64,
+    records: u64,
+    dropped: BTreeMap<String, u64>,
+    failures: u64,
 }
 
 #[derive(Serialize)]
@@ -250,7 +253,7 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Response {
             queued_lines: reading.sum("analysis_queued_lines"),
         },
         memory_bytes: reading.sum("process_resident_memory_bytes"),
-        cpu_seconds: reading.sum("process_cpu_seconds_total"),
+        cpu_seconds: reading.seconds("process_cpu_seconds_total"),
         has_spool: in_force.has_spool,
         upstreams: in_force
             .upstreams
@@ -268,7 +271,7 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Response {
             bytes: reading.sum("snapshot_bytes"),
             series: reading.sum("snapshot_series"),
             failures: reading.sum("snapshot_failures_total"),
-            loading: reading.sum("snapshot_loading") > 0.0,
+            loading: reading.sum("snapshot_loading") > 0,
         },
         history: HistoryCounts {
             kept: sources.history.is_kept(),
@@ -312,14 +315,14 @@ pub(super) async fn config(State(sources): State<Sources>) -> Response {
 }
 
 /// Without the reasons that nothing was counted for.
-fn counted(by_reason: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    by_reason.into_iter().filter(|&(_, count)| count > 0.0).collect()
+fn counted(by_reason: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    by_reason.into_iter().filter(|&(_, count)| count > 0).collect()
 }
 
 fn detectors(detectors: Vec<(Arc<str>, &'static str)>, reading: &Reading) -> Vec<DetectorCounts> {
     let [opened, closed] =
         ["opened", "closed"].map(|what| reading.by(&format!("anomalies_{what}_total"), "detector", &[]));
-    let of = |counts: &BTreeMap<String, f64>, name: &str| counts.get(name).copied().unwrap_or_default();
+    let of = |counts: &BTreeMap<String, u64>, name: &str| counts.get(name).copied().unwrap_or_default();
     let counts = detectors.into_iter().map(|(name, kind)| DetectorCounts {
         opened: of(&opened, &name),
         closed: of(&closed, &name),
@@ -349,7 +352,7 @@ fn notifications(reading: &Reading) -> BTreeMap<String, ChannelCounts> {
 }
 
 /// The value of a metric where `label` is `of`.
-fn value(reading: &Reading, metric: &str, label: &str, of: &str) -> f64 {
+fn value(reading: &Reading, metric: &str, label: &str, of: &str) -> u64 {
     reading.by(metric, label, &[(label, of)]).values().sum()
 }
 
@@ -359,7 +362,7 @@ impl UpstreamAnswer {
         let by_reason = |metric: &str| counted(reading.by(metric, "reason", &[("upstream", &name)]));
         Self {
             address,
-            connected: value("upstream_connected") > 0.0,
+            connected: value("upstream_connected") > 0,
             forwarded: value("lines_forwarded_total"),
             forwarded_bytes: value("forwarded_bytes_total"),
             queued: value("lines_queued"),
@@ -370,6 +373,11 @@ impl UpstreamAnswer {
             resent: value("lines_resent_total"),
             recovered: value("lines_recovered_total"),
             dropped: by_reason("lines_dropped_total"),
+            senders_paused: value("senders_paused"),
+            pause_seconds: reading
+                .seconds_by("upstream_pause_seconds_total", "upstream", &[("upstream", &name)])
+                .values()
+                .sum(),
             connects: value("upstream_connects_total"),
             failures: by_reason("upstream_failures_total"),
             name,

@@ -14,13 +14,24 @@ impl Reading {
         Self(named.collect())
     }
 
-    /// The sum of a metric, by its name without the prefix, over all its labels.
-    pub fn sum(&self, name: &str) -> f64 {
+    /// The sum of a metric that counts, by its name without the prefix, over all its labels.
+    pub fn sum(&self, name: &str) -> u64 {
+        whole(self.seconds(name))
+    }
+
+    /// The same for one that measures time.
+    pub fn seconds(&self, name: &str) -> f64 {
         self.metrics(name).map(|(metric, kind)| value(metric, kind)).sum()
     }
 
-    /// The sums of a metric by the values of `label`, of those whose other labels hold `with`.
-    pub fn by(&self, name: &str, label: &str, with: &[(&str, &str)]) -> BTreeMap<String, f64> {
+    /// The sums of a metric that counts, by the values of `label`, of those whose other labels hold `with`.
+    pub fn by(&self, name: &str, label: &str, with: &[(&str, &str)]) -> BTreeMap<String, u64> {
+        let sums = self.seconds_by(name, label, with).into_iter();
+        sums.map(|(key, sum)| (key, whole(sum))).collect()
+    }
+
+    /// The same for one that measures time.
+    pub fn seconds_by(&self, name: &str, label: &str, with: &[(&str, &str)]) -> BTreeMap<String, f64> {
         let mut sums = BTreeMap::new();
         for (metric, kind) in self.metrics(name) {
             let of = |wanted: &str| {
@@ -52,6 +63,15 @@ impl Reading {
     }
 }
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "what counts is whole, and below 0 only while it is being added to"
+)]
+fn whole(sum: f64) -> u64 {
+    sum as u64
+}
+
 fn value(metric: &Metric, kind: MetricType) -> f64 {
     match kind {
         MetricType::COUNTER => metric.get_counter().get_value(),
@@ -63,7 +83,6 @@ fn value(metric: &Metric, kind: MetricType) -> f64 {
 mod tests {
     use super::super::Metrics;
 
-    #[expect(clippy::float_cmp, reason = "counts are whole")]
     #[test]
     fn it_adds_up_what_was_counted() {
         let metrics = Metrics::new();
@@ -77,15 +96,20 @@ mod tests {
         }
         metrics.forward.connected.with_label_values(&["a"]).set(1);
         let reading = metrics.read();
-        assert_eq!(reading.sum("lines_received_total"), 7.0);
-        assert_eq!(reading.sum("lines_dropped_total"), 12.0);
-        assert_eq!(reading.sum("no_such_total"), 0.0);
+        assert_eq!(reading.sum("lines_received_total"), 7);
+        assert_eq!(reading.sum("lines_dropped_total"), 12);
+        assert_eq!(reading.sum("no_such_total"), 0);
         let of_a = reading.by("lines_dropped_total", "reason", &[("upstream", "a")]);
         assert_eq!(
             of_a.into_iter().collect::<Vec<_>>(),
-            [("full".to_owned(), 3.0), ("gone".to_owned(), 4.0)]
+            [("full".to_owned(), 3), ("gone".to_owned(), 4)]
         );
-        assert_eq!(reading.by("upstream_connected", "upstream", &[])["a"], 1.0);
-        assert!(reading.sum("process_resident_memory_bytes") > 0.0);
+        assert_eq!(reading.by("upstream_connected", "upstream", &[])["a"], 1);
+        metrics.forward.pause_seconds.with_label_values(&["a"]).inc_by(1.5);
+        let paused = metrics
+            .read()
+            .seconds_by("upstream_pause_seconds_total", "upstream", &[]);
+        assert!((paused["a"] - 1.5).abs() < 1e-9, "{paused:?}");
+        assert!(reading.sum("process_resident_memory_bytes") > 0);
     }
 }

@@ -172,7 +172,7 @@ export function show(main) {
                 [h("b", {}, upstream.name), h("div", { class: "name note" }, upstream.address)],
                 h("span", { class: `pill state-${upstream.connected ? "good" : "bad"}` }, upstream.connected ? "connected" : "away"),
                 [h("b", {}, perSecond(rates ? rates.forwarded.get(upstream.name) : undefined)), h("div", { class: "note" }, count(upstream.forwarded))],
-                [count(upstream.queued), h("div", { class: "note" }, bytes(upstream.queued_bytes))],
+                [count(upstream.queued), h("div", { class: "note" }, bytes(upstream.queued_bytes)), upstream.senders_paused > 0 && h("div", { class: "bad" }, `senders wait: ${count(upstream.senders_paused)}`)],
                 relay.has_spool ? [count(upstream.spooled), h("div", { class: "note" }, bytes(upstream.spool_bytes)), upstream.spool_failures > 0 && h("div", { class: "bad" }, `${count(upstream.spool_failures)} failures`)] : "–",
                 count(upstream.resent),
                 sum(upstream.dropped) > 0 ? h("span", { class: "bad", title: shown(upstream.dropped) }, count(sum(upstream.dropped))) : "0",
