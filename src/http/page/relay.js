@@ -169,7 +169,7 @@ export function show(main) {
           : table(
               [["Upstream"], ["State"], ["Forwarded", "num"], ["Waiting", "num"], ["On disk", "num wide-only"], ["Sent twice", "num wide-only"], ["Lost", "num"], ["Failures", "wide-only"]],
               relay.upstreams.map((upstream) => [
-                [h("b", {}, upstream.name), h("div", { class: "name note" }, upstream.address)],
+                [h("b", {}, upstream.name), h("div", { class: "note" }, h("span", { class: "name" }, upstream.address))],
                 h("span", { class: `pill state-${upstream.connected ? "good" : "bad"}` }, upstream.connected ? "connected" : "away"),
                 [h("b", {}, perSecond(rates ? rates.forwarded.get(upstream.name) : undefined)), h("div", { class: "note" }, count(upstream.forwarded))],
                 [count(upstream.queued), h("div", { class: "note" }, bytes(upstream.queued_bytes)), upstream.senders_paused > 0 && h("div", { class: "bad" }, `senders wait: ${count(upstream.senders_paused)}`)],

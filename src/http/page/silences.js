@@ -16,7 +16,7 @@ function row(one) {
   return h(
     "tr",
     { "data-row": true, tabindex: "0" },
-    h("td", {}, one.match.map((pattern) => h("div", { class: "name" }, pattern)), (one.detectors || []).length > 0 && h("div", { class: "note" }, `only by ${one.detectors.join(", ")}`)),
+    h("td", {}, one.match.map((pattern) => h("div", {}, h("span", { class: "name" }, pattern))), (one.detectors || []).length > 0 && h("div", { class: "note" }, `only by ${one.detectors.join(", ")}`)),
     h("td", {}, h("span", { class: `pill state-${kind}` }, one.state)),
     h("td", {}, one.reason, h("div", { class: "note" }, `by ${one.author}`)),
     h("td", { title: `from ${time(one.from)}` }, one.state === "pending" ? [`from ${time(one.from)}`, h("br", {})] : "", one.state === "expired" ? `until ${time(one.until)}` : [`until ${time(one.until)}`, h("div", { class: "note" }, ago(one.until))]),
