@@ -186,6 +186,11 @@ trait Remember: Save + Default {
     fn touch(&self) -> u64 {
         0
     }
+
+    /// The same of what it points at, once it has been touched itself.
+    fn touch_behind(&self) -> u64 {
+        0
+    }
 }
 
 /// Engines and states of all kinds: each a module with an `Engine` and its `State`.
@@ -223,6 +228,11 @@ macro_rules! kinds {
             /// Reads a little of each cache line that judging a sample reads.
             pub(crate) fn touch(&self) -> u64 {
                 match self { $($(#[$attribute])* Self::$kind(state) => Remember::touch(&**state),)* }
+            }
+
+            /// The same of what it points at, once it has been touched itself.
+            pub(crate) fn touch_behind(&self) -> u64 {
+                match self { $($(#[$attribute])* Self::$kind(state) => Remember::touch_behind(&**state),)* }
             }
         }
 

@@ -46,7 +46,7 @@ pub use floor::{Floor, Height};
 pub use list::{Listing, Page};
 use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Portion};
-use series::{Analysis, Court, Judge, Series, Watched};
+use series::{Analysis, Court, DEPTH_MAX, Judge, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
 pub use shared::Shared;
 use silence::{Ears, Expectations, Telling};
@@ -170,7 +170,8 @@ impl Shard {
     }
 
     /// Finds the series of some lines and touches what will be read of them. With a million series nearly everything
-    /// misses the cache, and here the misses of all lines overlap.
+    /// misses the cache, and here the misses of all lines overlap: one step at a time for all of them, as what is pointed at can
+    /// only be found when the pointer is there.
     fn look_ahead(&self, group: &[LineRef], batch: &Batch) -> [Option<usize>; GROUP_LINES] {
         let mut slots = [None; GROUP_LINES];
         for (slot, line) in slots.iter_mut().zip(group) {
@@ -181,8 +182,10 @@ impl Shard {
             let (name, _) = line.parts(&batch.chunk);
             *slot = slot.filter(|&slot| self.table.is_called(slot, name));
         }
-        for slot in slots.iter().flatten() {
-            touched ^= self.table.get(*slot).map_or(0, Series::touch);
+        for depth in 0..=DEPTH_MAX {
+            for slot in slots.iter().flatten() {
+                touched ^= self.table.get(*slot).map_or(0, |series| series.touch(depth));
+            }
         }
         std::hint::black_box(touched);
         slots

@@ -2,7 +2,7 @@
 //!
 //! Series of a day's wave with noise, a sample in half an hour, known for two weeks, so that everything is in use. They are
 //! visited in an order that no prefetching guesses; once one by one, and once as a shard of the relay does it: it touches what 16
-//! series will read before it judges the first.
+//! series will read before it judges the first, and then what that points at.
 
 use std::time::Instant;
 
@@ -71,8 +71,10 @@ fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize, ahead: usi
             let mut at = 0;
             for series in 0..states.len() {
                 if ahead > 1 && series.is_multiple_of(ahead) {
-                    let places = (1..=ahead).map(|steps| (at + steps * stride) % states.len());
-                    std::hint::black_box(places.fold(0, |touched, place| touched ^ states[place].touch()));
+                    for touch in [State::touch, State::touch_behind] {
+                        let places = (1..=ahead).map(|steps| (at + steps * stride) % states.len());
+                        std::hint::black_box(places.fold(0, |touched, place| touched ^ touch(&states[place])));
+                    }
                 }
                 at = (at + stride) % states.len();
                 told += usize::from(engine.observe(&mut states[at], point(sample, series)).alert);

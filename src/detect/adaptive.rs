@@ -224,7 +224,10 @@ pub struct Engine {
 }
 
 /// What the adaptive detector knows of one series.
+///
+/// It begins with a cache line, so that a sample reads no more of them than it needs to.
 #[derive(Clone, Debug, PartialEq)]
+#[repr(C, align(64))]
 pub struct State {
     model: Model,
     lasting: Lasting,
@@ -276,10 +279,16 @@ impl Default for State {
 }
 
 impl State {
-    /// Reads a little of each cache line that judging a sample reads: asked of several series before the first is judged, it
-    /// makes their misses overlap.
+    /// Reads a little of each of its cache lines: asked of several series before the first is judged, it makes their misses
+    /// overlap.
     pub fn touch(&self) -> u64 {
         self.model.touch() ^ u64::from(self.lasting.is_open())
+    }
+
+    /// The same of what it points at, as far as judging a sample reads that: to be asked of several series once all of them have
+    /// been asked for [`Self::touch`], so that nothing waits for where it is.
+    pub fn touch_behind(&self) -> u64 {
+        self.model.touch_behind()
     }
 
     /// Memory in use, this struct included (bytes).
@@ -295,6 +304,10 @@ impl Remember for State {
 
     fn touch(&self) -> u64 {
         self.touch()
+    }
+
+    fn touch_behind(&self) -> u64 {
+        self.touch_behind()
     }
 }
 

@@ -30,6 +30,9 @@ pub(super) enum Analysis {
     Paused,
 }
 
+/// How far [`Series::touch`] goes.
+pub(super) const DEPTH_MAX: usize = 3;
+
 /// A window, and the detectors that look at it.
 #[derive(Debug)]
 pub(super) struct Watched {
@@ -79,14 +82,21 @@ impl Court {
 }
 
 impl Series {
-    /// Reads a little of each cache line that judging a sample reads, so that it is there by then.
-    pub(super) fn touch(&self) -> u64 {
-        match &self.analysis {
-            Analysis::Watched(watched) => watched
+    /// Reads a little of what judging a sample reads, so that it is there by then: at 0 of what this points at, at 1 of what that
+    /// points at, and so on, up to [`DEPTH_MAX`].
+    pub(super) fn touch(&self, depth: usize) -> u64 {
+        let Analysis::Watched(watched) = &self.analysis else {
+            return 0;
+        };
+        let states = watched.judges.iter().map(|judge| &judge.state);
+        match depth {
+            0 => watched.judges.len() as u64,
+            1 => watched
                 .judges
                 .iter()
-                .fold(watched.window.touch(), |touched, judge| touched ^ judge.state.touch()),
-            Analysis::Unwatched(_) | Analysis::Paused => 0,
+                .fold(watched.window.touch(), |touched, judge| touched ^ judge.detector as u64),
+            2 => states.fold(0, |touched, state| touched ^ state.touch()),
+            _ => states.fold(0, |touched, state| touched ^ state.touch_behind()),
         }
     }
 }

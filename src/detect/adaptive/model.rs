@@ -53,8 +53,8 @@ pub(super) struct Time {
 
 /// The model of one series.
 ///
-/// Laid out as it is written, so that a sample reads few lines: five of scalars, two of residuals, and of what is behind
-/// them a line each, or two.
+/// Laid out as it is written, from the beginning of a cache line on: seven of what each sample reads, in part of one slot of each
+/// profile, and three of the values seen, which is where a line begins again.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub(super) struct Model {
@@ -85,6 +85,8 @@ pub(super) struct Model {
     recent_age_s: u32,
     /// What a spike counts in this series.
     weight: f32,
+    /// Where the next residual goes.
+    residual_place: u8,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
@@ -92,10 +94,8 @@ pub(super) struct Model {
     step: Yardstick,
     policy: Policy,
     residuals: [f32; RESIDUALS],
-    /// Where the next residual goes.
-    residual_place: u8,
-    day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     noise: Noise,
+    day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     seen: Seen,
 }
 
@@ -319,24 +319,26 @@ impl Model {
         size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val) + self.level.as_deref().map_or(0, size_of_val)
     }
 
-    /// Reads a little of each cache line that judging the next sample reads.
+    /// Reads a little of each of its cache lines.
     ///
-    /// All of the residuals and seen values, not only where the next sample will look: places that have to be read first make one
-    /// miss wait for another, which costs more than the lines that it saves.
+    /// All of the day, the residuals and the seen values, not only where the next sample will look: places that have to be read
+    /// first make one miss wait for another, which costs more than the lines that it saves.
     pub(super) fn touch(&self) -> u64 {
-        let week = self.week.as_deref().map_or(0, |week| week.touch(&self.week_visit));
         let residual = |place: usize| u64::from(self.residuals[place].to_bits());
-        week ^ self.last.unsigned_abs()
+        self.last.unsigned_abs()
             ^ self.origin.to_bits()
             ^ self.short.moments.mean.to_bits()
-            ^ self.long.moments.mean.to_bits()
-            ^ self.policy.first().unsigned_abs()
+            ^ self.step.moments.mean.to_bits()
             ^ residual(0)
             ^ residual(RESIDUALS / 2)
-            ^ residual(RESIDUALS - 1)
-            ^ self.day.touch(&self.day_visit)
             ^ self.noise.touch()
+            ^ self.day.touch()
             ^ self.seen.touch()
+    }
+
+    /// The same of what lies elsewhere, as far as the next sample reads it.
+    pub(super) fn touch_behind(&self) -> u64 {
+        self.week.as_deref().map_or(0, |week| week.touch_at(&self.week_visit))
     }
 
     fn forecast(&self, local: i64, value: f64) -> Forecast {

@@ -106,9 +106,17 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
     const PERIOD_S: i64 = SLOTS as i64 * SLOT_S;
 
-    /// Reads a little of what is known of the time of `visit`, where the next sample will look, or near it.
-    pub(super) fn touch(&self, visit: &Visit) -> u64 {
-        u64::from(self.slots[usize::from(visit.slot)].0[0])
+    /// Reads a little of each of its cache lines, of a day, but for the one that it begins in.
+    pub(super) fn touch(&self) -> u64 {
+        u64::from(self.slots[SLOTS / 3].0[0]) ^ u64::from(self.slots[3 * SLOTS / 4].0[0])
+    }
+
+    /// Reads a little of what is known of the time about `visit`, where the next sample will look.
+    pub(super) fn touch_at(&self, visit: &Visit) -> u64 {
+        // It is in this slot or in the next, and looks at those beside it.
+        let slot = usize::from(visit.slot);
+        let [before, behind] = [-1, 2].map(|steps| self.slots[Self::beside(slot, steps)]);
+        u64::from(before.0[0]) ^ u64::from(behind.0[2])
     }
 
     /// What is usual at `local`, by a straight line between the centres of slots; `None` while the slot that it is in has not been

@@ -477,3 +477,8 @@ fn what_has_really_grown_is_learnt_however_much() {
     let expected = bench.judge(1e8).expected.unwrap();
     assert!((0.5e8..1.5e8).contains(&expected), "{expected}");
 }
+
+#[test]
+fn a_state_begins_with_a_cache_line() {
+    assert_eq!((align_of::<State>(), size_of::<State>()), (64, 15 * 64));
+}

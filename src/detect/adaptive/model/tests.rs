@@ -277,3 +277,8 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_seen_values_begin_with_a_cache_line() {
+    assert_eq!(std::mem::offset_of!(Model, seen) % 64, 0);
+}
