@@ -49,8 +49,8 @@
 //! for straight lines, and for what ranks answer 85 to 100 ns of up to six hours and 45 ns of a day, whose values seldom pass the
 //! ranks that are asked for; for `mad` 20 to 50 ns more. That is so whether the answer is used or not; what is asked twice is worked
 //! out once, and all that is asked of one part shares its values. Per series 0.2 KB, 0.7 KB for each part, and for medians and
-//! quantiles of it 1 to 1.5 KB each, where values move through their ranks fast 5.5 KB of an hour and 13 to 17 KB of more; for `mad`
-//! 5.5 KB of an hour, 31 of six and up to 49 of a day. Nothing grows with the window.
+//! quantiles of it 1 to 1.5 KB each, where values move through their ranks fast 5.5 KB of an hour, 13 to 22 KB of six, and mostly up
+//! to 8 of a day; for `mad` 5.5 KB of an hour, 33 of six and 10 to 57 of a day. Nothing grows with the window.
 //!
 //! | file | holds |
 //! | --- | --- |

@@ -1,10 +1,10 @@
 //! A few values in order, of which one comes or goes without a search.
 //!
 //! Each slot holds afterwards what its neighbours decide, whatever they are, so that nothing has to be looked for and no
-//! branch depends on where the value belongs: some 15 ns, whoever comes or goes. It takes 272 bytes.
+//! branch depends on where the value belongs: some 12 ns, whoever comes or goes. It takes 208 bytes.
 
 /// Most values.
-pub(super) const LEN_MAX: usize = 32;
+pub(super) const LEN_MAX: usize = 24;
 
 /// Slots that are worked out at a time: before any of them is written their neighbours have been read.
 const BLOCK: usize = 8;
@@ -28,7 +28,7 @@ impl Ordered {
 
     /// The value that so many come before; infinite, where there are no more.
     pub(super) fn get(&self, place: usize) -> f64 {
-        self.slots[1 + place % LEN_MAX]
+        self.slots[1 + place.min(LEN_MAX)]
     }
 
     /// Adds a value, for which there is room.

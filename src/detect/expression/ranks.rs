@@ -8,10 +8,14 @@
 //! * A value that comes, or goes, changes one run, found by the first values of all.
 //! * Who asks for a rank remembers the run that it is in, and how many values lie before that run.
 //! * [`REACH`] values on either side of a rank are kept, in some 12 bytes each: 1.5 KB. Where they have to be read again too soon for
-//!   that to cost little, more are kept from then on, up to [`REACH_MAX`]: 13 to 17 KB, and an hour at 10 seconds as a whole, in 5.5
-//!   KB. What comes among them stays, up to a quarter more. Where a rank has gone, on the side to which it went, half as
-//!   many more are kept, and half as many less on the other: most often it goes on.
-//! * The median distance takes three such places: six hours at 10 seconds as a whole, in 31 KB, and 49 KB of a day.
+//!   that to cost little, twice and again, more are kept from then on, up to [`REACH_MAX`]: 13 to 22 KB, and an hour at 10 seconds as
+//!   a whole, in 5.5 KB. What comes among them stays, up to a quarter more. Where a rank has gone, on the side to which it went, half
+//!   as many more are kept, and half as many less on the other: most often it goes on.
+//! * A median of a day at 10 seconds moves little through its ranks: 1 to 8 KB, now and then 14.
+//! * The median distance takes three such places: six hours at 10 seconds as a whole, in 33 KB, and 10 to 57 KB of a day.
+//! * Longer runs are fewer, which is no gain: to move values costs more than to find where. Nor is it one to count first values in
+//!   blocks of fixed length, to search them without a branch (values wander, so it is foreseen), nor, when a rank lies just beyond a
+//!   run, to read the one beside it before the rank is looked for.
 //! * It is not saved: sorted again, it comes out the same.
 
 mod nearest;
@@ -27,7 +31,7 @@ const REACH_MAX: usize = 512;
 /// Values of a run that is new: there is room for those to come.
 const FILLED: usize = LEN_MAX * 7 / 8;
 /// Values of a run from which on it is joined to another.
-const FEW: u32 = 12;
+const FEW: u32 = 9;
 
 /// So many first values are counted, which waits for nothing; of more it is searched for these.
 const COUNTED: usize = 32;
@@ -65,6 +69,8 @@ pub(super) struct Ranks {
     /// none yet.
     reach: usize,
     age: Option<u32>,
+    /// The same of the runs before these, if they reached as far.
+    age_before: Option<u32>,
     /// Of the values nearest to the median, how many lay below it when it was last asked: most often it is near that again.
     nearest_below: usize,
 }
@@ -125,7 +131,7 @@ impl Ranks {
         match self.place(value) {
             Place::Run(run) => {
                 self.runs[run].remove(value);
-                self.firsts[run] = self.runs[run].get(0);
+                self.read_first(run);
                 self.shift(|other| other > run, 1_u32.wrapping_neg());
                 self.kept -= 1;
                 let counts = &mut self.counts[run];
@@ -152,22 +158,19 @@ impl Ranks {
         let (mut begin, mut len) = (0, self.firsts.len());
         while len > COUNTED {
             let half = len / 2;
-            begin += half * usize::from(self.firsts[begin + half - 1] < value);
+            begin += half * usize::from(self.firsts[begin + half - 1] <= value);
             len -= half;
         }
         let near = self.firsts[begin..begin + len].iter();
-        let below: usize = near.map(|first| usize::from(*first < value)).sum();
-        let run = (begin + below).saturating_sub(1);
-        let last = self.runs[run].get(self.counts[run].run as usize - 1);
-        if value < self.firsts[run] {
-            Place::Gap(run)
-        } else if value <= last {
-            Place::Run(run)
+        let below: usize = near.map(|first| usize::from(*first <= value)).sum();
+        let Some(run) = (begin + below).checked_sub(1) else {
+            return Place::Gap(0);
+        };
+        let has_gap = self.counts.get(run + 1).map_or(self.behind, |next| next.gap) > 0;
+        if has_gap && value > self.runs[run].get(self.counts[run].run as usize - 1) {
+            Place::Gap(run + 1)
         } else {
-            match self.firsts.get(run + 1) {
-                Some(first) if *first <= value => Place::Run(run + 1),
-                _ => Place::Gap(run + 1),
-            }
+            Place::Run(run)
         }
     }
 
@@ -176,6 +179,16 @@ impl Ranks {
         match self.counts.get_mut(number) {
             Some(counts) => &mut counts.gap,
             None => &mut self.behind,
+        }
+    }
+
+    /// A run has changed.
+    #[expect(clippy::float_cmp, reason = "whether it is another is what is asked")]
+    fn read_first(&mut self, run: usize) {
+        let first = self.runs[run].get(0);
+        // What was written just now would be waited for where it is counted.
+        if self.firsts[run] != first {
+            self.firsts[run] = first;
         }
     }
 
@@ -194,7 +207,7 @@ impl Ranks {
             run
         };
         self.runs[run].add(value);
-        self.firsts[run] = self.runs[run].get(0);
+        self.read_first(run);
         self.counts[run].run += 1;
         self.kept += 1;
         self.shift(|other| other > run, 1);
@@ -355,15 +368,24 @@ impl Ranks {
         self.finds.fill(Find { run: 0, before });
     }
 
-    /// How far runs of so many values are to reach, by how long those before them were good for. To read a value and put it
-    /// on its side of a run costs some 10 ns: once for each sample that comes is little, and more is not.
+    /// How far runs of so many values are to reach, by how long the last two that reached as far were good for: one may have been
+    /// unlucky. To read a value and put it on its side of a run costs some 10 ns: twice for each sample that comes is little, and
+    /// more is not.
     fn choose_reach(&mut self, total: u32) {
-        self.reach = match self.age {
-            Some(age) if age < total => (2 * self.reach).min(REACH_MAX),
-            Some(age) if age / 8 > total => (self.reach / 2).max(REACH),
-            Some(_) => self.reach,
-            None => REACH,
-        };
+        let ages = self.age.map(|age| (age, self.age_before.replace(age)));
+        if let Some((age, Some(before))) = ages {
+            let both = age.saturating_add(before);
+            let reach = match both / total.max(1) {
+                0 => (2 * self.reach).min(REACH_MAX),
+                1..4 => self.reach,
+                _ => (self.reach / 2).max(REACH),
+            };
+            if reach != self.reach {
+                (self.reach, self.age_before) = (reach, None);
+            }
+        } else if self.age.is_none() {
+            self.reach = REACH;
+        }
         self.age = Some(0);
     }
 
@@ -521,7 +543,8 @@ fn median(total: usize, at: impl Fn(usize) -> Option<f64>) -> Option<f64> {
 }
 
 fn mean(left: f64, right: f64) -> f64 {
-    f64::midpoint(left, right)
+    // `f64::midpoint` asks for the size of both, which takes as long as to find them; this is the same but for numbers below 1e-307.
+    0.5 * left + 0.5 * right
 }
 
 /// The rank at or before a quantile of so many values, and how far beyond it is the quantile (0 or more, below 1).
