@@ -11,7 +11,9 @@ mod sums;
 
 use std::collections::VecDeque;
 
-pub(super) use season::{DAY_S, Profile, Scratch as SeasonScratch, WEEK_S, median, slot, take_season};
+pub(super) use season::{
+    DAY_S, Profile, Scratch as SeasonScratch, WEEK_S, median, slot, take_season, take_week_seen_twice,
+};
 pub(super) use sums::Sums;
 
 use super::{Standing, single::single};

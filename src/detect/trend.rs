@@ -2,9 +2,10 @@
 //!
 //! * The longer past of the series is kept as means of steps: of an hour, for 60 days, where it is looked back on for two and a half
 //!   days or more; of ten minutes, or one, below that (`past`). A new detector learns it from the window at first.
-//! * What a day, and a week, adds is taken away first, once four days (weeks) show that they do (`past::Profile`). What is left, of the
-//!   time that is looked back on, gets a line that wild values, steps and lasting noise do not mislead, and which knows how
-//!   sure it is (`line`). The season comes back on top of it to see when the value is reached (`reach`).
+//! * What a day, and a week, adds is taken away first, once four days (weeks) show that they do (`past::Profile`), or two weeks whose
+//!   days agree closely. What is left, of the time that is looked back on, gets a line that wild values, steps and lasting noise do
+//!   not mislead, and which knows how sure it is (`line`). The season comes back on top of it to see when the value is reached
+//!   (`reach`).
 //! * When the last steps leave the line steadily their pace counts, for four times as long as it has been seen.
 //! * A few steps are one-offs: the pace goes on from the new level. What falls back again and again, as disks do whose logs are
 //!   rotated, is followed by the ends of its teeth; when the next fall does not come in time, by the pace since the last.
@@ -32,7 +33,7 @@ pub use settings::{Direction, OVER_S, Settings};
 use super::{
     Context, Detect, Finding, Observation, Opinion, Outcome, Outlook, Remember, Standing, Verdict, Vote, Waiting,
     local_time::LocalTime,
-    past::{DAY_S, Past, Profile, SeasonScratch, WEEK_S, slot, take_season},
+    past::{DAY_S, Past, Profile, SeasonScratch, WEEK_S, slot, take_season, take_week_seen_twice},
 };
 use crate::{
     save::{fields, hold},
@@ -286,8 +287,11 @@ impl Engine {
         let (mut line, day, week) = if let Some(saw) = saw {
             (saw, Profile::default(), Profile::default())
         } else {
-            let local = |place: usize| self.local_time.at((first + place as i64) * step_s);
-            let (day, week) = take_season(&mut work.values, step_s, local, &mut work.season);
+            let mut local = |place: usize| self.local_time.at((first + place as i64) * step_s);
+            let (day, mut week) = take_season(&mut work.values, step_s, &mut local, &mut work.season);
+            if week.is_none() {
+                week = take_week_seen_twice(&mut work.values, step_s, local);
+            }
             places(&work.values, &mut work.places);
             (
                 Line::present(&work.places, day.taken() + week.taken(), &mut work.line)?

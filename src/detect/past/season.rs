@@ -7,6 +7,9 @@
 //! What days have in common is believed as far as every second day agrees with the others: the halves' correlation `r` gives the
 //! share of the profile that is no chance, `2r / (1 + r)` (Spearman and Brown), by which it is scaled. So noise is no season.
 //!
+//! A week that was seen twice, and not four times, is believed where its days agree closely (`take_week_seen_twice`): the pace is that
+//! from one week to the next, which no week moves, and each day has one level.
+//!
 //! What is worked out from few periods follows their noise as well: it is known how much of that a profile takes with it.
 //!
 //! Costs some tens of nanoseconds for a value.
@@ -23,6 +26,11 @@ const KNOWN_SHARE: f64 = 0.75;
 const AGREEMENT_LEAST: f64 = 0.25;
 /// Periods that make a season; as its means need half a period on either side, it takes one more.
 const PERIODS_LEAST: usize = 3;
+/// Agreement of the days of two weeks below which these have nothing in common: of noise that lasts two weeks may agree better by
+/// chance than many.
+const AGREEMENT_OF_TWO: f64 = 0.9;
+/// Days of a week.
+const DAYS: usize = 7;
 /// Times of the period, out of all, that need so many values.
 const SLOTS_KNOWN: f64 = 0.8;
 
@@ -155,6 +163,100 @@ pub(in crate::detect) fn take_season(
     (take(DAY_S), take(WEEK_S))
 }
 
+/// Takes away what each day of the week adds to the last two weeks of `values`, where there are no more than three and the days of
+/// both agree.
+pub(in crate::detect) fn take_week_seen_twice(
+    values: &mut [f64],
+    step_s: i64,
+    mut local: impl FnMut(usize) -> i64,
+) -> Profile {
+    let slots = usize::try_from(WEEK_S / step_s).unwrap_or_default();
+    let Some(begin) = values.len().checked_sub(2 * slots).filter(|begin| *begin < 2 * slots) else {
+        return Profile::default();
+    };
+    let slot_of = |local: i64| slot(local, step_s, WEEK_S).0;
+    let day_of = |slot: usize| slot * DAYS / slots;
+    let places: Vec<usize> = (0..values.len()).map(|place| slot_of(local(place))).collect();
+    let Some(levels) = levels_of_days(&values[begin..], &places[begin..], day_of) else {
+        return Profile::default();
+    };
+    for (value, &slot) in values.iter_mut().zip(&places) {
+        *value -= levels[day_of(slot)];
+    }
+    Profile {
+        added: (0..slots).map(|slot| levels[day_of(slot)]).collect(),
+        // Each day has a level, and was seen twice.
+        taken: 0.5,
+    }
+}
+
+/// What each day adds to two weeks of `values` of which `places` are the times in the week; `None`: nothing that both agree on.
+#[expect(clippy::cast_precision_loss, reason = "weeks have few steps")]
+fn levels_of_days(values: &[f64], places: &[usize], day_of: impl Fn(usize) -> usize) -> Option<[f64; DAYS]> {
+    let slots = values.len() / 2;
+    let (early, late) = values.split_at(slots);
+    let mut changes: Vec<f64> = early.iter().zip(late).map(|(early, late)| late - early).collect();
+    changes.retain(|change| !change.is_nan());
+    if (changes.len() as f64) < KNOWN_SHARE * slots as f64 {
+        return None;
+    }
+    // A pace that changes lets weeks go apart by that of both. By its own, what a straight line explains of each is left out: it may
+    // as well be a step from one to the other, which nobody has seen twice.
+    let (pace, own) = (median(&mut changes)? / slots as f64, [slope(early), slope(late)]);
+    let by_pace = days(values, places, &day_of, |_| pace)?;
+    let by_own = days(values, places, &day_of, |week| own[week])?;
+    let agreement = correlation(&by_pace).min(correlation(&by_own));
+    if agreement < AGREEMENT_OF_TWO {
+        return None;
+    }
+    let believed = 2.0 * agreement / (1.0 + agreement);
+    let means = by_pace.map(|(early, late)| f64::midpoint(early, late));
+    let mean = means.iter().sum::<f64>() / DAYS as f64;
+    Some(means.map(|level| believed * (level - mean)))
+}
+
+/// The level of each day in either of two weeks, in which values rise by `pace` at a step.
+#[expect(clippy::cast_precision_loss, reason = "weeks have few steps")]
+fn days(
+    values: &[f64],
+    places: &[usize],
+    day_of: impl Fn(usize) -> usize,
+    pace: impl Fn(usize) -> f64,
+) -> Option<[(f64, f64); DAYS]> {
+    let slots = values.len() / 2;
+    let mut rests: [[Vec<f64>; 2]; DAYS] = Default::default();
+    for (at, (value, slot)) in values.iter().zip(places).enumerate() {
+        let week = at / slots;
+        if !value.is_nan() {
+            rests[day_of(*slot)][week].push(value - pace(week) * at as f64);
+        }
+    }
+    let mut days = [(0.0, 0.0); DAYS];
+    for (day, [early, late]) in days.iter_mut().zip(&mut rests) {
+        *day = (median(early)?, median(late)?);
+    }
+    Some(days)
+}
+
+/// That of the straight line through values of equal steps, as far as they are known (least squares).
+#[expect(clippy::cast_precision_loss, reason = "weeks have few steps")]
+fn slope(values: &[f64]) -> f64 {
+    let known = || values.iter().enumerate().filter(|(_, value)| !value.is_nan());
+    let (mut count, mut mean_x, mut mean_y) = (0.0, 0.0, 0.0);
+    for (x, y) in known() {
+        count += 1.0;
+        mean_x += (x as f64 - mean_x) / count;
+        mean_y += (y - mean_y) / count;
+    }
+    let (mut xx, mut xy) = (0.0, 0.0);
+    for (x, y) in known() {
+        let x = x as f64 - mean_x;
+        xx += x * x;
+        xy += x * (y - mean_y);
+    }
+    if xx > 0.0 { xy / xx } else { 0.0 }
+}
+
 /// Which step of a period begins at a local time, and of which period.
 pub(in crate::detect) fn slot(local: i64, step_s: i64, period_s: i64) -> (usize, i64) {
     let slot = local.rem_euclid(period_s) / step_s;
@@ -186,4 +288,72 @@ fn correlation(pairs: &[(f64, f64)]) -> f64 {
     }
     let size = (xx * yy).sqrt();
     if size > 0.0 { xy / size } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WEEK: usize = 168;
+
+    /// Two weeks of hours which rise, with what `more` adds to each.
+    fn weeks(more: impl Fn(usize) -> f64) -> Vec<f64> {
+        let hours = (0_u32..).take(2 * WEEK).zip(0..);
+        hours
+            .map(|(hour, place)| f64::from(hour) / 20.0 + more(place))
+            .collect()
+    }
+
+    fn taken(mut values: Vec<f64>) -> (Vec<f64>, Profile) {
+        // The first hour of 1970 was that of a Thursday.
+        let local = |place: usize| i64::try_from(place).unwrap() * 3600;
+        let week = take_week_seen_twice(&mut values, 3600, local);
+        (values, week)
+    }
+
+    fn weekend(place: usize) -> f64 {
+        if (48..96).contains(&(place % WEEK)) { -7.0 } else { 0.0 }
+    }
+
+    #[test]
+    fn a_weekend_that_was_seen_twice_is_taken_away() {
+        let (values, week) = taken(weeks(weekend));
+        assert!(!week.is_none());
+        for (place, (value, rest)) in weeks(weekend).into_iter().zip(values).enumerate() {
+            assert!((value - week.at(place % WEEK) - rest).abs() < 1e-9);
+            let rise = f64::from(u32::try_from(place).unwrap()) / 20.0;
+            assert!((rest - rise + 2.0).abs() < 0.1, "at {place}: {rest}");
+        }
+    }
+
+    #[test]
+    fn what_one_week_shows_alone_is_no_season() {
+        let once = |range: std::ops::Range<usize>| weeks(move |place| if range.contains(&place) { -7.0 } else { 0.0 });
+        for values in [
+            once(48..96),
+            once(100..2 * WEEK),
+            once(WEEK..2 * WEEK),
+            once(240..2 * WEEK),
+        ] {
+            let (rests, week) = taken(values.clone());
+            assert!(week.is_none());
+            assert_eq!(rests, values);
+        }
+    }
+
+    #[test]
+    fn a_pace_that_grows_is_no_season() {
+        let square = |place: usize| f64::from(u32::try_from(place * place).unwrap()) / 1000.0;
+        assert!(taken(weeks(square)).1.is_none());
+        assert!(taken(weeks(|place| -square(2 * WEEK - place))).1.is_none());
+    }
+
+    #[test]
+    fn less_than_two_weeks_and_more_than_gaps_show_nothing() {
+        assert!(taken(weeks(weekend).split_off(1)).1.is_none());
+        let gap = |place: usize| if place % WEEK < 60 { f64::NAN } else { weekend(place) };
+        assert!(taken(weeks(gap)).1.is_none());
+        let gap = |place: usize| if place % 10 == 3 { f64::NAN } else { weekend(place) };
+        assert!(!taken(weeks(gap)).1.is_none());
+    }
 }
