@@ -7,6 +7,7 @@
 //!   surprising against what is usual (`background`) there, when chance alone would bring it about less often than
 //!   `chance_per_day`, whatever the number of places and of anomalies.
 //! * An anomaly **joins** a group that is open at one of its places while there is still more going on there than usual.
+//!   It joins as well, up to six windows late, while chance alone would have brought less than a tenth of its members there.
 //!   Elsewhere it counts as loose. When the loose ones at a place that *all* members of a growing group share are surprising
 //!   as well, the group **spreads** to that place and takes them in: from a host to its rack, and from there to the site.
 //! * Groups that begin at about the same time **merge** into the elder, when their members share a place or when they begin
@@ -270,7 +271,7 @@ impl Groups {
             self.seen.push(self.background.note(place, at, below));
         }
         self.remember(opening);
-        if !self.join() && !self.spread() {
+        if !self.join() && !self.join_late() && !self.spread() {
             self.begin_group();
         }
     }

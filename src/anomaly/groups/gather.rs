@@ -13,6 +13,12 @@ const BUSY: f64 = 2.0;
 const SPREADING: f64 = 1.3;
 const SPREADING_WIDE: f64 = 3.0;
 
+/// Windows from its beginning on in which a group takes in those that are late, as means of many samples take their time to show
+/// what began at once, ...
+const LATE_WINDOWS: i64 = 6;
+/// ... while all that chance brings in that time is less than this part of its members.
+const LATE_SHARE: f64 = 0.1;
+
 /// Groups that share a place merge when the next begins within this part of a window after the last anomaly of the
 /// first; those that share none, when they begin within it.
 const TOGETHER: i64 = 3;
@@ -34,6 +40,27 @@ impl Groups {
         let surprise = surprise - self.trials();
         self.live[live].surprise = self.live[live].surprise.max(surprise);
         self.take_in(live, self.recent.len() - 1);
+        true
+    }
+
+    /// The newest anomaly comes late to a group that is open where it is, and joins it, which does not make the group grow on.
+    #[expect(clippy::cast_precision_loss, reason = "windows are a day at most")]
+    pub(super) fn join_late(&mut self) -> bool {
+        let (at, window_s) = (self.newest().opening.at, self.settings.window_s);
+        let groups = self.places.iter().zip(&self.seen).filter_map(|(place, seen)| {
+            let live = self.place_of(*self.at_place.get(&place.id)?)?;
+            let group = &self.live[live];
+            let late_s = at - group.begun;
+            let is_soon = (0..=LATE_WINDOWS * window_s).contains(&late_s) && group.is_open();
+            let by_chance = seen.mean * late_s as f64 / window_s as f64;
+            (is_soon && by_chance <= LATE_SHARE * group.size()).then_some((live, seen.mean))
+        });
+        let Some((live, _)) = groups.min_by(|left, right| left.1.total_cmp(&right.1)) else {
+            return false;
+        };
+        let last = self.live[live].last;
+        self.take_in(live, self.recent.len() - 1);
+        self.live[live].last = last;
         true
     }
 

@@ -327,11 +327,15 @@ impl Group {
         self.members.len() + self.unlisted
     }
 
+    /// The same as a number to reckon with; 1 at least.
+    pub(super) fn size(&self) -> f64 {
+        u32::try_from(self.members().max(1)).map_or(f64::MAX, f64::from)
+    }
+
     /// How much it matters: its surprise up to a bound, a point for each doubling of its members, and what they weigh.
     pub(super) fn rank(&self) -> f64 {
         let listed = u32::try_from(self.members.len().max(1)).map_or(1.0, f64::from);
-        let members = u32::try_from(self.members().max(1)).map_or(f64::MAX, f64::from);
-        self.surprise.min(SURPRISE_MAX) + members.log2() + self.weights / listed
+        self.surprise.min(SURPRISE_MAX) + self.size().log2() + self.weights / listed
     }
 
     pub(super) fn summary(&self) -> GroupSummary {

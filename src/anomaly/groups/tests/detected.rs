@@ -16,7 +16,7 @@ const KNOWN_S: i64 = 8 * DAY_S;
 const LASTS_S: i64 = 3600;
 const SIZE: usize = 1000;
 
-/// A series about a level of its own, with or without a day's swing, and noise of a hundredth to a twentieth of it: of a normal
+/// A series about a level of its own, with or without a day's swing, and noise of a hundredth to a tenth of it: of a normal
 /// distribution, or for one in five of one that goes far now and then.
 struct Generated {
     level: f64,
@@ -34,7 +34,7 @@ impl Generated {
         Self {
             level,
             swing: if dice.below(2) == 0 { 0.0 } else { 0.3 * level },
-            noise: (0.01 + 0.04 * dice.fraction()) * level,
+            noise: (0.01 + 0.09 * dice.fraction()) * level,
             is_wild: dice.below(5) == 0,
             factor: if is_touched { factor } else { 1.0 },
         }

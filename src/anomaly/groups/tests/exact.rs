@@ -148,6 +148,39 @@ fn a_group_spreads_from_a_device_to_its_host_and_to_the_rack() {
 }
 
 #[test]
+fn who_is_late_comes_to_a_group_that_is_open_for_six_windows() {
+    let late = |minutes: i64, are_open: bool| {
+        let mut bench = Bench::new();
+        let members: Vec<String> = cpus("web042").chain(disks("web042")).collect();
+        bench.open_all(members.clone(), NOW);
+        if !are_open {
+            for series in &members {
+                bench.close(series, NOW + 300);
+            }
+        }
+        bench.open("servers.web042.load.1", NOW + 60 * minutes);
+        bench.open("servers.web007.load.1", NOW + 60 * minutes);
+        assert_eq!(bench.group_of("servers.web007.load.1"), None, "on another host");
+        bench.group_of("servers.web042.load.1").map(|group| group.members)
+    };
+    assert_eq!([15, 45, 59].map(|minutes| late(minutes, true)), [Some(9); 3]);
+    assert_eq!([late(62, true), late(15, false)], [None; 2]);
+}
+
+#[test]
+fn where_chance_brings_more_few_members_wait_for_less_long() {
+    let late = |members: i64, minutes: i64| {
+        let mut bench = Bench::new();
+        bench.open_all((1..=members).map(|host| format!("servers.web{host:03}.swap.used")), NOW);
+        let group = bench.group_of("servers.web001.swap.used").expect("it is a group");
+        assert_eq!(&*group.place, "servers.*.swap.**");
+        bench.open("servers.web080.swap.used", NOW + 60 * minutes);
+        bench.group_of("servers.web080.swap.used").is_some()
+    };
+    assert!(late(7, 15) && !late(7, 59) && late(20, 59));
+}
+
+#[test]
 fn groups_that_begin_together_are_one_and_others_are_not() {
     let mut bench = Bench::new();
     bench.open_all(disks("web042"), NOW);
