@@ -23,8 +23,10 @@ const AHEAD: usize = 16;
 /// Samples that a series is known for: two weeks.
 const KNOWN_SAMPLES: i64 = 14 * 48;
 const STEP_S: i64 = 1800;
-/// Rounds of which the best counts: the machine may be busy.
+/// Rounds over all series.
 const ROUNDS: i64 = 10;
+/// Samples that are timed together, so that a machine that is busy now and then takes few of these times.
+const PIECE: usize = 1000;
 
 /// Time for a sample (nanoseconds), in the cache, out of it, and touched ahead, and memory for a series (bytes).
 pub(crate) struct Cost {
@@ -57,34 +59,35 @@ fn known(engine: &mut Engine) -> State {
 }
 
 /// `turns` samples for each of `states`, over and over, `ahead` of them touched before the first is judged: the time that a sample
-/// took in the best round.
+/// took in half of all pieces.
 #[expect(clippy::cast_precision_loss, reason = "a count of samples")]
 fn sample_ns(engine: &mut Engine, states: &mut [State], turns: usize, ahead: usize) -> f64 {
     // Prime to the count, and far from 1.
     let stride = 61_803;
-    let samples = (states.len() * turns) as f64;
-    let mut sample = KNOWN_SAMPLES;
-    let rounds = (0..ROUNDS).map(|_| {
-        let begun = Instant::now();
-        let mut told = 0_usize;
-        for _ in 0..turns {
-            let mut at = 0;
-            for series in 0..states.len() {
-                if ahead > 1 && series.is_multiple_of(ahead) {
-                    for touch in [State::touch, State::touch_behind] {
-                        let places = (1..=ahead).map(|steps| (at + steps * stride) % states.len());
-                        std::hint::black_box(places.fold(0, |touched, place| touched ^ touch(&states[place])));
-                    }
-                }
-                at = (at + stride) % states.len();
-                told += usize::from(engine.observe(&mut states[at], point(sample, series)).alert);
+    let mut pieces = Vec::new();
+    let (mut told, mut judged) = (0_usize, 0);
+    let mut begun = Instant::now();
+    let first = KNOWN_SAMPLES;
+    for sample in first..first + ROUNDS * i64::try_from(turns).expect("few") {
+        let mut at = 0;
+        for series in 0..states.len() {
+            if ahead > 1 && series.is_multiple_of(ahead) {
+                let places = || (1..=ahead).map(|steps| (at + steps * stride) % states.len());
+                std::hint::black_box(places().fold(0, |touched, place| touched ^ states[place].touch()));
+                std::hint::black_box(places().fold(0, |touched, place| touched ^ states[place].touch_behind()));
             }
-            sample += 1;
+            at = (at + stride) % states.len();
+            told += usize::from(engine.observe(&mut states[at], point(sample, series)).alert);
+            judged += 1;
+            if judged == PIECE {
+                pieces.push(begun.elapsed().as_secs_f64() * 1e9 / PIECE as f64);
+                (judged, begun) = (0, Instant::now());
+            }
         }
-        std::hint::black_box(told);
-        begun.elapsed().as_secs_f64() * 1e9 / samples
-    });
-    rounds.fold(f64::INFINITY, f64::min)
+    }
+    std::hint::black_box(told);
+    let middle = pieces.len() / 2;
+    *pieces.select_nth_unstable_by(middle, f64::total_cmp).1
 }
 
 /// Cheap to work out: a triangle over the day, and noise.

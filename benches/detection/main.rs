@@ -11,11 +11,13 @@
 //! cargo bench --bench detection -- forecast            # forecasts of a day against the day before; --by-series as well
 //! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one,
 //!                                                      # and what is told over two months
+//! cargo bench --bench detection -- fleet               # incidents in a generated fleet of 10,000 series, as groups
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
 mod cost;
 mod events;
+mod fleet;
 mod forecasts;
 mod labelled;
 mod nab;
@@ -55,6 +57,8 @@ struct Options {
 enum What {
     /// Trends, against series whose future is known
     Trend,
+    /// Incidents in a generated fleet, as groups
+    Fleet,
     /// Forecasts of the development sets, against the day before
     Forecast,
 }
@@ -91,6 +95,10 @@ fn main() -> ExitCode {
             over_s: *trend::OVER_S.end(),
             ..trend::Settings::new(1000.0)
         }));
+        return ExitCode::SUCCESS;
+    }
+    if let Some(What::Fleet) = options.what {
+        print_fleet();
         return ExitCode::SUCCESS;
     }
     let Some(directory) = labelled::directory() else {
@@ -210,6 +218,33 @@ fn print_stories() {
             hours(0),
             hours(told.hours.len() / 2),
             hours(told.hours.len().saturating_sub(1))
+        );
+    }
+}
+
+fn print_fleet() {
+    println!(
+        "| samples every | series | touched by incidents | told of | later than ten minutes | in the group | of the worst incident | groups that are incidents, of {} | their other members | false groups a day | false alarms a day |",
+        fleet::DAYS
+    );
+    println!("|{}", " --- |".repeat(11));
+    for step_s in fleet::STEPS_S {
+        let found = fleet::watched(step_s);
+        let days = f64::from(i32::try_from(fleet::DAYS).expect("few"));
+        let a_day = |count: usize| f64::from(u32::try_from(count).expect("few")) / days;
+        let share = |part: usize| 100.0 * a_day(part) / a_day(found.touched);
+        println!(
+            "| {step_s} s | {} | {} | {:.1} % | {:.1} % | {:.1} % | {:.1} % | {} | {} | {:.1} | {:.0} |",
+            fleet::SERIES,
+            found.touched,
+            share(found.told),
+            share(found.late),
+            share(found.members),
+            100.0 * found.least,
+            found.groups,
+            found.strangers,
+            a_day(found.false_groups),
+            a_day(found.false_alarms)
         );
     }
 }
