@@ -6,6 +6,8 @@
 //! the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it bursts
 //! from; and its distance counts as far as it is rare, so that in a series that often goes far it takes more.
 //!
+//! A sample that stays where the step before it has led, or goes on, counts a little more than that did (`onset`).
+//!
 //! What leads back is no trouble. There is no level in a sample that would be usual if it lasted, so that a level does not
 //! outlast what it was about. While an anomaly is open, and where one direction is wanted, there is no spike in one to which
 //! a step from what was expected would be usual.
@@ -20,6 +22,7 @@ use super::{
     },
     edge::Reading,
     gap::Seen,
+    onset::Onset,
     single::single,
     tuning::Tuning,
     yardstick::{Surprise, Yardstick},
@@ -69,6 +72,10 @@ pub(super) struct Basis {
     pub(super) short: Yardstick,
     pub(super) long: Yardstick,
     pub(super) step: Yardstick,
+    /// The step before.
+    pub(super) onset: Onset,
+    /// The residual before.
+    pub(super) residual_before: f64,
     /// The value that this sample has added to those seen.
     pub(super) new_value: Option<f32>,
 }
@@ -80,7 +87,9 @@ pub(super) struct Scores {
     pub(super) level: f64,
     /// The spike channel: 1 is where an anomaly begins.
     pub(super) spike: f64,
-    /// The same, had all of the step's distance counted, however rare it is, or the spike if that is higher.
+    /// What the step of this sample is by itself, whether or not the one before goes on.
+    pub(super) spike_alone: f64,
+    /// The same, had all of its distance counted, however rare it is.
     pub(super) leap: f64,
     /// Of the mean of the last 3 residuals.
     pub(super) short: Surprise,
@@ -131,6 +140,7 @@ impl Basis {
             short_sum: before(&self.short, SHORT_RESIDUALS),
             long_sum: before(&self.long, LONG_RESIDUALS),
             before: self.expected.value(),
+            onset: self.onset.after_usual_sample(),
             ..*self
         }
     }
@@ -160,6 +170,10 @@ impl Basis {
             level_counts &= tuning.wants(lasting.sign);
         }
         let mut step = self.step_of(tuning, gaps, stride);
+        let alone = step.spike;
+        if !self.after_gap && !self.expected.is_wide() {
+            step.spike = step.spike.max(self.onset.goes_on(self.residual_before, residual));
+        }
         let mut spike_counts = tuning.wants(step.sign);
         if self.is_open || tuning.is_one_sided() {
             let away = self.step_of(tuning, gaps, self.stride(self.expected.nearest(value), value));
@@ -173,6 +187,7 @@ impl Basis {
         Scores {
             level: counted(level.score, level_counts),
             spike: counted(step.spike, spike_counts),
+            spike_alone: counted(alone, spike_counts),
             leap: counted(step.leap, spike_counts),
             short: level.short,
             long: level.long,

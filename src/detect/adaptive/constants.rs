@@ -36,7 +36,7 @@ pub(super) const TAIL_MEMORY_SAMPLES: f64 = 5_000.0;
 /// Fewest samples that the step of the tail's edge is worked out from, so that it does not leap at first.
 pub(super) const TAIL_STEADY_SAMPLES: f64 = 100.0;
 /// Least weight of a tail, about that of a normal distribution: what has ended so far need not end.
-pub(super) const TAIL_WEIGHT_LEAST: f32 = 0.2;
+pub(super) const TAIL_WEIGHT_LEAST: f32 = 0.15;
 /// One distance weighs at most as if it were this many times beyond the edge, as a natural logarithm.
 pub(super) const TAIL_EXCESS_MAX: f32 = 3.0;
 /// Rarities beyond this are equal.
@@ -103,7 +103,7 @@ pub(super) const GAP_SAMPLES: f64 = 50.0;
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 /// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
 /// well known and never leaps.
-pub(super) const SPIKE_UNIT: f64 = 11.0;
+pub(super) const SPIKE_UNIT: f64 = 10.8;
 /// Deviations that a decade of rarity counts as much as, in a spike.
 pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
 /// Deviations of a step that count at most for each decade of its rarity: where one step in a hundred is 20 deviations long, that
@@ -122,6 +122,24 @@ pub(super) const RESTLESS_SHARE: f64 = 0.7;
 pub(super) const NEW_SHARE: f64 = 1.0;
 /// Days after which it is half of that.
 pub(super) const NEW_DAYS: f64 = 4.0;
+/// A step that is so much of a spike, and less than 1, is nearly one: an onset, if none of the last samples was as much.
+pub(super) const ONSET_SPIKE: f64 = 0.75;
+/// Samples in which a step begins nothing after one that was nearly a spike, or one: as long as that channel is quiet.
+pub(super) const ONSET_SAMPLES: u8 = SPIKE_QUIET_SAMPLES;
+/// Samples that the share of onsets looks back on.
+pub(super) const ONSET_MEMORY_SAMPLES: f32 = 1000.0;
+/// Share of onsets at which a spike takes a fifteenth more: one in 400 samples.
+pub(super) const ONSETS_USUAL: f64 = 0.0025;
+/// What it takes more, for each time that share.
+pub(super) const ONSETS_SHARE: f64 = 0.07;
+/// More onsets than this many times that share take no more.
+pub(super) const ONSETS_MAX: f64 = 4.0;
+/// Part of a step that the next sample has to be away for the step to go on: all of it, but for what rounding and noise take.
+pub(super) const GOES_ON_PART: f64 = 0.95;
+/// What the next sample counts then, as a part of what the step did.
+pub(super) const GOES_ON_FACTOR: f64 = 1.15;
+/// Part of the step that it has to be from what was expected, and in the same direction: a way back does not go on.
+pub(super) const ONSET_AWAY_PART: f64 = 0.5;
 /// Samples after which the weight of a spike is worked out anew.
 pub(super) const WEIGHT_SAMPLES: u32 = 16;
 /// Days of which the noise of a time of the day weighs as much as the noise at all times.

@@ -143,12 +143,16 @@ fn spike_in_words(seen: Seen<'_>) -> String {
     let Seen { scores, basis, .. } = seen;
     let step = basis.step_to(seen.value);
     let way = if step < 0.0 { "down" } else { "up" };
-    format!(
+    let mut text = format!(
         "spike {:.2}: a step {way} by {}, {} deviations",
         scores.spike,
         number(step.abs()),
         number(scores.step.distance),
-    )
+    );
+    if scores.spike > scores.spike_alone {
+        text.push_str(", on from where the one before had led");
+    }
+    text
 }
 
 fn above_or_below(apart: f64) -> String {

@@ -30,6 +30,7 @@ use super::{
     level::Level,
     moments::Moments,
     noise::Noise,
+    onset::Onset,
     policy::{Alerts, Policy, Scored},
     rhythm::{Beat, Rhythm},
     season::{Profile, Proof, Visit},
@@ -97,6 +98,7 @@ pub(super) struct Model {
     noise: Noise,
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     seen: Seen,
+    onset: Onset,
 }
 
 /// What predictions there are.
@@ -126,6 +128,7 @@ fields!(Model {
     rhythm,
     recent_age_s,
     weight,
+    onset,
     short,
     long,
     step,
@@ -152,6 +155,7 @@ impl Model {
             recent: 0.0,
             recent_age_s: 0,
             weight: 1.0,
+            onset: Onset::default(),
             overall: Moments::default(),
             short: Yardstick::default(),
             long: Yardstick::default(),
@@ -398,6 +402,8 @@ impl Model {
             short: self.short,
             long: self.long,
             step: self.step,
+            onset: self.onset,
+            residual_before: back(1),
             new_value: None,
         }
     }
@@ -468,6 +474,7 @@ impl Model {
         if self.seen.learn(apart, scores.gap) {
             basis.new_value = Some(apart);
         }
+        self.onset.learn(basis.step_to(value), scores.spike_alone);
         self.keep_residual(basis.residual(held));
         self.keep_value(time.timestamp, value, basis.after_gap);
         if self.count.is_power_of_two() {
@@ -513,7 +520,8 @@ impl Model {
         value.clamp(basis.expected.value() - most, basis.expected.value() + most)
     }
 
-    /// What a spike counts: less where there are more samples a day, where the series leaps all the time, and while it is new.
+    /// What a spike counts: less where there are more samples a day, where the series leaps all the time or has of late, and while it
+    /// is new.
     fn weight_of_spikes(&self) -> f64 {
         let deviation = self.overall.deviation();
         let leaps = if deviation > 0.0 {
@@ -522,7 +530,8 @@ impl Model {
             1.0
         };
         let newness = NEW_DAYS / (NEW_DAYS + days(self.age_s()));
-        pace(self.rhythm.usual_s()) / ((1.0 + RESTLESS_SHARE * leaps) * (1.0 + NEW_SHARE * newness))
+        let lately = self.onset.weight();
+        lately * pace(self.rhythm.usual_s()) / ((1.0 + RESTLESS_SHARE * leaps) * (1.0 + NEW_SHARE * newness))
     }
 
     fn keep_value(&mut self, timestamp: i64, value: f64, after_gap: bool) {

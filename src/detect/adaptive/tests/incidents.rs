@@ -203,3 +203,33 @@ fn what_has_become_noisier_for_good_is_told_and_then_usual() {
         assert_eq!(then, 0, "{times} times as noisy");
     }
 }
+
+#[test]
+fn a_step_that_the_next_sample_bears_out_is_told_where_it_was_not_enough() {
+    // By day it goes through all values near by, so that a step leads to one that was seen.
+    let usual = |time: i64| {
+        let day = f64::from(i32::try_from(time % DAY_S).unwrap()) / 86_400.0;
+        100.0 + 50.0 * (std::f64::consts::TAU * day).sin() + normal(2, time)
+    };
+    let told = |height: f64, lasts: i64| {
+        let mut bench = Bench::new(Settings::default(), 300);
+        bench.show(10 * DAY_S, usual);
+        let from = bench.timestamp;
+        let mut told = bench.show(3600, |time| {
+            usual(time) + if time < from + lasts * 300 { height } else { 0.0 }
+        });
+        told.retain(|verdict| verdict.alert);
+        told.first()
+            .map(|first| ((first.timestamp - from) / 300, first.reason.clone()))
+    };
+    let heights = || (10..100).map(|tenths| f64::from(tenths) / 10.0);
+    let least = |lasts: i64| heights().find(|&height| told(height, lasts).is_some());
+    let (once, twice) = (least(1).unwrap(), least(2).unwrap());
+    assert!(twice < once, "{twice}, {once}");
+    let (place, reason) = told(twice, 2).unwrap();
+    assert!(
+        place == 1 && reason.contains("on from where the one before had led"),
+        "{reason}"
+    );
+    assert_eq!(told(once, 1).unwrap().0, 0, "and what is enough is told at once");
+}
