@@ -15,16 +15,16 @@
 //! O(1) without a transcendental function for 19 of 20 samples. What each sample reads lies at the front of [`Model`]; of the
 //! profiles and seen values behind it a sample reads a line or two each.
 
+mod forecast;
+
 use super::{
     basis::{Basis, Scores, Season},
     belief::Facts,
     constants::{
-        DAY_GAIN_LEAST, DAY_PROOF, DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LEARNT_SHARE, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE,
-        TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_PROOF, WEEK_SLOT_S, WEEK_SLOTS, WEEK_VISITS,
-        WEIGHT_SAMPLES, YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS, LONG_RESIDUALS, MEMORY_SAMPLES,
+        NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S,
+        WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
-    edge::Reading,
     gap::Seen,
     lasting::{Apart, Lasting},
     level::Level,
@@ -39,6 +39,7 @@ use super::{
     yardstick::{Surprise, Yardstick},
 };
 use crate::save::{fields, hold};
+use forecast::Forecast;
 
 /// Residuals that are kept.
 const RESIDUALS: usize = LONG_RESIDUALS as usize;
@@ -99,15 +100,6 @@ pub(super) struct Model {
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     seen: Seen,
     onset: Onset,
-}
-
-/// What predictions there are.
-struct Forecast {
-    mean: f64,
-    day: Option<Reading>,
-    week: Option<Reading>,
-    expected: Reading,
-    season: Season,
 }
 
 fields!(Model {
@@ -278,11 +270,6 @@ impl Model {
         Some(basis.after_usual_samples())
     }
 
-    /// What a prediction at that time is made from.
-    pub(super) fn season(&self, local: i64) -> Season {
-        self.forecast(local, self.overall.mean).season
-    }
-
     /// What is known, for people; the season is left to be told.
     pub(super) fn facts(&self) -> Facts {
         let error = |proof: Proof| proof.is_tried().then(|| f64::from(proof.error()));
@@ -345,42 +332,6 @@ impl Model {
         self.week.as_deref().map_or(0, |week| week.touch_at(&self.week_visit))
     }
 
-    fn forecast(&self, local: i64, value: f64) -> Forecast {
-        let mean = if self.count == 1 { value } else { self.overall.mean };
-        let (day, week) = (self.read_day(local, 0.0), self.read_week(local, 0.0));
-        let (mut expected, mut season, mut least) = (Reading::of(mean), Season::None, self.mean_proof.error());
-        if let Some(day) = day.filter(|_| self.day_proof.is_below(DAY_PROOF * least)) {
-            (expected, season, least) = (day, Season::Day, self.day_proof.error());
-        }
-        if let Some(week) = week.filter(|_| self.week_proof.is_below(WEEK_PROOF * least)) {
-            (expected, season) = (week, Season::Week);
-        }
-        Forecast {
-            mean,
-            day,
-            week,
-            expected,
-            season,
-        }
-    }
-
-    fn read_day(&self, local: i64, slack_s: f64) -> Option<Reading> {
-        let error = self.error_of(self.day_proof);
-        let apart = self.day.read(local, DAY_VISITS, error, slack_s);
-        apart.map(|apart| apart.shifted(self.origin))
-    }
-
-    fn read_week(&self, local: i64, slack_s: f64) -> Option<Reading> {
-        let error = self.error_of(self.week_proof);
-        let apart = self.week.as_ref()?.read(local, WEEK_VISITS, error, slack_s);
-        apart.map(|apart| apart.shifted(self.origin))
-    }
-
-    /// What predictions of one kind are from values on average, and what slots that were just learnt may be off because the series is.
-    fn error_of(&self, proof: Proof) -> f64 {
-        f64::from(proof.error()) + LEARNT_SHARE * self.residual().abs()
-    }
-
     fn basis(&self, time: Time, forecast: &Forecast, after_gap: bool) -> Basis {
         let place = usize::from(self.residual_place);
         let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS]);
@@ -406,22 +357,6 @@ impl Model {
             residual_before: back(1),
             new_value: None,
         }
-    }
-
-    /// What a step at `time` leads away from.
-    fn before(&self, time: Time, forecast: &Forecast) -> f64 {
-        // When that mean was, as it were: only a series that has been seen for a while has a season. Samples of long before count
-        // in it, too.
-        let local = || time.local - (time.timestamp - self.last) - i64::from(self.recent_age_s);
-        let slack_s = 2.0 * f64::from(self.recent_age_s);
-        let season = match forecast.season {
-            Season::None => None,
-            Season::Day => self.read_day(local(), slack_s),
-            Season::Week => self.read_week(local(), slack_s),
-        };
-        season.map_or(self.recent, |then| {
-            self.recent + (forecast.expected.value() - then.nearest(self.recent))
-        })
     }
 
     /// Learns of the level that a series with an open anomaly is on, apart from what is usual.
