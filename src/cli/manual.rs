@@ -16,6 +16,8 @@ use clap_mangen::{
 
 use super::{EXIT_CONFIGURATION, EXIT_FAILED, EXIT_USAGE, GRAPHITE_AUTHORIZATION, fail, print, remote};
 
+const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
 /// Where `man` keeps pages of servers and of what their administrators use.
 const SECTION: &str = "8";
 
@@ -65,7 +67,7 @@ pub(super) fn man(mut skyrelay: Command, args: &ManArgs) -> ExitCode {
 /// Runs `completions`.
 pub(super) fn completions(mut skyrelay: Command, args: &CompletionsArgs) -> ExitCode {
     let mut text = Vec::new();
-    clap_complete::generate(args.shell, &mut skyrelay, "skyrelay", &mut text);
+    clap_complete::generate(args.shell, &mut skyrelay, PROGRAM, &mut text);
     print(&String::from_utf8_lossy(&text))
 }
 
@@ -90,15 +92,14 @@ fn name(command: &Command) -> &str {
 
 /// The page of `command`, as `man` reads it.
 fn page(command: &Command) -> String {
-    let is_whole = !name(command).contains('-');
     let man = Man::new(command.clone())
         .title(name(command).to_uppercase())
         .section(SECTION)
-        .source(format!("skyrelay {}", env!("CARGO_PKG_VERSION")))
-        .manual("skyrelay");
+        .source(format!("{PROGRAM} {}", env!("CARGO_PKG_VERSION")))
+        .manual(PROGRAM);
     let mut text = Vec::new();
     man.render(&mut text).expect("there is room in memory");
-    if is_whole {
+    if name(command) == PROGRAM {
         about_the_program()
             .to_writer(&mut text)
             .expect("there is room in memory");

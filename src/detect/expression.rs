@@ -45,9 +45,9 @@
 //! # What it costs
 //!
 //! Beside what any sample costs its shard (`cargo bench --bench stages -- expression` has each function; one series in cache, 24 h
-//! at 10 s): 36 ns for some twenty steps of arithmetic and conditions, 40 to 60 ns for what sums and extremes answer, 80 to 90 ns
-//! for straight lines, and for what ranks answer 85 to 100 ns of up to six hours and 45 ns of a day, whose values seldom pass the
-//! ranks that are asked for; for `mad` 20 to 50 ns more. That is so whether the answer is used or not; what is asked twice is worked
+//! at 10 s): 18 ns for some twenty steps of arithmetic and conditions, 34 to 41 ns for what sums and extremes answer, 70 to 76 ns
+//! for straight lines, and for what ranks answer 61 to 83 ns of up to six hours and 43 ns of a day, whose values seldom pass the
+//! ranks that are asked for; for `mad` 20 to 30 ns more. That is so whether the answer is used or not; what is asked twice is worked
 //! out once, and all that is asked of one part shares its values. Per series 0.2 KB, 0.7 KB for each part, and for medians and
 //! quantiles of it 1 to 1.5 KB each, where values move through their ranks fast 5.5 KB of an hour, 13 to 22 KB of six, and mostly up
 //! to 8 of a day; for `mad` 5.5 KB of an hour, 33 of six and 10 to 57 of a day. Nothing grows with the window.

@@ -82,6 +82,13 @@ fn the_package_is_what_debian_expects() {
     let units =
         ["skyrelay.service", "skyrelay.socket"].map(|unit| package.path(&format!("usr/lib/systemd/system/{unit}")));
     systemd_accepts(&units, &program);
+    for file in [
+        "zsh/vendor-completions/_skyrelay",
+        "fish/vendor_completions.d/skyrelay.fish",
+    ] {
+        let completions = fs::read_to_string(package.path(&format!("usr/share/{file}"))).unwrap();
+        assert!(completions.contains("backtest"), "{file}");
+    }
     bash_completes(&package.path("usr/share/bash-completion/completions/skyrelay"));
     man_reads_all(Path::new(&package.path("usr/share/man/man8")));
 }

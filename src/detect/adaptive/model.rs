@@ -56,7 +56,7 @@ pub(super) struct Time {
 /// The model of one series.
 ///
 /// Laid out as it is written, from the beginning of a cache line on: seven of what each sample reads, in part of one slot of each
-/// profile, and three of the values seen, which is where a line begins again.
+/// profile, and three of the values seen, which is where a line begins again; in the last is how many these are, and the onset.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub(super) struct Model {

@@ -15,6 +15,7 @@
 //! Costs some tens of nanoseconds for a value.
 
 use super::sums::Sums;
+use crate::window::{LineSums, Moments, Point};
 
 /// A day, and a week (seconds).
 pub(in crate::detect) const DAY_S: i64 = 86_400;
@@ -238,23 +239,14 @@ fn days(
     Some(days)
 }
 
-/// That of the straight line through values of equal steps, as far as they are known (least squares).
-#[expect(clippy::cast_precision_loss, reason = "weeks have few steps")]
+/// How much the straight line through values rises at a step.
 fn slope(values: &[f64]) -> f64 {
-    let known = || values.iter().enumerate().filter(|(_, value)| !value.is_nan());
-    let (mut count, mut mean_x, mut mean_y) = (0.0, 0.0, 0.0);
-    for (x, y) in known() {
-        count += 1.0;
-        mean_x += (x as f64 - mean_x) / count;
-        mean_y += (y - mean_y) / count;
+    let (mut moments, mut sums) = (Moments::default(), LineSums::default());
+    for (timestamp, &value) in (0..).zip(values).filter(|(_, value)| !value.is_nan()) {
+        moments.add(value);
+        sums.add(Point { timestamp, value }, &moments);
     }
-    let (mut xx, mut xy) = (0.0, 0.0);
-    for (x, y) in known() {
-        let x = x as f64 - mean_x;
-        xx += x * x;
-        xy += x * (y - mean_y);
-    }
-    if xx > 0.0 { xy / xx } else { 0.0 }
+    sums.fit(&moments).map_or(0.0, |line| line.slope)
 }
 
 /// Which step of a period begins at a local time, and of which period.

@@ -1,3 +1,6 @@
+//! Upstreams over real connections: what many push arrives whole and in order, also where connections break, or the upstream
+//! moves.
+
 use std::collections::HashMap;
 
 use bytes::Bytes;
