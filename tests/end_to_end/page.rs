@@ -252,6 +252,9 @@ fn every_view_is_right_by_day_by_night_and_on_a_phone() {
             browser.picture(&format!("{view}-{how}"));
         }
     }
+    let upstream = format!("carbon\n127.0.0.1:{}", sink.port);
+    let is_below = format!("document.body.innerText.includes({})", json!(upstream));
+    browser.wait_until("an address below its name", &is_below);
     is_clean(&mut browser, &relay);
 
     // All of it without a mouse.
