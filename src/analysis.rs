@@ -321,6 +321,11 @@ impl Analysis {
         self.shared.series_count()
     }
 
+    /// Dormant series over all shards.
+    pub fn dormant_count(&self) -> usize {
+        self.shared.dormant_count()
+    }
+
     /// Weight of the batches that wait.
     pub fn queued_weight(&self) -> usize {
         self.inboxes.iter().map(|inbox| inbox.queue.weight_taken()).sum()

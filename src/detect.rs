@@ -157,6 +157,12 @@ trait Detect {
     /// next sample. The past is what it was.
     fn reconsider(&mut self, _state: &mut Self::State) {}
 
+    /// The series has fallen silent, and its window goes: nothing of it is open any more. Gives whether what is left is worth
+    /// keeping, for when it comes back.
+    fn outlive_window(&self, _state: &mut Self::State) -> bool {
+        false
+    }
+
     /// The state of a series of which nothing has been seen.
     fn new_state(&self, _subject: Subject<'_>) -> Self::State {
         Self::State::default()
@@ -267,6 +273,15 @@ macro_rules! kinds {
                         let state = Detect::load_state(engine, from, subject, window)?;
                         Ok(State::$kind(Box::new(state)))
                     })*
+                }
+            }
+
+            /// The series has fallen silent, and its window goes: nothing of it is open any more. Gives whether what is left
+            /// is worth keeping, for when it comes back.
+            pub fn outlive_window(&self, state: &mut State) -> bool {
+                match (self, state) {
+                    $($(#[$attribute])* (Self::$kind(engine), State::$kind(state)) => Detect::outlive_window(engine, state),)*
+                    _ => unreachable!("{OWN_STATE}"),
                 }
             }
 

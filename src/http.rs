@@ -108,6 +108,7 @@ impl Sources {
         let gauges = &self.metrics.analysis;
         let gauge = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         gauges.series.set(gauge(self.analysis.series_count()));
+        gauges.series_dormant.set(gauge(self.analysis.dormant_count()));
         gauges.queued.set(gauge(self.analysis.queued_weight()));
     }
 }

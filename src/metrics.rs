@@ -106,6 +106,8 @@ pub struct AnalysisMetrics {
     rejected: IntCounterVec,
     /// Series in memory.
     pub series: IntGauge,
+    /// Series of which only what was learnt is kept.
+    pub series_dormant: IntGauge,
     /// Lines that wait for a shard.
     pub queued: IntGauge,
 }
@@ -359,6 +361,10 @@ impl AnalysisMetrics {
                 &["reason"],
             ),
             series: declare.gauge("series", "Series in memory."),
+            series_dormant: declare.gauge(
+                "series_dormant",
+                "Series that have fallen silent, of which only what was learnt is kept.",
+            ),
             queued: declare.gauge("analysis_queued_lines", "Lines that wait for analysis."),
         }
     }

@@ -13,6 +13,7 @@ mod census;
 mod change;
 mod close_up;
 mod counter;
+mod dormant;
 mod event;
 mod floor;
 mod list;
@@ -39,16 +40,17 @@ pub use census::{Census, subtrees};
 use change::Former;
 pub use change::{Fate, fates};
 pub use close_up::{CloseUp, Replay, replay};
+use dormant::Dormitory;
 use event::Reporter;
 pub use event::{Change, Condition, Event, JudgeReport, Memory, SeriesReport, SeriesState};
 use floor::Floors;
 pub use floor::{Floor, Height};
 pub use list::{Listing, Page};
 use plan::Plan;
-pub use saved::{Heirs, Loaded, Origin, Portion};
+pub use saved::{Heirs, Loaded, Origin, Place, Portion};
 use series::{Analysis, Court, DEPTH_MAX, Judge, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
-pub use shared::Shared;
+pub use shared::{NEW_SERIES_BYTES, Shared};
 use silence::{Ears, Expectations, Telling};
 use table::Table;
 pub use tally::{Tally, Unanalysed};
@@ -81,6 +83,10 @@ pub enum Verbosity {
 #[derive(Debug)]
 pub struct Shard {
     settings: Arc<Settings>,
+    /// That of what is learnt by these settings.
+    origin: Arc<Origin>,
+    /// The detectors of these settings, each of which is its own.
+    own_heirs: Arc<Heirs>,
     verbosity: Verbosity,
     /// Series of which every sample is told, whatever the verbosity.
     told_whole: HashSet<Arc<str>>,
@@ -89,7 +95,9 @@ pub struct Shard {
     court: Court,
     /// Settings that some series still go by.
     former: Vec<Former>,
-    table: Table,
+    table: Table<Series>,
+    /// What was learnt of series that have fallen silent.
+    dormitory: Dormitory,
     shared: Arc<Shared>,
     /// Slot at which the next sweep for silent series goes on.
     sweep_slot: usize,
@@ -109,7 +117,10 @@ impl Shard {
     pub fn new(settings: Arc<Settings>, verbosity: Verbosity, shared: Arc<Shared>) -> Self {
         let engines = Engine::all(&settings.detectors, &shared.elsewhere);
         let plans = Plan::all(&settings, &engines);
+        let origin = Origin::new(&settings);
         Self {
+            own_heirs: Arc::new(origin.heirs(&settings)),
+            origin: Arc::new(origin),
             ears: Ears::new(Expectations::new(&settings, &plans, &engines), &shared.heard),
             plans,
             court: Court::new(engines),
@@ -118,6 +129,7 @@ impl Shard {
             told_whole: HashSet::new(),
             former: Vec::new(),
             table: Table::default(),
+            dormitory: Dormitory::default(),
             shared,
             sweep_slot: 0,
             census: Census::default(),
@@ -279,10 +291,10 @@ impl Shard {
             Some(slot) if self.ears.by_samples() && self.is_to_be_given_up(slot, arrival) => {
                 self.hear_silence(slot, arrival, events);
                 self.give_up(slot, events);
-                self.begin(line.hash, name)?
+                self.begin(line.hash, name, arrival)?
             }
             Some(slot) => slot,
-            None => self.begin(line.hash, name)?,
+            None => self.begin(line.hash, name, arrival)?,
         };
         self.hear_line(slot, timestamp, events);
         let series = self.table.get_mut(slot).expect("just found or begun");
@@ -335,18 +347,21 @@ impl Shard {
         }
     }
 
-    /// Begins the series called `name`.
-    fn begin(&mut self, hash: u64, name: &[u8]) -> Result<usize, Unanalysed> {
+    /// Begins the series called `name`, which has arrived `now`, or goes on with what was learnt of it.
+    fn begin(&mut self, hash: u64, name: &[u8], now: Timestamp) -> Result<usize, Unanalysed> {
         if name.len() > NAME_BYTES_MAX {
             return Err(Unanalysed::NameTooLong);
         }
-        if !self.shared.take_memory() {
+        if !self.shared.take_memory() && !self.give_memory_of_dormant() {
             return Err(Unanalysed::OverMaxMemory);
         }
         self.make_room()?;
         let name = std::str::from_utf8(name).expect("lines that are not UTF-8 are quarantined");
         self.census.begin(name);
-        let analysis = self.begin_analysis(name);
+        let analysis = self
+            .wake_up(hash, name, now)
+            .unwrap_or_else(|| self.begin_analysis(name));
+        self.make_room_of_dormant();
         Ok(self.table.insert(Series {
             hash,
             name: name.into(),

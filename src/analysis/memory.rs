@@ -7,13 +7,10 @@ use std::{
 
 use tracing::{info, warn};
 
-use crate::shard::Shared;
+use crate::shard::{NEW_SERIES_BYTES, Shared};
 
-/// What a new series takes at most, its name included (bytes). Memory is looked at once a second, and in between no more
-/// series are begun than there is room for at this price.
-const NEW_SERIES_BYTES: usize = 4096;
-
-/// Room for new series, as memory allows.
+/// Room for new series, as memory allows. Memory is looked at once a second, and in between no more series are begun than there
+/// is room for at the price of the dearest.
 #[derive(Debug)]
 pub(super) struct Room {
     bytes_max: Option<usize>,

@@ -122,6 +122,15 @@ fn window(section: &mut Section<'_>, shard: &mut shard::Settings) {
     shard.span_s = seconds(section, "span", shard.span_s, MINUTE);
     shard.max_series = section.count("max_series", shard.max_series, 1..=1_000_000_000);
     shard.expire_after_s = seconds(section, "expire_after", shard.expire_after_s, MINUTE);
+    let default = shard.forget_after_s.max(shard.expire_after_s);
+    shard.forget_after_s = seconds(section, "forget_after", default, MINUTE);
+    if shard.forget_after_s < shard.expire_after_s {
+        let message = format!(
+            "window.forget_after is too short: expected window.expire_after, {}, or more",
+            units::show_duration(from_seconds(shard.expire_after_s))
+        );
+        section.report().say(section.place("forget_after"), message);
+    }
 }
 
 fn limits(section: &mut Section<'_>) -> Limits {

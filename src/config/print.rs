@@ -82,6 +82,7 @@ fn write_config(out: &mut String, config: &Config) -> fmt::Result {
     key(out, "span", seconds(shard.span_s))?;
     key(out, "max_series", shard.max_series)?;
     key(out, "expire_after", seconds(shard.expire_after_s))?;
+    key(out, "forget_after", seconds(shard.forget_after_s))?;
 
     header(out, "[limits]")?;
     key(out, "max_age", or_off(shard.limits.max_age_s.map(seconds)))?;

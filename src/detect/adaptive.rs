@@ -379,6 +379,11 @@ impl Detect for Engine {
     fn standing(&self, state: &State, _: &Window) -> Standing {
         self.standing(state)
     }
+
+    fn outlive_window(&self, state: &mut State) -> bool {
+        state.lasting = Lasting::default();
+        self.standing(state) == Standing::Analysed
+    }
 }
 
 impl Engine {

@@ -352,6 +352,11 @@ impl Detect for Engine {
         self.follow(state, sample.point(), false);
     }
 
+    fn outlive_window(&self, state: &mut State) -> bool {
+        state.waiting = Waiting::default();
+        !state.bands.0.is_empty()
+    }
+
     fn reconsider(&mut self, state: &mut State) {
         state.bands = Bands::default();
         state.stale = true;

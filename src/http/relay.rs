@@ -105,6 +105,8 @@ struct Senders {
 struct SeriesCounts {
     total: usize,
     max: usize,
+    /// Those besides of which only what was learnt is kept.
+    dormant: usize,
     /// By condition; `null`: the shards are behind and have not counted yet.
     states: Option<BTreeMap<&'static str, usize>>,
     anomalous: u64,
@@ -243,6 +245,7 @@ pub(super) async fn relay(State(sources): State<Sources>) -> Response {
         series: SeriesCounts {
             total: sources.analysis.series_count(),
             max: in_force.max_series,
+            dormant: sources.analysis.dormant_count(),
             states: counts.map(of),
             anomalous: reading.sum("series_anomalous"),
             span_s: in_force.span_s,

@@ -30,6 +30,7 @@ pub(super) const CHANGED: &str = "the configuration has changed, and with it wha
 #[derive(Debug)]
 pub(super) struct Former {
     pub(super) settings: Arc<Settings>,
+    pub(super) origin: Arc<Origin>,
     pub(super) court: Court,
     /// What its detectors have become.
     pub(super) heirs: Heirs,
@@ -95,7 +96,7 @@ impl Shard {
             return;
         }
         for former in &mut self.former {
-            former.heirs = Origin::new(&former.settings).heirs(&settings);
+            former.heirs = former.origin.heirs(&settings);
         }
         let mut waiting = Waiting::default();
         for slot in 0..self.table.slot_count() {
@@ -114,8 +115,11 @@ impl Shard {
             &self.shared.heard,
             events,
         );
+        let origin = Arc::new(Origin::new(&settings));
+        self.own_heirs = Arc::new(origin.heirs(&settings));
         let former = Former {
-            heirs: Origin::new(&self.settings).heirs(&settings),
+            heirs: self.origin.heirs(&settings),
+            origin: std::mem::replace(&mut self.origin, origin),
             settings: std::mem::replace(&mut self.settings, settings),
             court: std::mem::replace(&mut self.court, Court::new(engines)),
             waiting,

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn beliefs_are_of_those_that_can_be_asked() {
         let mut shard = Shard::new(Arc::new(settings()), Verbosity::Changes, Arc::<Shared>::default());
-        shard.begin(1, b"a.b").unwrap();
+        shard.begin(1, b"a.b", 0).unwrap();
         let close_up = shard.close_up(1, "a.b").unwrap();
         let names: Vec<_> = close_up.beliefs.iter().map(|(name, _)| &**name).collect();
         assert_eq!(names, ["default"]);

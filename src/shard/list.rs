@@ -121,7 +121,7 @@ mod tests {
             Arc::<Shared>::default(),
         );
         for (hash, name) in (0..).zip(names) {
-            shard.begin(hash, name.as_bytes()).unwrap();
+            shard.begin(hash, name.as_bytes(), 0).unwrap();
         }
         shard
     }

@@ -1,7 +1,8 @@
 //! Series as bytes and back: what a shard remembers, to be kept while the relay is not there.
 //!
 //! One series is one piece: its name, when it was heard of, its window, and of each detector the state, whether its anomaly
-//! is open, and how long it has heard nothing. Series that nobody judges, or whose analysis has failed, begin anew with their next line.
+//! is open, and how long it has heard nothing. Of a dormant one it is what was learnt. Series that nobody judges, or whose analysis has
+//! failed, begin anew with their next line.
 //!
 //! * To save costs a copy of the bytes; a shard is asked for a few series at a time and goes on with its samples.
 //! * A state comes back to the bit where its detector is what it was. Where it is not, or where a detector is new to the
@@ -15,6 +16,7 @@ use std::{
 
 use super::{
     Analysis, Judge, NAME_BYTES_MAX, Plan, Reading, Series, Settings, Shard, TIMESTAMP_MAX, Watched, counter::Counter,
+    dormant::Dormant,
 };
 use crate::{
     detect::{Asked, Fingerprint, Listening, Subject},
@@ -29,6 +31,16 @@ pub struct Portion {
     bytes: Vec<u8>,
     /// Where each ends.
     ends: Vec<usize>,
+}
+
+/// Where saving goes on. First those that are awake: one that falls asleep meanwhile is saved twice, and the second does no harm.
+/// One that wakes up is in the next snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// At this slot of the series.
+    Awake(usize),
+    /// At this slot of the dormant ones.
+    Dormant(usize),
 }
 
 /// Under which settings series were saved, as far as it matters to them.
@@ -58,6 +70,8 @@ pub(super) struct Heir {
 pub struct Loaded {
     /// Those that are there again.
     pub series: u64,
+    /// Those that are dormant.
+    pub dormant: u64,
     /// Those of which nothing had been heard for too long.
     pub too_old: u64,
     /// Those for which there was no room.
@@ -76,6 +90,14 @@ pub struct Loaded {
     pub open: Vec<(Arc<str>, usize)>,
 }
 
+/// What a series is that was loaded.
+enum Became {
+    Awake,
+    Dormant,
+    /// One that is awake is there already.
+    Nothing,
+}
+
 /// Why a series is not loaded.
 enum NotLoaded {
     TooOld,
@@ -86,8 +108,8 @@ enum NotLoaded {
 }
 
 /// What was saved of one detector on one series.
-struct SavedJudge<'a> {
-    heir: Heir,
+pub(super) struct SavedJudge<'a> {
+    pub(super) heir: Heir,
     open: bool,
     /// How long it had heard nothing (seconds); `None`: it does not listen.
     silent_s: Option<i64>,
@@ -141,6 +163,40 @@ impl Heirs {
         self.places.get(before).copied().flatten()
     }
 
+    /// What was saved of a dormant series, as far as it has heirs.
+    pub(super) fn learnt<'a>(&self, learnt: &'a [u8]) -> Result<Vec<SavedJudge<'a>>, Damaged> {
+        let (mut from, mut judges) = (Saved::new(learnt), Vec::new());
+        while !from.is_empty() {
+            let (place, reconsiders) = (u32::load(&mut from)? as usize, bool::load(&mut from)?);
+            let state = from.bytes()?;
+            let heir = self.places.get(place).ok_or(Damaged("a state is of no detector"))?;
+            if let Some(mut heir) = *heir {
+                heir.reconsiders |= reconsiders;
+                judges.push(SavedJudge {
+                    heir,
+                    open: false,
+                    silent_s: None,
+                    state,
+                });
+            }
+        }
+        Ok(judges)
+    }
+
+    /// The same, to be kept for these heirs.
+    fn passed_on(&self, learnt: &[u8]) -> Result<Vec<u8>, Damaged> {
+        let mut out = Vec::with_capacity(learnt.len());
+        for SavedJudge { heir, state, .. } in self.learnt(learnt)? {
+            put_learnt(
+                heir.place,
+                heir.reconsiders,
+                |out| out.extend_from_slice(state),
+                &mut out,
+            );
+        }
+        Ok(out)
+    }
+
     /// Is the detector at this place one that was there before?
     pub(super) fn has(&self, place: usize) -> bool {
         self.places.iter().flatten().any(|heir| heir.place == place)
@@ -177,6 +233,7 @@ impl Loaded {
     /// Adds what another shard has loaded.
     pub fn add(&mut self, other: Self) {
         self.series += other.series;
+        self.dormant += other.dormant;
         self.too_old += other.too_old;
         self.over_max_series += other.over_max_series;
         self.unwatched += other.unwatched;
@@ -200,9 +257,44 @@ impl From<Damaged> for NotLoaded {
 }
 
 impl Shard {
-    /// Saves series as they are `now`, from `slot` on, looking at `budget` slots and adding no more when there are `bytes` or
-    /// more. Gives the slot to go on at, until all have been looked at.
+    /// Saves series as they are `now`, from `place` on, looking at `budget` slots and adding no more when there are `bytes` or
+    /// more. Gives the place to go on at, until all have been looked at.
     pub fn save(
+        &self,
+        place: Place,
+        budget: usize,
+        bytes: usize,
+        now: Timestamp,
+        portion: &mut Portion,
+    ) -> Option<Place> {
+        match place {
+            Place::Awake(slot) => {
+                let next = self.save_awake(slot, budget, bytes, now, portion);
+                Some(next.map_or(Place::Dormant(0), Place::Awake))
+            }
+            Place::Dormant(slot) => self.save_dormant(slot, budget, bytes, portion).map(Place::Dormant),
+        }
+    }
+
+    fn save_dormant(&self, slot: usize, budget: usize, bytes: usize, portion: &mut Portion) -> Option<usize> {
+        let slots = self.dormitory.slot_count();
+        let mut next = slot;
+        while next < slots.min(slot + budget) && portion.bytes.len() < bytes {
+            if let Some(dormant) = self.dormitory.get(next) {
+                let learnt = self.heirs_of(dormant).passed_on(&dormant.learnt).unwrap_or_default();
+                put_bytes(dormant.name.as_bytes(), &mut portion.bytes);
+                dormant.received.save(&mut portion.bytes);
+                true.save(&mut portion.bytes);
+                (dormant.reading == Reading::Rate).save(&mut portion.bytes);
+                put_bytes(&learnt, &mut portion.bytes);
+                portion.ends.push(portion.bytes.len());
+            }
+            next += 1;
+        }
+        (next < slots).then_some(next)
+    }
+
+    fn save_awake(
         &self,
         slot: usize,
         budget: usize,
@@ -265,7 +357,9 @@ impl Shard {
         // As in `apply`: a defect costs one series.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.load_series(saved, hash, heirs, now, loaded)));
         match outcome.unwrap_or(Err(NotLoaded::Damaged(Damaged("a detector has failed over it")))) {
-            Ok(()) => loaded.series += 1,
+            Ok(Became::Awake) => loaded.series += 1,
+            Ok(Became::Dormant) => loaded.dormant += 1,
+            Ok(Became::Nothing) => (),
             Err(NotLoaded::TooOld) => loaded.too_old += 1,
             Err(NotLoaded::OverMaxSeries) => loaded.over_max_series += 1,
             Err(NotLoaded::Unwatched) => loaded.unwatched += 1,
@@ -284,15 +378,18 @@ impl Shard {
         heirs: &Heirs,
         now: Timestamp,
         loaded: &mut Loaded,
-    ) -> Result<(), NotLoaded> {
+    ) -> Result<Became, NotLoaded> {
         let mut from = Saved::new(saved);
         let name = from.text()?;
         let received = Timestamp::load(&mut from)?;
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             return Err(Damaged("a name is empty or too long").into());
         }
-        if received < now - self.settings.expire_after_s {
+        if received < now - self.settings.forget_after_s.max(self.settings.expire_after_s) {
             return Err(NotLoaded::TooOld);
+        }
+        if bool::load(&mut from)? {
+            return self.load_dormant(from, (hash, name), received, heirs);
         }
         let plan = self.plan(name).cloned().ok_or(NotLoaded::Unwatched)?;
         if self.table.find(hash, name.as_bytes()).is_some() {
@@ -317,8 +414,18 @@ impl Shard {
         let (mut watched, _) = self.revive(&plan, Subject::new(name), received, window, judges)?;
         watched.counter = counter;
         watched.read_by = self.shared.elsewhere.find(name);
-        self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
         let name: Arc<str> = name.into();
+        if received < now - self.settings.expire_after_s {
+            let series = Series {
+                hash,
+                name,
+                received,
+                analysis: Analysis::Watched(Box::new(watched)),
+            };
+            let dormant = Dormant::of(series, &self.court.engines, &self.origin).ok_or(NotLoaded::TooOld)?;
+            return self.load_as_dormant(dormant);
+        }
+        self.make_room().map_err(|_| NotLoaded::OverMaxSeries)?;
         for judge in &watched.judges {
             if judge.open {
                 loaded.open.push((Arc::clone(&name), judge.detector));
@@ -334,7 +441,41 @@ impl Shard {
             received,
             analysis: Analysis::Watched(Box::new(watched)),
         });
-        Ok(())
+        Ok(Became::Awake)
+    }
+
+    fn load_dormant(
+        &mut self,
+        mut from: Saved<'_>,
+        (hash, name): (u64, &str),
+        received: Timestamp,
+        heirs: &Heirs,
+    ) -> Result<Became, NotLoaded> {
+        let is_rate = bool::load(&mut from)?;
+        let learnt = heirs.passed_on(from.bytes()?)?;
+        from.end()?;
+        if self.table.find(hash, name.as_bytes()).is_some() {
+            return Ok(Became::Nothing);
+        }
+        if learnt.is_empty() {
+            return Err(NotLoaded::Unwatched);
+        }
+        self.load_as_dormant(Dormant {
+            hash,
+            name: name.into(),
+            received,
+            reading: if is_rate { Reading::Rate } else { Reading::Value },
+            origin: Arc::clone(&self.origin),
+            learnt: learnt.into(),
+        })
+    }
+
+    fn load_as_dormant(&mut self, dormant: Dormant) -> Result<Became, NotLoaded> {
+        if self.shared.series_count() + self.shared.dormant_count() >= self.settings.max_series {
+            return Err(NotLoaded::OverMaxSeries);
+        }
+        self.keep_dormant(dormant);
+        Ok(Became::Dormant)
     }
 
     /// The series with this window, of which a line was `received` last, judged as `plan` has it, with the judges that are
@@ -381,7 +522,7 @@ impl Shard {
         Ok((watched, learnt))
     }
 
-    fn load_judge(
+    pub(super) fn load_judge(
         &mut self,
         saved: &SavedJudge<'_>,
         asked: Asked,
@@ -427,6 +568,7 @@ fn save_series(
     } = series;
     put_bytes(name.as_bytes(), out);
     received.save(out);
+    false.save(out);
     let Watched {
         window,
         judges,
@@ -459,6 +601,13 @@ fn save_series(
         silent_s(judge).save(out);
         put_sized(out, |out| state.save(out));
     }
+}
+
+/// Saves what was learnt of a dormant series by the detector at `place`.
+pub(super) fn put_learnt(place: usize, reconsiders: bool, state: impl FnOnce(&mut Vec<u8>), out: &mut Vec<u8>) {
+    u32::try_from(place).expect("there are few detectors").save(out);
+    reconsiders.save(out);
+    put_sized(out, state);
 }
 
 /// The states that have heirs.

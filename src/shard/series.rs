@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{counter::Counter, plan::Plan, settings::Reading, tally::Unanalysed};
+use super::{counter::Counter, plan::Plan, settings::Reading, table::Named, tally::Unanalysed};
 use crate::{
     detect::{Context, Engine, Latest, Listening, Observation, Opinion, State, Subject, Wanted},
     line::Timestamp,
@@ -78,6 +78,16 @@ impl Court {
             engines,
             scratch: Scratch::default(),
         }
+    }
+}
+
+impl Named for Series {
+    fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 }
 

@@ -7,10 +7,12 @@ use crate::{detect, glob::Glob};
 pub struct Settings {
     /// What windows reach back to, by the samples' own time (seconds, 60 or more).
     pub span_s: i64,
-    /// Series over all shards; one more is forwarded but not analysed, and counted.
+    /// Series over all shards, dormant ones as far as there is room; one more is forwarded but not analysed, and counted.
     pub max_series: usize,
-    /// Silence after which a series is dropped, by the clock of the relay (seconds, 60 or more).
+    /// Silence after which a series is given up with its window, by the clock of the relay (seconds, 60 or more).
     pub expire_after_s: i64,
+    /// Silence after which what was learnt of it is forgotten as well (seconds). No longer than the other: at once.
+    pub forget_after_s: i64,
     /// Which samples are too far from the clock to be analysed.
     pub limits: Limits,
     /// The detectors that the watches name.
@@ -81,6 +83,7 @@ impl Default for Settings {
             span_s: 24 * 3600,
             max_series: 1_000_000,
             expire_after_s: 24 * 3600,
+            forget_after_s: 28 * 24 * 3600,
             limits: Limits::default(),
             detectors: vec![detect::Definition::default()],
             watches: vec![Watch {

@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::silence::Heard;
 use crate::detect::Elsewhere;
 
+/// What a new series takes at most, its name included (bytes).
+pub const NEW_SERIES_BYTES: usize = 4096;
+
 /// What all shards have in common.
 #[derive(Debug)]
 pub struct Shared {
     series_count: AtomicUsize,
+    dormant_count: AtomicUsize,
     /// New series that there is memory for, as far as anybody knows.
     new_series_max: AtomicUsize,
     /// Newest samples of series that detectors of others name.
@@ -21,6 +25,7 @@ impl Default for Shared {
     fn default() -> Self {
         Self {
             series_count: AtomicUsize::new(0),
+            dormant_count: AtomicUsize::new(0),
             new_series_max: AtomicUsize::new(usize::MAX),
             elsewhere: Elsewhere::default(),
             heard: Heard::default(),
@@ -46,6 +51,18 @@ impl Shared {
     /// Series over all shards.
     pub fn series_count(&self) -> usize {
         self.series_count.load(Ordering::Relaxed)
+    }
+
+    /// Dormant series over all shards.
+    pub fn dormant_count(&self) -> usize {
+        self.dormant_count.load(Ordering::Relaxed)
+    }
+
+    /// A shard has so many dormant series now, and had so many before.
+    pub(super) fn count_dormant(&self, before: usize, now: usize) {
+        // Wraps around when there are fewer, and back.
+        self.dormant_count
+            .fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Counts one more series, unless there are `max`.

@@ -19,6 +19,8 @@ impl Shard {
                 self.give_up(self.sweep_slot, events);
             }
         }
+        self.forget_dormant(now);
+        self.make_room_of_dormant();
         self.follow_expected(now, events);
     }
 
@@ -29,12 +31,13 @@ impl Shard {
         series.is_some_and(|series| series.received < silent_since)
     }
 
-    /// Forgets the series in `slot`, which has fallen silent.
+    /// Gives up the series in `slot`, which has fallen silent, but for what was learnt of it.
     pub(super) fn give_up(&mut self, slot: usize, events: &mut Vec<Event>) {
         self.close_silent(slot, events);
         if let Some(series) = self.table.remove(slot) {
             self.shared.give_room();
             self.census.end(&series.name);
+            self.fall_asleep(slot, series);
             self.forget_former(slot);
         }
     }

@@ -1,4 +1,4 @@
-//! Series by name.
+//! Series by name, awake or dormant.
 //!
 //! The hash of a name travels with its line, so finding a series costs a probe of the table and a comparison of the name.
 //! Series stay in their slots while they live; slots are used again.
@@ -14,16 +14,32 @@ pub(super) fn series_bytes(name: &str) -> usize {
     size_of::<Option<Series>>() + bucket + name.len() + 2 * size_of::<usize>()
 }
 
+/// What is kept by name.
+pub(super) trait Named {
+    fn hash(&self) -> u64;
+    fn name(&self) -> &str;
+}
+
 /// Series by name, and by slot.
-#[derive(Debug, Default)]
-pub(super) struct Table {
+#[derive(Debug)]
+pub(super) struct Table<S> {
     /// Slots by hash of the name. The whole hash is kept here, so that a series is touched only when it is the one.
     by_hash: HashTable<(u64, u32)>,
-    slots: Vec<Option<Series>>,
+    slots: Vec<Option<S>>,
     free: Vec<u32>,
 }
 
-impl Table {
+impl<S> Default for Table<S> {
+    fn default() -> Self {
+        Self {
+            by_hash: HashTable::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<S: Named> Table<S> {
     pub(super) fn len(&self) -> usize {
         self.by_hash.len()
     }
@@ -48,12 +64,12 @@ impl Table {
 
     /// Is the series in `slot` called `name`?
     pub(super) fn is_called(&self, slot: usize, name: &[u8]) -> bool {
-        self.get(slot).is_some_and(|series| series.name.as_bytes() == name)
+        self.get(slot).is_some_and(|series| series.name().as_bytes() == name)
     }
 
     /// Puts in a series that is not there yet.
-    pub(super) fn insert(&mut self, series: Series) -> usize {
-        let hash = series.hash;
+    pub(super) fn insert(&mut self, series: S) -> usize {
+        let hash = series.hash();
         let slot = if let Some(slot) = self.free.pop() {
             self.slots[slot as usize] = Some(series);
             slot
@@ -66,19 +82,19 @@ impl Table {
         slot as usize
     }
 
-    pub(super) fn get(&self, slot: usize) -> Option<&Series> {
+    pub(super) fn get(&self, slot: usize) -> Option<&S> {
         self.slots.get(slot)?.as_ref()
     }
 
-    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut Series> {
+    pub(super) fn get_mut(&mut self, slot: usize) -> Option<&mut S> {
         self.slots.get_mut(slot)?.as_mut()
     }
 
     /// Takes the series out of `slot`.
-    pub(super) fn remove(&mut self, slot: usize) -> Option<Series> {
+    pub(super) fn remove(&mut self, slot: usize) -> Option<S> {
         let series = self.slots.get_mut(slot)?.take()?;
         let number = u32::try_from(slot).expect("fewer than 2^32 series");
-        if let Ok(entry) = self.by_hash.find_entry(series.hash, |&(_, other)| other == number) {
+        if let Ok(entry) = self.by_hash.find_entry(series.hash(), |&(_, other)| other == number) {
             entry.remove();
         }
         self.free.push(number);

@@ -1,6 +1,7 @@
 //! What a shard does with lines, told exactly: one thread, no clock.
 
 mod changing;
+mod dormant;
 mod ensembles;
 mod failing;
 mod floors;

@@ -99,7 +99,7 @@ pub(super) fn load(
         end,
     } = content;
     let stopped = stopping.load(Ordering::Relaxed);
-    let series = loaded.series;
+    let Loaded { series, dormant, .. } = loaded;
     for anomaly in closed {
         sources.board.recall(anomaly.into());
     }
@@ -125,6 +125,7 @@ pub(super) fn load(
     }
     info!(
         series,
+        dormant,
         open = resumed,
         seconds = begun.elapsed().as_secs_f32(),
         "loaded the snapshot"
@@ -346,6 +347,7 @@ fn closing((series, detector): (Arc<str>, Arc<str>)) -> Event {
 fn tell(sources: &Sources, loaded: &Loaded) {
     let Loaded {
         series: _,
+        dormant: _,
         too_old,
         over_max_series,
         unwatched,

@@ -22,7 +22,7 @@ use crate::{
     clock, disk,
     glob::Glob,
     save::Save,
-    shard::{Origin, Portion, Settings},
+    shard::{Origin, Place, Portion, Settings},
 };
 
 /// What a shard is asked for at a time (bytes): some milliseconds of its time.
@@ -106,8 +106,8 @@ impl<'a> Draft<'a> {
     /// Writes the series of all shards, and the patterns, unless it is told to stop.
     pub(super) fn series(&mut self, stopping: Option<&AtomicBool>) -> Result<(), WriteError> {
         for shard in 0..self.sources.analysis.shards() {
-            let mut slot = Some(0);
-            while let Some(from) = slot {
+            let mut place = Some(Place::Awake(0));
+            while let Some(from) = place {
                 if stopping.is_some_and(|stopping| stopping.load(Ordering::Relaxed)) {
                     return Err(WriteError::Interrupted);
                 }
@@ -121,7 +121,7 @@ impl<'a> Draft<'a> {
                 if !Arc::ptr_eq(&settings, &self.settings) {
                     return Err(WriteError::Overtaken);
                 }
-                slot = next;
+                place = next;
                 self.summary.longest_pause = self.summary.longest_pause.max(pause);
                 for series in portion.pieces() {
                     self.summary.series += 1;

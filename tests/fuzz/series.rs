@@ -14,7 +14,7 @@ use skyrelay::{
     config::Config,
     line::Timestamp,
     save::Saved,
-    shard::{Batch, LineRef, Loaded, Origin, Portion, Settings, Shard, Tally, Unanalysed, Verbosity},
+    shard::{Batch, LineRef, Loaded, Origin, Place, Portion, Settings, Shard, Tally, Unanalysed, Verbosity},
 };
 
 use crate::{
@@ -45,15 +45,16 @@ pub(crate) struct Good {
     last: Timestamp,
 }
 
-/// Short and long, calm and not.
+/// Short and long, calm and not, and a dormant one.
 static GOOD: LazyLock<Vec<Good>> = LazyLock::new(|| {
     let mut good = Vec::new();
     for text in [ADAPTIVE, SKYLINE, RATES] {
         let settings = settings(text);
         for samples in [2, 40, 300, 2500] {
-            good.push(saved(&settings, samples));
+            good.push(saved(&settings, samples, false));
         }
     }
+    good.push(saved(&settings(RATES), 2500, true));
     good
 });
 
@@ -65,7 +66,7 @@ fn new_shard(settings: &Arc<Settings>) -> Shard {
     Shard::new(Arc::clone(settings), Verbosity::Changes, Arc::default())
 }
 
-fn saved(settings: &Arc<Settings>, samples: i32) -> Good {
+fn saved(settings: &Arc<Settings>, samples: i32, is_dormant: bool) -> Good {
     let mut shard = new_shard(settings);
     let mut last = NOW;
     for step in 0..samples {
@@ -79,6 +80,10 @@ fn saved(settings: &Arc<Settings>, samples: i32) -> Good {
         last += if step % 97 == 0 { 73 } else { 10 };
         let tally = send(&mut shard, "a.b", value, last);
         assert_eq!(tally.unanalysed(Unanalysed::Paused), 0);
+    }
+    if is_dormant {
+        shard.sweep(NOW + settings.expire_after_s + 1, 10, &mut Vec::new());
+        assert_eq!((shard.series_count(), shard.dormant_count()), (0, 1));
     }
     let bytes = save(&shard).pop().expect("a series");
     Good {
@@ -108,7 +113,9 @@ fn hash(name: &str) -> u64 {
 
 fn save(shard: &Shard) -> Vec<Vec<u8>> {
     let mut portion = Portion::default();
-    assert_eq!(shard.save(0, usize::MAX, usize::MAX, NOW, &mut portion), None);
+    for (place, next) in [(Place::Awake(0), Some(Place::Dormant(0))), (Place::Dormant(0), None)] {
+        assert_eq!(shard.save(place, usize::MAX, usize::MAX, NOW, &mut portion), next);
+    }
     portion.pieces().map(<[u8]>::to_vec).collect()
 }
 
@@ -127,7 +134,7 @@ fn series() {
     let turn = Turn::take();
     for good in &*GOOD {
         let (shard, loaded) = load(&good.settings, &good.bytes);
-        assert_eq!(loaded.series, 1, "{loaded:?}");
+        assert_eq!(loaded.series + loaded.dormant, 1, "{loaded:?}");
         assert_eq!(save(&shard), [&good.bytes[..]]);
     }
     let inputs = (any::<Index>(), changes(1..5), any::<bool>()).prop_map(|(good, changes, is_near_the_end)| {
@@ -152,29 +159,29 @@ fn series() {
 fn check(input: &Good) -> Result<(), TestCaseError> {
     let Good { settings, bytes, last } = input;
     let (mut shard, loaded) = load(settings, bytes);
-    let outcomes = loaded.series
-        + loaded.too_old
-        + loaded.over_max_series
-        + loaded.unwatched
-        + loaded.read_otherwise
-        + loaded.damaged;
+    let kept = loaded.series + loaded.dormant;
+    let outcomes =
+        kept + loaded.too_old + loaded.over_max_series + loaded.unwatched + loaded.read_otherwise + loaded.damaged;
     prop_assert_eq!(outcomes, 1);
     prop_assert_eq!(shard.series_count() as u64, loaded.series);
     let bytes = save(&shard);
-    prop_assert_eq!(bytes.len() as u64, loaded.series);
+    prop_assert_eq!(bytes.len() as u64, kept);
     let Some(bytes) = bytes.first() else {
         return Ok(());
     };
     let name = Saved::new(bytes).text().unwrap().to_owned();
-    let (_, points) = shard.look_up(hash(&name), &name).expect("it is loaded");
-    prop_assert!(points.is_sorted_by_key(|point| point.timestamp));
     let (again, loaded) = load(settings, bytes);
-    prop_assert_eq!(loaded.series, 1, "{:?}", loaded);
+    prop_assert_eq!(loaded.series + loaded.dormant, 1, "{:?}", loaded);
     prop_assert_eq!(&save(&again), std::slice::from_ref(bytes));
+    let points = shard
+        .look_up(hash(&name), &name)
+        .map_or(Vec::new(), |(_, points)| points);
+    prop_assert!(points.is_sorted_by_key(|point| point.timestamp));
     // It goes on.
     let next = points.last().map_or(*last, |point| point.timestamp.max(*last));
     for (step, value) in (1..).zip([1.0, 40.5, 1e9, -3.0]) {
         send(&mut shard, &name, value, next + 10 * step);
     }
+    prop_assert_eq!((shard.series_count(), shard.dormant_count()), (1, 0));
     Ok(())
 }

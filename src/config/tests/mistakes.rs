@@ -161,6 +161,17 @@ fn histories_that_cannot_be() {
 }
 
 #[test]
+fn what_is_learnt_is_not_forgotten_before_the_series() {
+    says(
+        "[window]\nexpire_after = \"2w\"\nforget_after = \"1w\"",
+        "f.toml:3:16: window.forget_after is too short: expected window.expire_after, 14d, or more",
+    );
+    // Alone it goes on as long as it has to.
+    let config = Config::parse(Path::new("f.toml"), "[window]\nexpire_after = \"52w\"").unwrap();
+    assert_eq!(config.shard.forget_after_s, config.shard.expire_after_s);
+}
+
+#[test]
 fn values_of_the_wrong_type_or_unit() {
     say_all(
         "[window]\nspan = 24\nmax_series = \"many\"\nexpire_after = \"24hours\"",

@@ -137,6 +137,7 @@ export function show(main) {
           fact("Samples judged", [h("b", {}, perSecond(rates ? rates.analysed : undefined)), `, ${count(lines.analysed)} in all`]),
           fact("Series", `${count(series.total)} of at most ${count(series.max)}`),
           Object.entries(series.states || {}).filter(([, n]) => n > 0).map(([state, n]) => fact(STATES[state] || state, h("a", { href: `#/series?state=${state}` }, count(n)))),
+          series.dormant > 0 && fact("silent, what was learnt is kept", count(series.dormant)),
           series.waiting > 0 && fact("by the configuration before", count(series.waiting)),
           fact("Waiting for analysis", `${count(relay.analysis.queued_lines)} lines, ${relay.analysis.shards} ${relay.analysis.shards === 1 ? "thread" : "threads"}`),
           fact("Window", duration(series.span_s)),

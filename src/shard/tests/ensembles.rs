@@ -136,7 +136,8 @@ fn ensembles_go_on_after_a_restart() {
         let all = told(&mut expected, NOW, &values);
         let mut both = told(&mut before, NOW, &values[..cut]);
         let mut portion = Portion::default();
-        assert_eq!(before.shard.save(0, 10, usize::MAX, NOW, &mut portion), None);
+        let next = before.shard.save(Place::Awake(0), 10, usize::MAX, NOW, &mut portion);
+        assert_eq!(next, Some(Place::Dormant(0)));
         let mut after = bench(&[0, 1], Verbosity::Changes);
         let settings = ensembles(&[0, 1]);
         let heirs = Origin::new(&settings).heirs(&settings);
@@ -160,7 +161,7 @@ fn what_is_not_heard_any_more_is_not_open_any_more() {
     let mut before = bench(&[0, 3], Verbosity::Changes);
     told(&mut before, NOW, &[25]);
     let mut portion = Portion::default();
-    before.shard.save(0, 10, usize::MAX, NOW, &mut portion);
+    before.shard.save(Place::Awake(0), 10, usize::MAX, NOW, &mut portion);
     let settings = ensembles(&[0]);
     let mut after = bench(&[0], Verbosity::Changes);
     let heirs = Origin::new(&settings).heirs(&settings);

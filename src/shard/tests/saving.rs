@@ -90,10 +90,10 @@ pub(super) fn story() -> Vec<String> {
 
 /// All that `shard` has, in portions of a series each.
 pub(super) fn save(shard: &Shard) -> Vec<Vec<u8>> {
-    let (mut slot, mut saved) = (Some(0), Vec::new());
-    while let Some(from) = slot {
+    let (mut place, mut saved) = (Some(Place::Awake(0)), Vec::new());
+    while let Some(from) = place {
         let mut portion = Portion::default();
-        slot = shard.save(from, 3, 1, NOW, &mut portion);
+        place = shard.save(from, 3, 1, NOW, &mut portion);
         saved.extend(portion.pieces().map(<[u8]>::to_vec));
     }
     saved

@@ -406,7 +406,8 @@ fn one_shard_tells_of_patterns_whatever_changes() {
 /// A shard by `settings` that is started again at `restart`, after what `before` was saved as at `stop`.
 fn started_again(before: &Bench, settings: &Settings, stop: Timestamp, restart: Timestamp) -> (Bench, Loaded) {
     let (mut series, mut patterns) = (Portion::default(), Portion::default());
-    assert_eq!(before.shard.save(0, 100, usize::MAX, stop, &mut series), None);
+    let next = before.shard.save(Place::Awake(0), 100, usize::MAX, stop, &mut series);
+    assert_eq!(next, Some(Place::Dormant(0)));
     before.shard.save_patterns(stop, &mut patterns);
     let heirs = Origin::new(settings).heirs(settings);
     let (mut after, mut loaded) = (bench(settings.clone()), Loaded::default());
