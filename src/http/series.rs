@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     anomaly::AnomalyReport,
+    clock,
     detect::{Outlook, duration},
     line::Timestamp,
     shard::{Condition, JudgeReport, Listing, Memory, SeriesReport, SeriesState},
@@ -219,9 +220,12 @@ pub(super) async fn one(
     let asked = name.clone();
     let close_up = sources
         .analysis
-        .ask(shard, move |shard| shard.close_up(hash, &asked))
+        .ask(shard, move |shard| {
+            let close_up = shard.close_up(hash, &asked);
+            close_up.ok_or_else(|| shard.dormant_since(hash, &asked))
+        })
         .await?
-        .ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("there is no series called {name:?}")))?;
+        .map_err(|dormant_since| missing(&name, dormant_since))?;
     let ends = (close_up.points.first(), close_up.points.last());
     let from = wanted.from.unwrap_or(Timestamp::MIN);
     let until = wanted.until.unwrap_or(Timestamp::MAX);
@@ -255,6 +259,18 @@ pub(super) async fn one(
         view,
     })
     .into_response())
+}
+
+/// There is no series called so, but perhaps what was learnt of it.
+fn missing(name: &str, dormant_since: Option<Timestamp>) -> Refusal {
+    let why = dormant_since.map_or_else(String::new, |since| {
+        let silent = duration(clock::now() - since);
+        format!(": it has been silent for {silent}, and what was learnt of it is kept until it comes back or [window] forget_after is over")
+    });
+    Refusal(
+        StatusCode::NOT_FOUND,
+        format!("there is no series called {name:?}{why}"),
+    )
 }
 
 /// The last samples of the series named by `series=`, each thinned out to a few.

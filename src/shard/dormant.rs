@@ -114,6 +114,10 @@ impl Dormitory {
         self.table.get(slot)
     }
 
+    fn find(&self, hash: u64, name: &str) -> Option<&Dormant> {
+        self.get(self.table.find(hash, name.as_bytes())?)
+    }
+
     /// Puts in a series, in place of what was known of that name.
     fn put(&mut self, dormant: Dormant) {
         self.take(dormant.hash, &dormant.name);
@@ -158,6 +162,11 @@ impl Settings {
 }
 
 impl Shard {
+    /// When the last line of a dormant series arrived; `None`: there is none of this name.
+    pub fn dormant_since(&self, hash: u64, name: &str) -> Option<Timestamp> {
+        Some(self.dormitory.find(hash, name)?.received)
+    }
+
     /// Dormant series of this shard.
     pub fn dormant_count(&self) -> usize {
         self.dormitory.len()

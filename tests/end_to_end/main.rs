@@ -12,6 +12,7 @@ mod backtest_report;
 mod carbon_c_relay_sender;
 mod command_line;
 mod dashboards;
+mod dormant;
 mod events;
 mod faults;
 mod faults_in_short;

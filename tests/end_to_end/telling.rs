@@ -20,10 +20,12 @@ fn file_channel(name: &str, path: &Path) -> String {
     )
 }
 
-/// The messages in a file, none while it is not there.
+/// The messages in a file, none while it is not there; the last may be on its way.
 fn messages(path: &Path) -> Vec<Value> {
     let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines()
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
         .map(|line| serde_json::from_str(line).expect("a message is JSON"))
         .collect()
 }

@@ -226,6 +226,7 @@ export function show(main, place) {
       replace(
         problem,
         h("h2", {}, unknown ? "The relay knows no series of this name" : error.message),
+        unknown && h("p", {}, error.message),
         unknown && h("p", {}, "It has never come, it has been silent for too long, or there was no room for it when it came: ", h("a", { href: "#/relay" }, "the Relay view"), " counts lines by the reasons why they were not analysed."),
         unknown && h("p", {}, h("a", { href: "#/series?match=" + encodeURIComponent(`**${literal(name.split(".").pop())}`) }, "Look for names that end alike")),
       );
