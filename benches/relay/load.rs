@@ -28,25 +28,41 @@ pub(crate) struct Load {
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// Series in equal parts, one for each sender; one round after another.
-pub(crate) struct Senders(Vec<Traffic>);
+/// Series in equal parts, which senders take turns to have; one round after another.
+pub(crate) struct Senders {
+    parts: Vec<Traffic>,
+    senders: usize,
+}
 
 impl Senders {
     /// The first samples are at `timestamp`.
     pub(crate) fn new(series: usize, senders: usize, timestamp: i64, recordings: Option<&Arc<Recordings>>) -> Self {
         let part = |sender| sender * series / senders..(sender + 1) * series / senders;
         let traffic = |sender| Traffic::new(part(sender), timestamp, recordings);
-        Self((0..senders).map(traffic).collect())
+        Self {
+            parts: (0..senders).map(traffic).collect(),
+            senders,
+        }
+    }
+
+    /// The same samples from now on for so many times as many series.
+    pub(crate) fn copied(self, times: usize) -> Self {
+        let count = self.series();
+        let copy = |copy: usize| self.parts.iter().map(move |traffic| traffic.renumbered(copy * count));
+        Self {
+            parts: (0..times).flat_map(copy).collect(),
+            ..self
+        }
     }
 
     /// How many series there are.
     pub(crate) fn series(&self) -> usize {
-        self.0.iter().map(Traffic::series).sum()
+        self.parts.iter().map(Traffic::series).sum()
     }
 
     /// The next `rounds` samples of each series.
     pub(crate) fn build(&mut self, rounds: usize) -> Load {
-        let streams: Vec<_> = thread::scope(|scope| {
+        let parts: Vec<_> = thread::scope(|scope| {
             let build = |traffic: &mut Traffic| {
                 let mut lines = Vec::with_capacity(traffic.series() * rounds * 68);
                 for _ in 0..rounds {
@@ -56,7 +72,7 @@ impl Senders {
                 (lines, fingerprint)
             };
             let building: Vec<_> = self
-                .0
+                .parts
                 .iter_mut()
                 .map(|traffic| scope.spawn(move || build(traffic)))
                 .collect();
@@ -66,13 +82,17 @@ impl Senders {
             parts.collect()
         });
         let mut fingerprint = Fingerprint::default();
-        for (_, part) in &streams {
-            fingerprint.add(*part);
+        let mut streams = vec![Vec::new(); self.senders];
+        for (place, (mut lines, part)) in parts.into_iter().enumerate() {
+            fingerprint.add(part);
+            let stream: &mut Vec<u8> = &mut streams[place % self.senders];
+            if stream.is_empty() {
+                *stream = lines;
+            } else {
+                stream.append(&mut lines);
+            }
         }
-        Load {
-            streams: streams.into_iter().map(|(lines, _)| lines).collect(),
-            fingerprint,
-        }
+        Load { streams, fingerprint }
     }
 }
 

@@ -22,6 +22,8 @@ mod memory;
 mod process;
 mod proxy;
 mod report;
+mod restored;
+mod saved;
 mod sink;
 mod snapshot;
 mod spool;
@@ -124,6 +126,7 @@ fn main() -> ExitCode {
             sustained::CASE,
             growth::CASE,
             snapshot::CASE,
+            restored::CASE,
             spool::CASE,
         ];
         let others = others.iter().chain(&memory::CASES);
@@ -148,6 +151,7 @@ fn main() -> ExitCode {
         growth::run(&options),
         memory::run(&options),
         snapshot::run(&options),
+        restored::run(&options),
         spool::run(&options),
     ];
     if intact.contains(&false) {

@@ -16,6 +16,7 @@
 //! In the end the relay is sent 100,000 lines a second for a while, and must keep up.
 
 use std::{
+    fmt::{self, Display},
     thread,
     time::{Duration, Instant},
 };
@@ -47,7 +48,7 @@ const STEADY_ROUNDS_MAX: usize = 128;
 pub(crate) const STEADY_LINES_PER_S: u64 = 100_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// For an allocator to give back what it holds.
-const REST: Duration = Duration::from_secs(3);
+pub(crate) const REST: Duration = Duration::from_secs(3);
 /// Between two words on how it goes.
 const WORD_EVERY: Duration = Duration::from_secs(20);
 
@@ -143,11 +144,7 @@ fn run_case(options: &Options, case: &str, setup: Setup, table: &Table) -> bool 
         format!("{:.2} M", lines as f64 / seconds / 1e6),
         format!("{:.3}", used.cpu_s * per_million),
         format!("{:.3}", used.shards_s * per_million),
-        format!(
-            "{}, {:.0} % of a CPU",
-            if steady.keeps_up { "kept up" } else { "FELL BEHIND" },
-            steady.share * 100.0
-        ),
+        steady.to_string(),
         if intact { "yes" } else { "NO" }.to_owned(),
     ]);
     intact
@@ -173,13 +170,30 @@ struct Sent {
 }
 
 /// How it went at a steady pace.
-struct Steady {
-    keeps_up: bool,
+pub(crate) struct Steady {
+    pub(crate) keeps_up: bool,
     /// Of one processor.
     share: f64,
 }
 
+impl Display for Steady {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { keeps_up, share } = self;
+        let outcome = if *keeps_up { "kept up" } else { "FELL BEHIND" };
+        write!(f, "{outcome}, {:.0} % of a CPU", share * 100.0)
+    }
+}
+
 impl Feed {
+    /// The same samples from now on for so many times as many series, of which nothing has arrived.
+    pub(crate) fn copied(self, times: usize) -> Self {
+        Self {
+            traffic: self.traffic.copied(times),
+            sink: Sink::start(false),
+            expected: Fingerprint::default(),
+        }
+    }
+
     /// For so many series, of which nothing has been sent; the sink looks for probes, if asked to. Are values recorded?
     pub(crate) fn new(series: usize, with_probes: bool) -> (Self, bool) {
         let recordings = Recordings::read();
@@ -240,7 +254,7 @@ impl Feed {
 
     /// Sends so many parts at the pace that must be kept. Each must be judged soon after its last line was sent.
     #[expect(clippy::cast_precision_loss, reason = "millions of lines")]
-    fn send_steadily(&mut self, running: &Running, parts: usize) -> Steady {
+    pub(crate) fn send_steadily(&mut self, running: &Running, parts: usize) -> Steady {
         const SOON: f64 = 1.0;
         let (mut keeps_up, mut cpu_s, mut seconds) = (true, 0.0, 0.0);
         for _ in 0..parts {

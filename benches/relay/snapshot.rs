@@ -8,9 +8,8 @@
 
 use std::{
     collections::hash_map::DefaultHasher,
-    fs::File,
     hash::{Hash, Hasher},
-    io::{self, BufReader, Read},
+    io,
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -23,6 +22,7 @@ use crate::{
     memory::{Feed, STEADY_LINES_PER_S},
     process::{Metrics, Program, Running, Setup},
     report::{Table, percentile},
+    saved::{self, Records},
     sink::PROBE,
 };
 
@@ -71,7 +71,7 @@ pub(crate) fn run(options: &Options) -> bool {
     let begun = Instant::now();
     running.stop();
     let end_s = begun.elapsed().as_secs_f64();
-    let saved = Records::read(&file);
+    let saved = Held::read(&file);
 
     let begun = Instant::now();
     let running = Program::Skyrelay.start(feed.sink.port, setup);
@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> bool {
     });
     running.ask_for_snapshot();
     wait_for(&running, is_written);
-    let restored = Records::read(&file);
+    let restored = Held::read(&file);
 
     let (carried, while_carrying) = meanwhile(&mut feed, &running, true, || {
         let begun = Instant::now();
@@ -146,7 +146,7 @@ pub(crate) fn run(options: &Options) -> bool {
 }
 
 /// The default detector, with senders that wait for it, and a snapshot only when it is asked for.
-fn setup(file: &Path) -> Setup {
+pub(crate) fn setup(file: &Path) -> Setup {
     let settings = format!(
         "[analysis]\nwhen_behind = \"wait\"\n[snapshot]\nfile = \"{}\"\nevery = \"off\"\n[notify.nowhere]\nkind = \"json-lines\"\npath = \"/dev/null\"\n",
         file.display()
@@ -202,7 +202,7 @@ fn meanwhile<T: Send>(
 }
 
 /// Waits until the metrics say so.
-fn wait_for(running: &Running, is_so: impl Fn(&Metrics) -> bool) -> Metrics {
+pub(crate) fn wait_for(running: &Running, is_so: impl Fn(&Metrics) -> bool) -> Metrics {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let metrics = running.metrics();
@@ -216,57 +216,34 @@ fn wait_for(running: &Running, is_so: impl Fn(&Metrics) -> bool) -> Metrics {
     }
 }
 
-/// The series of a snapshot, in whatever order, but for the probes.
+/// The series of a snapshot, in whatever order, but for the probes. Anomalies are ranked anew.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Records {
+struct Held {
     bytes: u64,
     count: u64,
     /// Of the hashes of all.
     sum: u64,
 }
 
-impl Records {
-    /// Bytes in front of a record's content: its length, a checksum, its kind.
-    const HEAD_BYTES: usize = 9;
-    /// The kind of a record that is a series. Anomalies are ranked anew.
-    const SERIES: u8 = 2;
-
-    /// Of a file that a relay has written.
+impl Held {
+    /// In a file that a relay has written.
     fn read(path: &Path) -> Self {
         Self::read_all(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     fn read_all(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        let mut file = BufReader::with_capacity(1 << 20, file);
-        let number = |bytes: &[u8]| u32::from_le_bytes(bytes[..4].try_into().expect("four")) as usize;
-        // The head: a name, the format, the version with its length before it, a checksum.
-        let mut head = [0; 16];
-        file.read_exact(&mut head)?;
-        let version_bytes = number(&head[12..]);
-        io::copy(&mut (&mut file).take(version_bytes as u64 + 4), &mut io::sink())?;
-        let mut at = (head.len() + version_bytes + 4) as u64;
-        let mut records = Self::default();
-        let mut content = Vec::new();
-        while at < size {
-            let mut head = [0; Self::HEAD_BYTES];
-            file.read_exact(&mut head)?;
-            content.resize(number(&head), 0);
-            file.read_exact(&mut content)?;
-            at += (head.len() + content.len()) as u64;
-            let kind = head[Self::HEAD_BYTES - 1];
-            // Its name stands behind the length of it.
-            let is_probe = content.get(4..).is_some_and(|name| name.starts_with(PROBE));
-            if kind == Self::SERIES && !is_probe {
+        let mut records = Records::open(path)?;
+        let (mut held, mut content) = (Self::default(), Vec::new());
+        while let Some(kind) = records.next(&mut content)? {
+            if kind == saved::SERIES && !saved::split_name(&content).0.starts_with(PROBE) {
                 let mut hasher = DefaultHasher::new();
                 (kind, &content).hash(&mut hasher);
-                records.sum = records.sum.wrapping_add(hasher.finish());
-                records.bytes += (head.len() + content.len()) as u64;
-                records.count += 1;
+                held.sum = held.sum.wrapping_add(hasher.finish());
+                held.bytes += content.len() as u64;
+                held.count += 1;
             }
         }
-        Ok(records)
+        Ok(held)
     }
 }
 

@@ -31,7 +31,9 @@ const KINDS_PER_DECIMALS: [usize; 8] = [2, 2, 2, 3, 3, 0, 3, 0];
 const RECORDING_STRIDE: usize = 997;
 
 /// Series that are sampled round by round.
+#[derive(Clone)]
 pub(crate) struct Traffic {
+    numbers: Range<usize>,
     names: Vec<Box<str>>,
     values: Values,
     /// Of the next round.
@@ -44,6 +46,7 @@ pub(crate) struct Recordings {
     series: Vec<Vec<Box<str>>>,
 }
 
+#[derive(Clone)]
 enum Values {
     MadeUp(Vec<MadeUp>, Dice),
     Recorded {
@@ -65,6 +68,7 @@ struct MadeUp {
 }
 
 /// Marsaglia's xorshift: fast, and the same in every run.
+#[derive(Clone)]
 struct Dice(u64);
 
 impl Traffic {
@@ -82,9 +86,20 @@ impl Traffic {
             Values::MadeUp(series.collect(), dice)
         };
         Self {
-            names: numbers.map(name).collect(),
+            names: numbers.clone().map(name).collect(),
+            numbers,
             values,
             timestamp,
+        }
+    }
+
+    /// The same samples from now on, of the series whose numbers are so much higher.
+    pub(crate) fn renumbered(&self, by: usize) -> Self {
+        let numbers = self.numbers.start + by..self.numbers.end + by;
+        Self {
+            names: numbers.clone().map(name).collect(),
+            numbers,
+            ..self.clone()
         }
     }
 
@@ -194,7 +209,7 @@ impl Dice {
 }
 
 /// Some 40 bytes, so that lines have about 64. All begin with the same byte, which the sink's checksum needs.
-fn name(number: usize) -> Box<str> {
+pub(crate) fn name(number: usize) -> Box<str> {
     let (host, place) = (number / SERIES_PER_HOST, number % SERIES_PER_HOST);
     let (processor, kind) = (place / KINDS.len(), KINDS[place % KINDS.len()]);
     format!(
