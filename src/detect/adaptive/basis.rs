@@ -1,10 +1,11 @@
 //! What one sample is measured against, and how far from usual it is.
 //!
 //! The *level* is the means of the last 3 and of the last 24 residuals, each against what it usually is, and the gap between the
-//! value and all that were seen, which counts less while few were. The *spike* is the step from the running mean of the last samples,
-//! less the step that the season takes, against steps that are usual at this time of the day, and the same gap. A long step counts by
-//! the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it bursts
-//! from; and its distance counts as far as it is rare, so that in a series that often goes far it takes more.
+//! value and all that were seen. That counts less while few were, and where it is less than a fifth of the way from what was
+//! expected: a burst that goes a little further than the last is no news. The *spike* is the step from the running mean of the last
+//! samples, less the step that the season takes, against steps that are usual at this time of the day, and the same gap. A long step
+//! counts by the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it
+//! bursts from; and its distance counts as far as it is rare, so that in a series that often goes far it takes more.
 //!
 //! A sample that stays where the step before it has led, or goes on, counts a little more than that did (`onset`).
 //!
@@ -17,8 +18,8 @@
 
 use super::{
     constants::{
-        CALM_SCORE, DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, SHORT_RESIDUALS,
-        SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
+        CALM_SCORE, DISTANCE_OF_RARITY, GAP_SAMPLES, GAP_UNITS_MAX, LEVEL_OF_GAP, LONG_RESIDUALS, NEWS_PART,
+        SHORT_RESIDUALS, SHORT_SHARE, SPIKE_OF_GAP, SPIKE_OF_RARITY, YOUNG_SAMPLES,
     },
     edge::Reading,
     gap::Seen,
@@ -156,10 +157,9 @@ impl Basis {
                 ..Scores::default()
             };
         }
-        let count = f64::from(self.count);
-        let gaps = (gap * tuning.gap_scale * count / (count + GAP_SAMPLES)).min(GAP_UNITS_MAX);
-        let mut level = self.level_of(tuning, gaps, self.means(value));
         let residual = self.residual(value);
+        let gaps = self.gaps(tuning, gap, residual);
+        let mut level = self.level_of(tuning, gaps, self.means(value));
         let mut level_counts = tuning.wants(level.sign);
         if level.score >= CALM_SCORE {
             // Whatever the samples before were: would it be odd if it lasted?
@@ -197,6 +197,14 @@ impl Basis {
             level_sign: level.sign,
             step_sign: step.sign,
         }
+    }
+
+    /// What a `gap` counts, in units, in a sample whose residual is `residual`.
+    fn gaps(&self, tuning: &Tuning, gap: f64, residual: f64) -> f64 {
+        let count = f64::from(self.count);
+        // Where there is no deviation a gap is infinite, and its part is no number: it counts in full.
+        let part = (gap * self.deviation / (NEWS_PART * residual.abs())).min(1.0);
+        (gap * part * tuning.gap_scale * count / (count + GAP_SAMPLES)).min(GAP_UNITS_MAX)
     }
 
     /// What means of the last 3 and 24 residuals are.
@@ -346,6 +354,26 @@ mod tests {
                 "{less} less after {count} samples, not {expected}"
             );
         }
+    }
+
+    #[test]
+    fn a_gap_counts_as_the_part_that_it_is_of_the_way() {
+        let mut seen = Seen::default();
+        seen.learn(99.5, 1.0);
+        let gaps = |value: f64| {
+            let basis = stepped(100_000, 1.0);
+            let gap = seen.gap(single(value), None, basis.deviation);
+            let tuning = Tuning::new(1.0, Direction::Both, Floor::Absolute(0.0), Silence::NONE);
+            basis.gaps(&tuning, gap, basis.residual(value))
+        };
+        let about =
+            |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 0.01, "{found}, not {expected}");
+        about(gaps(100.0), 0.5 / GAP_UNIT * 0.5 / (NEWS_PART * 100.0));
+        about(gaps(0.5), GAP_UNITS_MAX);
+        let mut flat = stepped(100_000, 1.0);
+        flat.deviation = 0.0;
+        let tuning = Tuning::new(1.0, Direction::Both, Floor::Absolute(0.0), Silence::NONE);
+        about(flat.gaps(&tuning, f64::INFINITY, 1.0), GAP_UNITS_MAX);
     }
 
     #[expect(clippy::float_cmp, reason = "what is the same is the same")]

@@ -99,11 +99,14 @@ pub(super) const SHORT_SHARE: f64 = 0.15;
 pub(super) const GAP_UNIT: f64 = 0.28;
 /// Samples after which a gap counts half: of the first values most are new.
 pub(super) const GAP_SAMPLES: f64 = 50.0;
+/// Part of a value's distance from what was expected that a gap has to be to count in full, and less counts less: what goes a little
+/// further than the last burst is no news.
+pub(super) const NEWS_PART: f64 = 0.2;
 /// Level for each unit of gap.
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 /// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
 /// well known and never leaps.
-pub(super) const SPIKE_UNIT: f64 = 10.8;
+pub(super) const SPIKE_UNIT: f64 = 10.4;
 /// Deviations that a decade of rarity counts as much as, in a spike.
 pub(super) const SPIKE_OF_RARITY: f64 = 3.0;
 /// Deviations of a step that count at most for each decade of its rarity: where one step in a hundred is 20 deviations long, that

@@ -108,7 +108,7 @@ fn a_spike_is_one_and_a_shift_another() {
     let mut least = 0.0;
     // It creeps up by less than the noise does.
     let mut told = 0;
-    for _ in 0..150 {
+    for _ in 0..180 {
         least += 1.0;
         let (scores, alerts) = bench.show(wave(bench.timestamp) - least);
         assert!(!alerts.spike && scores.level.is_finite());
