@@ -167,7 +167,7 @@ pub(super) const GAP_INTERVALS: f32 = 10.0;
 
 /// Least samples of silence of the level channel, however far they are apart.
 pub(super) const LEVEL_QUIET_LEAST: u8 = 12;
-/// Longest time after an alert of one channel in which the other has to say more (seconds).
+/// Longest time after an alert of one channel in which the other has to say more, and of silence of the spike channel (seconds).
 pub(super) const OTHER_QUIET_S: i64 = 6 * 3600;
 /// What the level has to reach more for each time that it was told of lately.
 pub(super) const LEVEL_REPEAT: f64 = 0.3;
@@ -183,8 +183,9 @@ pub(super) const SPIKE_QUIET_SAMPLES: u8 = 10;
 pub(super) const QUIET_OUTDONE: f64 = 1.7;
 /// The part of a leap that later spikes have to reach to be told.
 pub(super) const BAR_SHARE: f64 = 0.4;
-/// Leaps beyond this lift the bar no further: what follows a broken reading has to be told some day.
-pub(super) const BAR_OF_LEAP_MAX: f64 = 20.0;
+/// The bar is never higher: a spike of so much is one step in a thousand or rarer, and what follows a broken reading has to be
+/// told.
+pub(super) const BAR_MAX: f64 = QUIET_OUTDONE;
 /// What is left of the bar from one sample to the next: it halves in 17,000, twelve days at one a minute.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 17_000.0;
 

@@ -5,18 +5,18 @@
 //! * Nobody is told anything in the first 150 samples and on the first day of a series.
 //! * The level channel tells at 1 or more, and at three tenths more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
-//! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples. Every
-//!   spike of 1 or more, told or not, lifts the bar to 0.4 of its leap at least, which is what it would be if all of its distance
-//!   counted, and to 8 at most; it halves in 17,000 samples. So a metric that comes in bursts is told of once, and again when a
-//!   burst outdoes the others.
+//! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples or six hours,
+//!   whichever ends first. Every spike of 1 or more, told or not, lifts the bar to 0.4 of its leap at least, which is what it would
+//!   be if all of its distance counted, and to 1.7 at most; it halves in 17,000 samples. So a metric that comes in bursts is told of
+//!   once, and again when a burst outdoes the others.
 //! * What is 1.7 times as much as a channel has told last breaks its quiet: trouble that has become worse is news.
 //! * While an anomaly is open, a level tells again as [`super::lasting`] has it.
 //! * What one channel has told of the other tells only at twice as much, for 60 samples or six hours: it is the same trouble.
 
 use super::{
     constants::{
-        BAR_KEPT, BAR_OF_LEAP_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR,
-        OTHER_QUIET_S, OTHER_QUIET_SAMPLES, QUIET_OUTDONE, SPIKE_QUIET_SAMPLES,
+        BAR_KEPT, BAR_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR, OTHER_QUIET_S,
+        OTHER_QUIET_SAMPLES, QUIET_OUTDONE, SPIKE_QUIET_SAMPLES,
     },
     single::single,
 };
@@ -163,9 +163,10 @@ impl Policy {
         if spike < 1.0 {
             return false;
         }
-        let quiet = self.spike.samples <= SPIKE_QUIET_SAMPLES && !self.spike.is_outdone(spike);
+        let quiet =
+            self.spike.is_within(SPIKE_QUIET_SAMPLES, OTHER_QUIET_S, timestamp) && !self.spike.is_outdone(spike);
         let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
-        self.bar = self.bar.max(single(BAR_SHARE * leap.min(BAR_OF_LEAP_MAX)));
+        self.bar = self.bar.max(single((BAR_SHARE * leap).min(BAR_MAX)));
         alert
     }
 }
@@ -327,20 +328,28 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_told_again_after_10_samples() {
+    fn a_spike_is_told_again_after_10_samples_or_six_hours() {
         assert_eq!(told(Silence::NONE, 60, &[(0.0, 1.0); 30]).1, [0, 11, 22]);
+        assert_eq!(told(Silence::NONE, 3600, &[(0.0, 1.0); 14]).1, [0, 6, 12]);
     }
 
     #[test]
     fn a_great_spike_silences_small_ones_for_a_while() {
         let mut scores = vec![(0.0, 0.0); 20_000];
-        scores[0].1 = 5.0;
-        // The bar is at 2, and at 1 after 17,000 samples.
-        for place in [100, 6000, 16_900, 17_100] {
+        scores[0].1 = 3.75;
+        // The bar is at 1.5, and at 1 after 9,944 samples.
+        for place in [100, 6000, 9900, 10_000] {
             scores[place].1 = 1.0;
         }
-        scores[3000].1 = 1.8;
-        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 17_100]);
+        scores[3000].1 = 1.4;
+        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 3000, 10_000]);
+    }
+
+    #[test]
+    fn no_spike_silences_one_of_1_7() {
+        let mut scores = vec![(0.0, 0.0); 30];
+        (scores[0].1, scores[15].1, scores[29].1) = (1e6, 1.6, 1.7);
+        assert_eq!(told(Silence::NONE, 60, &scores).1, [0, 29]);
     }
 
     #[test]
@@ -369,7 +378,7 @@ mod tests {
     fn a_spike_that_is_not_told_lifts_the_bar_too() {
         let mut scores = vec![(0.0, 0.0); 300];
         scores[0].1 = 10.0;
-        scores[200].1 = 3.0;
+        scores[200].1 = 1.5;
         let silence = Silence {
             samples: 150,
             ..Silence::NONE
