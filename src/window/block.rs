@@ -1,14 +1,17 @@
-//! Sealed blocks: an immutable, compressed run of samples of one series, lossless to the bit.
+//! Sealed blocks: a compressed run of samples of one series, lossless to the bit.
 //!
 //! Knows nothing of windows: who fills blocks and drops them is the caller's affair. A timestamp is in seconds and comes
 //! after the one before; a value is finite. A block remembers -0.0 and every other bit.
 //!
 //! * A block is one allocation of exactly its size, with a handle of 16 bytes.
-//! * A [`Cursor`] has 32 bytes, borrows nothing and steps from sample to sample in O(1), however the block is coded.
+//! * It grows at its end by samples like those before ([`extend`]), and its first samples go where that makes the allocation
+//!   smaller ([`cut`]); neither codes again what is there.
+//! * A [`Cursor`] has 32 bytes, borrows nothing and steps from sample to sample in O(1), however the block is coded. It stays
+//!   good when the block grows, and when samples go that it has passed.
 //! * Bytes from outside go through [`Block::from_bytes`], which walks them once. Bytes that did not would still neither
 //!   panic nor read beyond the end: sums wrap, and zeros follow the last byte.
-//! * Costs, measured on operations data: 1.3 bytes a value overall, 1.95 as the mean over series, handle included; about
-//!   60 ns a value to seal, 300 ns more for long among fractions; 14 ns a cursor's step (10 where nothing is special, 25
+//! * Costs, measured on operations data: 1.3 bytes a value overall, 1.9 as the mean over series, handle included; about
+//!   60 ns a value to seal, 15 to add, 300 ns more for long among fractions; 14 ns a cursor's step (10 where nothing is special, 25
 //!   among runs and means), 6 ns a value to decode in bulk, 7 ns to take back.
 //!
 //! # How a value becomes bits
@@ -22,9 +25,9 @@
 //! 3. A **forecast** ([`predict`]) of the key, or of its step from the one before, leaves a residual e:
 //!    forecast = base + level, level' = phi (level + gain e): ARMA(1,1) with phi and gain from a bank of 16. With
 //!    (0, 0) it is the distance from the mean, with (1, 1) the delta, with (1, g) an exponentially weighted mean.
-//! 4. z = zigzag(e) is written as a **Rice code**: z >> k ones, a zero, the k low bits. k follows the lengths of the z
-//!    before: s' = s + (256 bitlen(z) - s) / 16, k = (s + 77) / 256. Where most residuals are 0, run lengths of
-//!    zeros stand between the others.
+//! 4. z = zigzag(e) is written as a **Rice code**: z >> k ones, a zero, the k low bits. k is the logarithm of a mean that
+//!    follows the z before ([`scale`]). Where most residuals are 0, run lengths of zeros stand between the others; and so
+//!    with distances in ulps.
 //! 5. Twenty ones are an **escape**: what follows is a residual with its width, or a whole double that fits no key.
 //!
 //! # Format
@@ -33,10 +36,11 @@
 //!
 //! ```text
 //! word, 8 bytes, lowest bit first:
-//!   0 len - 1 (10)     10 wide first timestamp   11 time (2): 0 regular, 1 gaps, 2 jitter
+//!   0 len - 1 (10)     10 wide first timestamp   11 time (2): 0 regular, 1 gaps, 2 jitter, 3 a front
 //!  13 runs             14 ulps with each value   15 flat: every residual is 0 and none is written
-//!  16 transform (8)    24 bank (4)               28 difference    29 k of run lengths (3)
-//!  32 s / 64 (8)       40 width of base (4)      44 width of previous (4)
+//!  16 transform (8)    24 bank (4)               28 difference
+//!  29 k of run lengths; without runs, one more than that of ulps that come in runs, else 0 (3)
+//!  32 scale (8)        40 width of base (4)      44 width of previous (4)
 //!  48 of stride (4)    52 of gaps or drift (4)   56 unit of levels (5)
 //!  61 multiple         62 dictionary             63 fractions
 //! first timestamp      4 bytes unsigned, or 8
@@ -44,29 +48,44 @@
 //! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
 //! or jitter            k (1), last timestamp less where the stride puts it (number)
 //! base, previous       numbers; the key before the first, less base, when differences are forecast
-//! divisor              2 bytes: D, or with significant digits d, or with fractions s / 64 of denominators (8), way of expecting (3), they wander
+//! divisor              2 bytes: D, or with significant digits d, or with fractions scale of denominators (8), way of expecting (3), they wander
 //! center               4 bytes, fractions alone: the value expected first
 //! multiple, offset     width - 1 (1), two numbers of that width
 //! dictionary           entries - 1 (1), width - 1 | by frequency << 7 (1), the entries
-//! stream               for each sample: step (jitter) · run (runs) · residual or escape · step of denominator · ulps
+//! stream               for each sample: step (jitter) · run (runs) · residual or escape · step of denominator · run · ulps
+//! ```
+//!
+//! A block whose first samples are gone has a front, and behind it all of the above but the first bytes of the stream:
+//!
+//! ```text
+//! word, 8 bytes:
+//!   0 len - 1 of what is left (10)   10 wide seconds   11 = 3 (2)   13 bytes of the stream that are gone (18)
+//!  31 bits of the next that are (3)  34 what is left of a run (11)  45 scale (16)
+//! width of level | width of previous << 4 (1)
+//! seconds since the first timestamp, 4 bytes unsigned, or 8, of the last that is gone; level; previous
 //! ```
 //!
 //! Transform codes: d; 63 for single precision; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
 //! 31 single precision, 32 + n decimals); 180 + n significant digits alone; 192 + digits for fractions.
 
 mod bits;
+mod cut;
 mod digits;
 mod distinct;
+mod extend;
 mod fractions;
 mod keys;
 mod layout;
 mod plan;
 mod predict;
 mod ratios;
+mod scale;
 mod seal;
 mod significant;
 
 use bits::word;
+use cut::Body;
+pub(crate) use extend::End;
 use keys::Transform;
 use layout::{Layout, SPECIAL, State};
 pub(crate) use seal::Scratch;
@@ -83,7 +102,7 @@ const LEN_BITS: u64 = 1023;
 const RUN_MAX: u32 = 1023;
 const _: () = assert!(RUN_MAX as usize + 1 == BLOCK_LEN);
 
-/// An immutable, compressed run of samples.
+/// A compressed run of samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     bytes: Box<[u8]>,
@@ -154,49 +173,30 @@ impl Block {
 
     /// Timestamp of the first sample (seconds).
     pub(crate) fn first_timestamp(&self) -> i64 {
-        Layout::read(&self.bytes).first_timestamp
+        let mut first = 0;
+        self.cursor().take(self, 1, |timestamp, _| first = timestamp);
+        first
     }
 
     /// Timestamp of the last sample (seconds).
     pub(crate) fn last_timestamp(&self) -> i64 {
-        Layout::read(&self.bytes).last_timestamp(&self.bytes)
+        let bytes = Body::of(&self.bytes).bytes;
+        Layout::read(bytes).last_timestamp(bytes)
     }
 
     /// A place before the first sample.
     pub(crate) fn cursor(&self) -> Cursor {
-        Cursor::pack(&Layout::read(&self.bytes).start())
+        let body = Body::of(&self.bytes);
+        Cursor::pack(&body.start(&Layout::read(body.bytes)), body.gone_bits())
     }
 
     /// Hands every sample to `each`, in order; three times as fast as a cursor.
     pub(crate) fn decode(&self, each: impl FnMut(i64, f64)) {
-        let header = word(&self.bytes, 0);
-        if header & SPECIAL == 0 {
-            self.decode_as::<true>(header, each);
+        let body = Body::of(&self.bytes);
+        if body.header & SPECIAL == 0 {
+            decode_as::<true>(&body, each);
         } else {
-            self.decode_as::<false>(header, each);
-        }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "as in `Transform::value`")]
-    fn decode_as<const PLAIN: bool>(&self, header: u64, each: impl FnMut(i64, f64)) {
-        let layout = Layout::read_as::<PLAIN>(&self.bytes, header);
-        match layout.transform() {
-            // The usual one, compiled by itself.
-            Transform::Quotient(divisor) => self.decode_by::<PLAIN>(&layout, |key| key as f64 / divisor, each),
-            transform => self.decode_by::<PLAIN>(&layout, |key| transform.value(key), each),
-        }
-    }
-
-    fn decode_by<const PLAIN: bool>(
-        &self,
-        layout: &Layout,
-        value: impl Fn(i64) -> f64,
-        mut each: impl FnMut(i64, f64),
-    ) {
-        let mut state = layout.start();
-        while state.index < layout.len {
-            let (timestamp, value) = layout.step::<PLAIN>(&self.bytes, &value, &mut state);
-            each(timestamp, value);
+            decode_as::<false>(&body, each);
         }
     }
 
@@ -215,27 +215,50 @@ impl Block {
         if bytes.len() < HEADER {
             return Err(BlockError::Header);
         }
-        let layout = Layout::read(&bytes);
-        if layout.stream > bytes.len()
-            || Transform::from_code(layout.transform, layout.divisor, layout.center).is_none()
-        {
+        let body = Body::of(&bytes);
+        let layout = Layout::read(body.bytes);
+        if !body.is_sound(&layout) || Transform::from_code(layout.transform, layout.divisor, layout.center).is_none() {
             return Err(BlockError::Header);
         }
-        let bits = if word(&bytes, 0) & SPECIAL == 0 {
-            examine::<true>(&bytes)?
+        let bits = if body.header & SPECIAL == 0 {
+            examine::<true>(&body)?
         } else {
-            examine::<false>(&bytes)?
+            examine::<false>(&body)?
         };
-        if bits.div_ceil(8) as usize != bytes.len() {
+        if bits.div_ceil(8) as usize != body.bytes.len() {
             return Err(BlockError::Length);
         }
         Ok(Self { bytes })
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "as in `Transform::value`")]
+fn decode_as<const PLAIN: bool>(body: &Body<'_>, each: impl FnMut(i64, f64)) {
+    let layout = Layout::read_as::<PLAIN>(body.bytes, body.header);
+    match layout.transform() {
+        // The usual one, compiled by itself.
+        Transform::Quotient(divisor) => decode_by::<PLAIN>(body, &layout, |key| key as f64 / divisor, each),
+        transform => decode_by::<PLAIN>(body, &layout, |key| transform.value(key), each),
+    }
+}
+
+fn decode_by<const PLAIN: bool>(
+    body: &Body<'_>,
+    layout: &Layout,
+    value: impl Fn(i64) -> f64,
+    mut each: impl FnMut(i64, f64),
+) {
+    let mut state = body.start(layout);
+    while state.index < layout.len {
+        let (timestamp, value) = layout.step::<PLAIN>(body.bytes, &value, &mut state);
+        each(timestamp, value);
+    }
+}
+
 /// Walks all samples and looks at each. Gives the bits that the block has.
-fn examine<const PLAIN: bool>(bytes: &[u8]) -> Result<u32, BlockError> {
-    let layout = Layout::read_as::<PLAIN>(bytes, word(bytes, 0));
+fn examine<const PLAIN: bool>(body: &Body<'_>) -> Result<u32, BlockError> {
+    let bytes = body.bytes;
+    let layout = Layout::read_as::<PLAIN>(bytes, body.header);
     let transform = layout.transform();
     // Whether a value is finite is cheaper to say than what it is; what is adjusted afterwards has to be known.
     let adjusted = !PLAIN && layout.noise;
@@ -246,7 +269,7 @@ fn examine<const PLAIN: bool>(bytes: &[u8]) -> Result<u32, BlockError> {
             0.0
         }
     };
-    let mut state = layout.start();
+    let mut state = body.start(&layout);
     let mut last = None;
     while state.index < layout.len {
         let (timestamp, value) = layout.step::<PLAIN>(bytes, value_of, &mut state);
@@ -264,35 +287,41 @@ fn examine<const PLAIN: bool>(bytes: &[u8]) -> Result<u32, BlockError> {
 impl Cursor {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "at most 1,024, and 64 * 256")]
-    fn pack(state: &State) -> Self {
+    fn pack(state: &State, gone_bits: u32) -> Self {
         Self {
             timestamp: state.timestamp,
             level: state.level,
             previous: state.previous,
-            place: state.bit & ((1 << PLACE_BITS) - 1) | state.run << PLACE_BITS,
+            place: state.bit.wrapping_add(gone_bits) & ((1 << PLACE_BITS) - 1) | state.run << PLACE_BITS,
             index: state.index as u16,
             scale: state.scale as u16,
         }
     }
 
+    /// Bits from the start of the block.
+    fn bit(&self) -> u32 {
+        self.place & ((1 << PLACE_BITS) - 1)
+    }
+
     /// Hands the samples from here on to `each`, at most `count` of them, and goes on behind these. The header is looked at
     /// once, so several together cost less than one by one.
     pub(crate) fn take(&mut self, block: &Block, count: u32, each: impl FnMut(i64, f64)) {
-        let header = word(&block.bytes, 0);
-        if header & SPECIAL == 0 {
-            self.take_as::<true>(&block.bytes, header, count, each);
+        let body = Body::of(&block.bytes);
+        if body.header & SPECIAL == 0 {
+            self.take_as::<true>(&body, count, each);
         } else {
-            self.take_as::<false>(&block.bytes, header, count, each);
+            self.take_as::<false>(&body, count, each);
         }
     }
 
-    fn take_as<const PLAIN: bool>(&mut self, bytes: &[u8], header: u64, count: u32, mut each: impl FnMut(i64, f64)) {
-        let layout = Layout::read_as::<PLAIN>(bytes, header);
+    fn take_as<const PLAIN: bool>(&mut self, body: &Body<'_>, count: u32, mut each: impl FnMut(i64, f64)) {
+        let layout = Layout::read_as::<PLAIN>(body.bytes, body.header);
+        let gone_bits = body.gone_bits();
         let mut state = State {
             timestamp: self.timestamp,
             level: self.level,
             previous: self.previous,
-            bit: self.place & ((1 << PLACE_BITS) - 1),
+            bit: self.bit().saturating_sub(gone_bits),
             run: self.place >> PLACE_BITS,
             index: u32::from(self.index),
             scale: u32::from(self.scale),
@@ -300,10 +329,10 @@ impl Cursor {
         let transform = layout.transform();
         let end = layout.len.min(state.index.saturating_add(count));
         while state.index < end {
-            let (timestamp, value) = layout.step::<PLAIN>(bytes, |key| transform.value(key), &mut state);
+            let (timestamp, value) = layout.step::<PLAIN>(body.bytes, |key| transform.value(key), &mut state);
             each(timestamp, value);
         }
-        *self = Self::pack(&state);
+        *self = Self::pack(&state, gone_bits);
     }
 
     /// The sample here, and on to the next one; None behind the last.

@@ -56,6 +56,11 @@ impl Open {
         self.values.push(point.value);
     }
 
+    /// Forgets all points.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// The points from `place` on.
     pub(super) fn points_from(&self, place: usize) -> impl DoubleEndedIterator<Item = Point> {
         (place..self.len()).map(|place| Point {

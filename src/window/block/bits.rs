@@ -22,6 +22,11 @@ impl<'a> BitWriter<'a> {
         }
     }
 
+    /// The same, behind the low `filled` bits (0 to 63) of `pending`; the bits above must be zero.
+    pub(super) fn behind(out: &'a mut Vec<u8>, pending: u64, filled: u32) -> Self {
+        Self { out, pending, filled }
+    }
+
     /// Appends the low `width` bits of `field` (width 0..=64; the bits above must be zero).
     #[inline]
     pub(super) fn put(&mut self, field: u64, width: u32) {
@@ -62,6 +67,16 @@ impl<'a> BitWriter<'a> {
             self.ones(QUOTIENT_MAX);
             self.put(u64::from(width - 1) << 1, 7);
             self.put(z, width);
+        }
+    }
+
+    /// Length of a run, at most 1,023, as a Rice code, or as an escape and 10 bits.
+    pub(super) fn run(&mut self, length: u64, k: u32) {
+        if length >> k < u64::from(QUOTIENT_MAX) {
+            self.rice(length, k);
+        } else {
+            self.ones(QUOTIENT_MAX);
+            self.put(length, 10);
         }
     }
 

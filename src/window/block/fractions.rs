@@ -15,9 +15,9 @@
 use super::bits::{escaped_bits, unzigzag, zigzag};
 use super::digits::{Digits, nearest};
 use super::keys::{EXCEPTION, gcd, ulps_off};
-use super::layout::{rescale, rice_k};
-use super::plan::{self, Plan};
+use super::plan::Plan;
 use super::ratios::Probes;
+use super::scale::{self, rescale, rice_k};
 
 /// Largest denominator of a fraction.
 const DENOMINATOR_MAX: f64 = 4_194_304.0;
@@ -32,7 +32,7 @@ pub(super) struct Fraction {
     way: u8,
     /// Are denominators steps from the one before?
     wanders: bool,
-    /// Bit length of denominators' steps to start from, in quarters.
+    /// Code of the scale that denominators' steps start from.
     scale: u8,
 }
 
@@ -78,7 +78,7 @@ impl Likely {
             value: f32::from_bits(values as u32),
             last: f32::from_bits((values >> 32) as u32),
             denominator: rest as u32,
-            scale: (rest >> 32) as u32,
+            scale: u32::from((rest >> 32) as u16),
         }
     }
 
@@ -127,7 +127,7 @@ impl Fraction {
             value: self.center,
             last: self.center,
             denominator: 0,
-            scale: u32::from(self.scale) * 64,
+            scale: scale::start(self.scale),
         }
     }
 
@@ -205,7 +205,7 @@ impl Fraction {
             step
         });
         // The first step of a wanderer is none.
-        self.scale = plan::start_scale(steps.skip(1)) as u8;
+        self.scale = scale::start_code(steps.skip(1));
         let steps_bits = self.residuals(values, numerators, ulps, denominators, residuals);
         let mut plan = Plan::plain(ulps, residuals);
         plan.bits += steps_bits;

@@ -9,6 +9,7 @@ use super::bits::{field, rice, unzigzag, word, zigzag};
 use super::fractions::{Fraction, Likely};
 use super::keys::Transform;
 use super::predict::Predictor;
+use super::scale::{self, rescale, rice_k};
 use super::{HEADER, RUN_MAX};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) enum Time {
 
 /// Where the distinct keys of a block are, when they are few.
 #[derive(Clone, Copy, Debug)]
-struct Dictionary {
+pub(super) struct Dictionary {
     at: usize,
     width: usize,
     count: u32,
@@ -44,25 +45,29 @@ impl Dictionary {
 #[expect(clippy::struct_excessive_bools, reason = "flags of the header, each by itself")]
 pub(super) struct Layout {
     pub(super) len: u32,
-    runs: bool,
+    pub(super) runs: bool,
     pub(super) noise: bool,
-    flat: bool,
-    difference: bool,
+    pub(super) flat: bool,
+    pub(super) difference: bool,
     pub(super) transform: u8,
     pub(super) divisor: u16,
     pub(super) center: u32,
-    fraction: bool,
-    multiple: i64,
-    offset: i64,
-    dictionary: Option<Dictionary>,
+    pub(super) fraction: bool,
+    pub(super) multiple: i64,
+    pub(super) offset: i64,
+    pub(super) dictionary: Option<Dictionary>,
     run_k: u32,
+    /// Do adjustments come in runs of none?
+    pub(super) noise_runs: bool,
     pub(super) scale: u32,
-    predictor: Predictor,
-    time: Time,
+    pub(super) predictor: Predictor,
+    pub(super) time: Time,
     pub(super) first_timestamp: i64,
-    stride: i64,
-    /// Jitter only: how far the last timestamp is from where the stride puts it.
+    pub(super) stride: i64,
+    /// Jitter only: how far the last timestamp is from where the stride puts it, and where that stands.
     drift: i64,
+    pub(super) drift_at: usize,
+    pub(super) drift_width: usize,
     pub(super) previous: i64,
     /// Byte where the stream starts.
     pub(super) stream: usize,
@@ -81,23 +86,12 @@ pub(super) struct State {
     pub(super) scale: u32,
 }
 
-/// Low bits of a Rice code when bit lengths have been `scale` / 256 of late.
-#[inline]
-pub(super) const fn rice_k(scale: u32) -> u32 {
-    let k = (scale + SCALE_OFFSET) >> 8;
-    if k < 63 { k } else { 63 }
-}
-const SCALE_OFFSET: u32 = 77;
-
-#[inline]
-pub(super) const fn rescale(scale: u32, z: u64) -> u32 {
-    // The bit length; of the largest numbers, by and by, another.
-    let target = (z << 1 | 1).ilog2() << 8;
-    (scale.cast_signed() + ((target.cast_signed() - scale.cast_signed()) >> 4)).cast_unsigned()
+pub(super) fn put_signed(out: &mut Vec<u8>, x: i64, width: usize) {
+    out.extend_from_slice(&x.to_le_bytes()[..width]);
 }
 
 #[inline]
-fn signed(bytes: &[u8], at: &mut usize, width: usize) -> i64 {
+pub(super) fn signed(bytes: &[u8], at: &mut usize, width: usize) -> i64 {
     let read = word(bytes, *at);
     *at += width;
     if width == 0 {
@@ -135,7 +129,7 @@ impl Layout {
             signed(bytes, &mut at, 8)
         };
         let stride = signed(bytes, &mut at, nibble(48));
-        let mut drift = 0;
+        let (mut drift, mut drift_at, mut drift_width) = (0, 0, 0);
         let mut time = Time::Regular;
         if !PLAIN && header >> 11 & 3 != 0 {
             let width = nibble(52);
@@ -149,6 +143,7 @@ impl Layout {
                 time = Time::Jitter {
                     k: u32::from(head) & 63,
                 };
+                (drift_at, drift_width) = (at, width);
                 drift = signed(bytes, &mut at, width);
             }
         }
@@ -185,6 +180,7 @@ impl Layout {
             });
             at += 2 + count as usize * width;
         }
+        let run_k = (header >> 29 & 7) as u32;
         Self {
             len: (header & 1023) as u32 + 1,
             runs: header >> 13 & 1 != 0,
@@ -198,13 +194,16 @@ impl Layout {
             multiple,
             offset,
             dictionary,
-            run_k: (header >> 29 & 7) as u32,
-            scale: (header >> 32 & 255) as u32 * 64,
+            run_k,
+            noise_runs: header >> 13 & 3 == 2 && run_k > 0,
+            scale: scale::start((header >> 32) as u8),
             predictor: Predictor::new((header >> 24 & 15) as usize, base, (header >> 56 & 31) as u32),
             time,
             first_timestamp,
             stride,
             drift,
+            drift_at,
+            drift_width,
             previous,
             stream: at,
         }
@@ -278,17 +277,7 @@ impl Layout {
         let coded = if PLAIN {
             true
         } else if self.runs {
-            if state.run == 0 {
-                let (run, next) = rice(bytes, state.bit, self.run_k);
-                let (run, next) = match run {
-                    Some(run) => (run, next),
-                    None => (field(bytes, next, 10), next + 10),
-                };
-                state.run = (run as u32).min(RUN_MAX) + 1;
-                state.bit = next;
-            }
-            state.run -= 1;
-            state.run == 0
+            run_ends(bytes, self.run_k, state)
         } else {
             !self.flat
         };
@@ -321,7 +310,7 @@ impl Layout {
         if let Some(exception) = exception {
             value = exception;
         } else if !PLAIN && self.noise {
-            value = off_by_ulps(value, bytes, state);
+            value = self.off_by_ulps(value, bytes, state);
         }
         (state.timestamp, value)
     }
@@ -342,11 +331,22 @@ impl Layout {
         let numerator = likely.numerator(denominator).wrapping_add(unzigzag(residual));
         let mut value = fraction.digits.quotient(numerator, denominator);
         if self.noise {
-            value = off_by_ulps(value, bytes, state);
+            value = self.off_by_ulps(value, bytes, state);
         }
         fraction.learn(&mut likely, value, step, denominator);
         (state.level, state.previous) = likely.pack();
         value
+    }
+
+    /// A value as far off as the stream says.
+    fn off_by_ulps(&self, value: f64, bytes: &[u8], state: &mut State) -> f64 {
+        if self.noise_runs && !run_ends(bytes, self.run_k - 1, state) {
+            return value;
+        }
+        let (ulps, next) = rice(bytes, state.bit, 0);
+        state.bit = next;
+        let ulps = ulps.unwrap_or(0) + u64::from(self.noise_runs);
+        f64::from_bits(value.to_bits().wrapping_add_signed(unzigzag(ulps)))
     }
 
     #[inline]
@@ -384,11 +384,19 @@ fn rice_or_escape(bytes: &[u8], bit: u32, k: u32) -> (Option<u64>, u32) {
     }
 }
 
-/// A value as far off as the stream says.
-fn off_by_ulps(value: f64, bytes: &[u8], state: &mut State) -> f64 {
-    let (ulps, next) = rice(bytes, state.bit, 0);
-    state.bit = next;
-    f64::from_bits(value.to_bits().wrapping_add_signed(unzigzag(ulps.unwrap_or(0))))
+/// Is this the one behind a run? Reads how long the run is at its begin.
+fn run_ends(bytes: &[u8], k: u32, state: &mut State) -> bool {
+    if state.run == 0 {
+        let (run, next) = rice(bytes, state.bit, k);
+        let (run, next) = match run {
+            Some(run) => (run, next),
+            None => (field(bytes, next, 10), next + 10),
+        };
+        state.run = (run as u32).min(RUN_MAX) + 1;
+        state.bit = next;
+    }
+    state.run -= 1;
+    state.run == 0
 }
 
 /// Behind the ones of an escape: a residual with its width, or nothing when a whole value follows. And what comes next.

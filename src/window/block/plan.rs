@@ -8,8 +8,8 @@
 
 use super::bits::{QUOTIENT_MAX, bit_length, escaped_bits, rice_bits, width, zigzag};
 use super::keys::EXCEPTION;
-use super::layout::{rescale, rice_k};
 use super::predict::{self, BANK, Predictor};
+use super::scale::{self, rescale, rice_k};
 
 /// Bits of an exception: the ones of an escape, one more, and the value.
 const EXCEPTION_BITS: u64 = QUOTIENT_MAX as u64 + 65;
@@ -25,8 +25,10 @@ pub(super) struct Plan {
     pub(super) flat: bool,
     pub(super) runs: bool,
     pub(super) run_k: u32,
-    /// Bit length to start from, in quarters.
-    pub(super) scale: u32,
+    /// Where adjustments come in runs of none, their parameter and one more; else 0.
+    pub(super) noise_k: u32,
+    /// Code of the scale to start from.
+    pub(super) scale: u8,
     /// What all this takes, without the header's fixed part.
     pub(super) bits: u64,
 }
@@ -36,11 +38,11 @@ impl Plan {
     pub(super) fn ranked(keys: &[i64], residuals: &mut Vec<i64>) -> Self {
         let mut plan = Self::default();
         plan.residuals(keys, &[], residuals);
-        plan.code(&[], residuals);
+        plan.code(&[], residuals, true);
         plan
     }
 
-    /// For keys to be forecast; or, if it may be `thorough`, their differences.
+    /// For keys to be forecast; or, if it may be `thorough`, their differences, and in runs.
     pub(super) fn choose(
         keys: &[i64],
         ulps: &[i8],
@@ -87,7 +89,7 @@ impl Plan {
         }
         plan.unit = predict::unit(range);
         plan.residuals(keys, ulps, residuals);
-        plan.code(ulps, residuals);
+        plan.code(ulps, residuals, thorough);
         plan
     }
 
@@ -96,7 +98,8 @@ impl Plan {
         let mut plan = Self::default();
         let (scale, bits) = plain_bits(ulps, residuals);
         plan.scale = scale;
-        plan.bits = bits + noise_bits(ulps);
+        plan.bits = bits;
+        plan.adjustments(ulps, true);
         plan
     }
 
@@ -121,28 +124,29 @@ impl Plan {
         }
     }
 
-    /// Chooses how residuals are coded, and counts the bits.
-    fn code(&mut self, ulps: &[i8], residuals: &[i64]) {
-        self.bits = 8 * (width(self.base) + width(self.previous)) as u64 + noise_bits(ulps);
+    /// Chooses how residuals are coded, and counts the bits. Runs are for blocks to which nothing is added.
+    fn code(&mut self, ulps: &[i8], residuals: &[i64], may_run: bool) {
+        self.bits = 8 * (width(self.base) + width(self.previous)) as u64;
         let exceptions = ulps.contains(&EXCEPTION);
         let exception = |i: usize| exceptions && ulps[i] == EXCEPTION;
         let zeros = residuals.iter().filter(|&&residual| residual == 0).count();
         if zeros == residuals.len() && !exceptions {
             self.flat = true;
+            self.adjustments(ulps, may_run);
             return;
         }
         let (start, mut bits) = plain_bits(ulps, residuals);
         self.scale = start;
-        if zeros * 5 > residuals.len() * 2 {
+        if may_run && zeros * 5 > residuals.len() * 2 {
             let mean = zeros / (residuals.len() - zeros + 1);
             let run_k = bit_length(mean as u64 * 3 / 4).min(7);
-            let start = start_scale(
+            let start = scale::start_code(
                 residuals
                     .iter()
                     .filter(|&&residual| residual != 0)
                     .map(|&residual| zigzag(residual) - 1),
             );
-            let mut scale = start * 64;
+            let mut scale = scale::start(start);
             let mut run = 0;
             let mut with_runs = 0;
             for (i, &residual) in residuals.iter().enumerate() {
@@ -169,6 +173,33 @@ impl Plan {
             }
         }
         self.bits += bits;
+        self.adjustments(ulps, may_run && !self.runs);
+    }
+
+    /// Chooses how adjustments are coded, and counts their bits.
+    fn adjustments(&mut self, ulps: &[i8], may_run: bool) {
+        let mut bits = noise_bits(ulps);
+        if may_run && bits > 0 {
+            let adjusted = || ulps.iter().filter(|&&ulp| ulp != EXCEPTION);
+            let some = adjusted().filter(|&&ulp| ulp != 0).count();
+            let mean = (adjusted().count() - some) / (some + 1);
+            let run_k = bit_length(mean as u64 * 3 / 4).min(6);
+            let (mut in_runs, mut run) = (0, 0);
+            for &ulp in adjusted() {
+                if ulp == 0 {
+                    run += 1;
+                } else {
+                    in_runs += rice_bits(run, run_k, 10) + zigzag(i64::from(ulp));
+                    run = 0;
+                }
+            }
+            in_runs += rice_bits(run, run_k, 10);
+            if in_runs < bits {
+                bits = in_runs;
+                self.noise_k = run_k + 1;
+            }
+        }
+        self.bits += bits;
     }
 }
 
@@ -181,10 +212,10 @@ fn noise_bits(ulps: &[i8]) -> u64 {
     adjusted.map(|&ulp| zigzag(i64::from(ulp)) + 1).sum()
 }
 
-/// Bit length to start from and bits of all, each coded by itself.
-fn plain_bits(ulps: &[i8], residuals: &[i64]) -> (u32, u64) {
-    let start = start_scale(residuals.iter().map(|&residual| zigzag(residual)));
-    let mut scale = start * 64;
+/// Code of the scale to start from and bits of all, each coded by itself.
+fn plain_bits(ulps: &[i8], residuals: &[i64]) -> (u8, u64) {
+    let start = scale::start_code(residuals.iter().map(|&residual| zigzag(residual)));
+    let mut scale = scale::start(start);
     let mut bits = 0;
     for (i, &residual) in residuals.iter().enumerate() {
         if ulps.get(i) == Some(&EXCEPTION) {
@@ -196,12 +227,4 @@ fn plain_bits(ulps: &[i8], residuals: &[i64]) -> (u32, u64) {
         }
     }
     (start, bits)
-}
-
-/// Mean bit length of the first few, in quarters.
-pub(super) fn start_scale(numbers: impl Iterator<Item = u64>) -> u32 {
-    let (sum, count) = numbers
-        .take(24)
-        .fold((0, 0), |(sum, count), z| (sum + bit_length(z), count + 1));
-    (sum * 4).checked_div(count).unwrap_or(0).min(255)
 }

@@ -10,14 +10,17 @@ use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, low_bits, width, word, zi
 use super::distinct::Distinct;
 use super::fractions::{self, Fraction};
 use super::keys::{self, EXCEPTION, Transform};
-use super::layout::{IRREGULAR, rescale, rice_k};
+use super::layout::{IRREGULAR, put_signed};
 use super::plan::Plan;
+use super::scale::{self, rescale, rice_k};
 use super::{BLOCK_LEN, HEADER, LEN_BITS, RUN_MAX};
 
 /// Most gaps kept as a list.
 const GAPS_MAX: usize = 12;
 /// Bits a value from which fractions are looked for.
 const FRACTION_BITS_MIN: u64 = 14;
+/// Bytes of how far the last timestamp is from where the stride puts it, at least.
+const DRIFT_WIDTH_MIN: usize = 2;
 
 /// Buffers that sealing reuses, so that it allocates the block alone.
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ pub(crate) struct Scratch {
     distinct: Distinct,
     /// Bits up to the end of each sample.
     ends: Vec<u32>,
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
 }
 
 /// A dictionary that was found worth it.
@@ -48,10 +51,6 @@ struct Dictionary {
     ranked: bool,
     /// Entries are whole values, not keys.
     of_values: bool,
-}
-
-fn put_signed(out: &mut Vec<u8>, x: i64, width: usize) {
-    out.extend_from_slice(&x.to_le_bytes()[..width]);
 }
 
 impl Scratch {
@@ -117,7 +116,7 @@ impl Scratch {
             | u64::from(code) << 16
             | (plan.index as u64) << 24
             | u64::from(plan.difference) << 28
-            | u64::from(plan.run_k) << 29
+            | u64::from(if plan.runs { plan.run_k } else { plan.noise_k }) << 29
             | u64::from(plan.scale) << 32
             | (widths.0 as u64) << 40
             | (widths.1 as u64) << 44
@@ -278,9 +277,11 @@ impl Scratch {
         let k = (lengths / timestamps.len() as u32).saturating_sub(1);
         let regular = first.wrapping_add(stride.wrapping_mul(timestamps.len() as i64 - 1));
         let drift = timestamps[timestamps.len() - 1].wrapping_sub(regular);
-        *header |= 2 << 11 | (width(drift) as u64) << 52;
+        // With room for what may be added.
+        let width = width(drift).max(DRIFT_WIDTH_MIN);
+        *header |= 2 << 11 | (width as u64) << 52;
         self.out.push(k as u8);
-        put_signed(&mut self.out, drift, width(drift));
+        put_signed(&mut self.out, drift, width);
         Some((stride, k))
     }
 
@@ -304,7 +305,7 @@ impl Scratch {
         ends.clear();
         let exception = |i: usize| ulps.get(i) == Some(&EXCEPTION);
         let mut writer = BitWriter::new(out);
-        let mut scale = plan.scale * 64;
+        let mut scale = scale::start(plan.scale);
         let mut run = 0;
         let mut fractions = match transform {
             Transform::Fraction(fraction) => Some((fraction, fraction.start())),
@@ -329,12 +330,7 @@ impl Scratch {
                         .take_while(|&i| residuals[i] == 0 && !exception(i))
                         .count() as u64;
                     let ahead = ahead.min(u64::from(RUN_MAX));
-                    if ahead >> plan.run_k < u64::from(QUOTIENT_MAX) {
-                        writer.rice(ahead, plan.run_k);
-                    } else {
-                        writer.ones(QUOTIENT_MAX);
-                        writer.put(ahead, 10);
-                    }
+                    writer.run(ahead, plan.run_k);
                     run = ahead + 1;
                 }
                 run -= 1;
@@ -356,8 +352,19 @@ impl Scratch {
                 writer.rice_or_escape(step, likely.k());
                 fraction.learn(likely, value, step, denominators[i]);
             }
-            if noise {
+            if noise && plan.noise_k == 0 {
                 writer.rice(zigzag(i64::from(ulps[i])), 0);
+            } else if noise {
+                if run == 0 {
+                    let ahead = ulps[i..].iter().filter(|&&ulp| ulp != EXCEPTION);
+                    let ahead = ahead.take_while(|&&ulp| ulp == 0).count() as u64;
+                    writer.run(ahead, plan.noise_k - 1);
+                    run = ahead + 1;
+                }
+                run -= 1;
+                if run == 0 {
+                    writer.rice(zigzag(i64::from(ulps[i])) - 1, 0);
+                }
             }
             ends.push(writer.bits());
         }
@@ -366,7 +373,7 @@ impl Scratch {
 }
 
 /// The largest allocation of no more than so many bytes: allocators have four sizes to a doubling.
-fn allocation_below(bytes: usize) -> usize {
+pub(super) fn allocation_below(bytes: usize) -> usize {
     let step = 1 << (bytes | 4).ilog2().saturating_sub(2);
     bytes / step * step
 }
