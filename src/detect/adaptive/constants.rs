@@ -3,6 +3,8 @@
 //! None of them is a setting: a person turns one knob, [`super::tuning::Tuning`], which scales the three units. They lie on
 //! a plateau: halving or doubling one of them costs little, but for the long-run memory.
 
+use std::ops::RangeInclusive;
+
 /// Samples that long-run statistics look back on: two weeks at one a minute. A tenth of it costs 65 % more false alarms.
 pub(super) const MEMORY_SAMPLES: f64 = 20_000.0;
 /// Samples before a distance in deviations means anything.
@@ -101,9 +103,14 @@ pub(super) const GAP_UNIT: f64 = 0.28;
 pub(super) const GAP_SAMPLES: f64 = 50.0;
 /// Part of a value's distance from what was expected that a gap has to be to count in full, and less counts less: what goes a little
 /// further than the last burst is no news.
-pub(super) const NEWS_PART: f64 = 0.2;
+pub(super) const NEWS_PART: f64 = 0.15;
 /// Level for each unit of gap.
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
+/// Least and most that a sample weighs in the mean of the last ones, which a step leads away from (65,536ths): a third and a half. A half
+/// follows a drift, and a third is nearer to where noise returns to.
+pub(super) const RECENT_SHARES: RangeInclusive<u16> = 21_845..=32_768;
+/// What that changes by at most from one sample to the next (65,536ths): from the one to the other takes a hundred samples.
+pub(super) const RECENT_SHARE_STEP: f64 = 131.0;
 /// Distance and rarities that make a spike of 1 at sensitivity 1 and a sample in five minutes, without a gap, in a series that is
 /// well known and never leaps.
 pub(super) const SPIKE_UNIT: f64 = 10.4;

@@ -22,8 +22,9 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS, LONG_RESIDUALS, MEMORY_SAMPLES,
-        NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S,
-        WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
+        NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP, RECENT_SHARES, RESTLESS_SHARE,
+        TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS, WEIGHT_SAMPLES,
+        YOUNG_SAMPLES,
     },
     gap::Seen,
     lasting::{Apart, Lasting},
@@ -41,6 +42,8 @@ use super::{
 use crate::save::{fields, hold};
 use forecast::Forecast;
 
+/// Shares that make a whole.
+const ALL_SHARES: u32 = 1 << 16;
 /// Residuals that are kept.
 const RESIDUALS: usize = LONG_RESIDUALS as usize;
 
@@ -73,7 +76,7 @@ pub(super) struct Model {
     week_visit: Visit,
     /// Of all values.
     overall: Moments,
-    /// Mean of the last samples, in which each weighs half of what the next does.
+    /// Mean of the last samples, in which the last weighs `recent_share`.
     recent: f64,
     /// Sum of the last residuals.
     residual_sum: f64,
@@ -87,6 +90,8 @@ pub(super) struct Model {
     recent_age_s: u32,
     /// What a spike counts in this series.
     weight: f32,
+    /// What the next sample weighs in the mean of the last ones (65,536ths).
+    recent_share: u16,
     /// Where the next residual goes.
     residual_place: u8,
     /// Of the mean of the last residuals.
@@ -119,6 +124,7 @@ fields!(Model {
     week_proof,
     rhythm,
     recent_age_s,
+    recent_share,
     weight,
     onset,
     short,
@@ -131,6 +137,7 @@ fields!(Model {
     noise,
     seen,
 } check |model| {
+    hold(RECENT_SHARES.contains(&model.recent_share), "a sample weighs too much, or too little")?;
     hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
     hold(model.last.checked_sub(model.policy.first()).is_some(), "a sample is of no time")?;
     hold(
@@ -146,6 +153,7 @@ impl Model {
             last: i64::MIN,
             recent: 0.0,
             recent_age_s: 0,
+            recent_share: *RECENT_SHARES.end(),
             weight: 1.0,
             onset: Onset::default(),
             overall: Moments::default(),
@@ -409,7 +417,11 @@ impl Model {
         if self.seen.learn(apart, scores.gap) {
             basis.new_value = Some(apart);
         }
-        self.onset.learn(basis.step_to(value), scores.spike_alone);
+        let step = basis.step_to(value);
+        if !basis.after_gap {
+            self.follow_steps(step, basis.noise);
+        }
+        self.onset.learn(step, scores.spike_alone);
         self.keep_residual(basis.residual(held));
         self.keep_value(time.timestamp, value, basis.after_gap);
         if self.count.is_power_of_two() {
@@ -469,14 +481,33 @@ impl Model {
         lately * pace(self.rhythm.usual_s()) / ((1.0 + RESTLESS_SHARE * leaps) * (1.0 + NEW_SHARE * newness))
     }
 
+    /// Lets the mean of the last samples follow faster where steps go on from one another, and slower where one leads back from the
+    /// next: down the gradient of the squared step, so that steps come to be as short as such a mean can make them.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is held to a range of such numbers"
+    )]
+    fn follow_steps(&mut self, step: f64, noise: f64) {
+        let usual = self.step.moments.variance * noise * noise;
+        if usual > 0.0 {
+            let alike = (step * self.onset.step() / usual).clamp(-1.0, 1.0);
+            let share = f64::from(self.recent_share) + RECENT_SHARE_STEP * alike;
+            let (least, most) = RECENT_SHARES.into_inner();
+            self.recent_share = share.clamp(least.into(), most.into()) as u16;
+        }
+    }
+
     fn keep_value(&mut self, timestamp: i64, value: f64, after_gap: bool) {
         if after_gap || self.count == 1 {
             self.recent = value;
             self.recent_age_s = 0;
         } else {
             let interval_s = u32::try_from(timestamp - self.last).unwrap_or(u32::MAX);
-            self.recent = f64::midpoint(self.recent, value);
-            self.recent_age_s = u32::midpoint(self.recent_age_s, interval_s);
+            let share = u64::from(self.recent_share);
+            self.recent += f64::from(self.recent_share) / f64::from(ALL_SHARES) * (value - self.recent);
+            let age_s = (u64::from(ALL_SHARES) - share) * (u64::from(self.recent_age_s) + u64::from(interval_s));
+            self.recent_age_s = u32::try_from(age_s / u64::from(ALL_SHARES)).unwrap_or(u32::MAX);
         }
         self.last = timestamp;
     }

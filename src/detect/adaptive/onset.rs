@@ -57,6 +57,11 @@ impl Onset {
         }
     }
 
+    /// The step to the last sample, less what the season takes.
+    pub(super) fn step(self) -> f64 {
+        f64::from(self.step)
+    }
+
     /// The same, had the last step been none.
     pub(super) fn after_usual_sample(self) -> Self {
         Self { spike: 0.0, ..self }

@@ -8,7 +8,7 @@ use super::{
         edge::Reading,
         season::Proof,
     },
-    Model, Time,
+    Model, Time, seconds,
 };
 
 /// What predictions there are.
@@ -65,14 +65,17 @@ impl Model {
 
     /// What a step at `time` leads away from.
     pub(super) fn before(&self, time: Time, forecast: &Forecast) -> f64 {
-        // When that mean was, as it were: only a series that has been seen for a while has a season. Samples of long before count
-        // in it, too.
-        let local = || time.local - (time.timestamp - self.last) - i64::from(self.recent_age_s);
-        let slack_s = 2.0 * f64::from(self.recent_age_s);
-        let season = match forecast.season {
-            Season::None => None,
-            Season::Day => self.read_day(local(), slack_s),
-            Season::Week => self.read_week(local(), slack_s),
+        if forecast.season == Season::None {
+            return self.recent;
+        }
+        // When that mean was, as it were: only a series that has been seen for a while has a season. Samples of long before count in
+        // it, too; but with another second of slack an edge to come would count for that mean before it does for the sample.
+        let ago_s = time.timestamp - self.last + i64::from(self.recent_age_s);
+        let (local, slack_s) = (time.local - ago_s, seconds(ago_s - 1));
+        let season = if forecast.season == Season::Day {
+            self.read_day(local, slack_s)
+        } else {
+            self.read_week(local, slack_s)
         };
         season.map_or(self.recent, |then| {
             self.recent + (forecast.expected.value() - then.nearest(self.recent))

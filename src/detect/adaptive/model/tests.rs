@@ -96,6 +96,25 @@ fn seasons_are_used_once_they_have_proved_themselves() {
 }
 
 #[test]
+fn the_mean_of_the_last_samples_is_short_in_a_drift_and_long_in_noise() {
+    let share = |value: fn(i64) -> f64| {
+        let mut bench = Bench::new(60);
+        for at in 0..1000 {
+            bench.show(value(at));
+        }
+        bench.model.recent_share
+    };
+    let noise = |at: i64| f64::from(i32::try_from(at * 7919 % 101).unwrap());
+    let (least, most) = RECENT_SHARES.into_inner();
+    assert_eq!(share(noise), least);
+    // A hundred up and a hundred down.
+    assert_eq!(
+        share(|at| f64::from(i32::try_from((at % 200 - 100).abs()).unwrap())),
+        most
+    );
+}
+
+#[test]
 fn a_spike_is_one_and_a_shift_another() {
     let mut bench = shown(10, wave);
     let (scores, alerts) = bench.show(wave(bench.timestamp) + 100.0);
