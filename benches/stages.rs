@@ -8,6 +8,7 @@
 //! another number. Filling their windows takes half a minute for each benchmark.
 
 #[path = "relay/traffic.rs"]
+#[expect(dead_code, reason = "copies of series are for whole programs")]
 mod traffic;
 
 use std::{
