@@ -16,6 +16,7 @@ mod counter;
 mod dormant;
 mod event;
 mod floor;
+mod judge;
 mod list;
 mod plan;
 mod saved;
@@ -45,10 +46,11 @@ use event::Reporter;
 pub use event::{Change, Condition, Event, JudgeReport, Memory, SeriesReport, SeriesState};
 use floor::Floors;
 pub use floor::{Floor, Height};
+use judge::Judge;
 pub use list::{Listing, Page};
 use plan::Plan;
 pub use saved::{Heirs, Loaded, Origin, Place, Portion};
-use series::{Analysis, Court, DEPTH_MAX, Judge, Series, Watched};
+use series::{Analysis, Court, DEPTH_MAX, Series, Watched};
 pub use settings::{Limits, Reading, Settings, Watch};
 pub use shared::{NEW_SERIES_BYTES, Shared};
 use silence::{Ears, Expectations, Telling};
@@ -441,7 +443,7 @@ impl Shard {
                     samples: watched.window.len(),
                     memory: Memory {
                         window: watched.window.memory(),
-                        detectors_bytes: watched.judges_bytes(),
+                        detectors_bytes: watched.judges.bytes(),
                         name_bytes: table::series_bytes(&series.name),
                     },
                     last: watched.window.last(),

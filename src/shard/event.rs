@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{floor::Floors, series::Judge};
+use super::{floor::Floors, judge::Judge};
 use crate::{
     detect::{Context, Definition, Engine, Observation, Outlook, Standing, Verdict},
     line::Timestamp,

@@ -10,10 +10,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
-use super::{
-    Change, Event, Shard,
-    series::{Analysis, Judge},
-};
+use super::{Change, Event, Shard, judge::Judge, series::Analysis};
 use crate::{
     detect::{Context, Engine, Observation, Verdict},
     line::Timestamp,

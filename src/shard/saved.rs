@@ -400,7 +400,7 @@ impl Shard {
         if times.is_none_or(|(first, last)| first < -TIMESTAMP_MAX || last > TIMESTAMP_MAX) {
             return Err(Damaged("a sample is of no time").into());
         }
-        let counter = Option::<Counter>::load(&mut from)?;
+        let counter = Option::<Box<Counter>>::load(&mut from)?;
         if counter.is_some() != (plan.reading == Reading::Rate) {
             return Err(NotLoaded::ReadOtherwise);
         }
