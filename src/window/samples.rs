@@ -307,7 +307,7 @@ impl Save for Samples {
     fn save(&self, out: &mut Vec<u8>) {
         let Self {
             open,
-            due: _,
+            due,
             sealed,
             open_len_max,
             young,
@@ -323,6 +323,7 @@ impl Save for Samples {
         for block in sealed {
             put_bytes(block.as_bytes(), out);
         }
+        due.save(out);
         young.save(out);
         end.is_some().save(out);
         open_len_max.save(out);
@@ -345,6 +346,10 @@ impl Save for Samples {
             last = Some(block.last_timestamp());
             samples = samples.saturating_add(sequence_count(block.len()));
             sealed.push(block);
+        }
+        let due = i64::load(from)?;
+        if due > sealed.first().map_or(i64::MAX, Block::last_timestamp) {
+            return Err(Damaged("the oldest block stays longer than its samples"));
         }
         let young = u32::load(from)?;
         let young_len = |blocks: &[Block]| blocks.iter().map(Block::len).sum::<usize>();
@@ -373,7 +378,7 @@ impl Save for Samples {
         }
         Ok(Self {
             open,
-            due: sealed.first().map_or(i64::MAX, Block::first_timestamp),
+            due,
             sealed,
             open_len_max,
             young,
