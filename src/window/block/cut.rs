@@ -130,6 +130,13 @@ impl<'a> Body<'a> {
     }
 }
 
+/// Bytes of a front for a block that begins at `start`.
+fn front_bytes(layout: &Layout, start: &State) -> usize {
+    let elapsed = start.timestamp.wrapping_sub(layout.first_timestamp);
+    let time = if u32::try_from(elapsed).is_ok() { 4 } else { 8 };
+    FRONT + time + width(start.level) + width(start.previous)
+}
+
 fn nibble(widths: u64, from: u32) -> usize {
     (widths >> from & 15).min(8) as usize
 }
@@ -157,11 +164,11 @@ impl Block {
         let mut bytes = self.bytes.len();
         let mut gone = 0;
         let stream = body.bytes.len() - start.bit as usize / 8;
-        let front = FRONT + 8;
+        let front = front_bytes(&layout, &start);
         let mut smaller = allocation_below(bytes - 1);
         let mut lacking = (front + layout.stream + stream).saturating_sub(smaller);
         if start.index > begun && lacking == 0 {
-            out.reserve_exact(smaller);
+            out.reserve_exact(front + layout.stream + stream);
             body.put_front(&layout, &start, &mut out);
             out.extend_from_slice(&body.bytes[..layout.stream]);
             out.extend_from_slice(&body.bytes[start.bit as usize / 8..]);
