@@ -1,9 +1,8 @@
 //! Memory of series with a full day of samples, and what a sample costs then.
 //!
 //! Bytes a series are resident memory beyond that of the empty relay, divided by the number of series. Where they go is
-//! what the relay says of its first thousand series; the rest is what the allocator keeps for itself and what the replay
-//! has left behind, which weighs little on 100,000 series and a lot on 2,000. At 8,000 it was 83 MB; with a queue of 20,000
-//! lines instead of a million 50, and when the allocator was kept from huge pages as well (`MIMALLOC_ALLOW_THP=0`) 31.
+//! what the relay says of its series, of the first 100,000 if there are more; the rest is what the allocator keeps for itself
+//! and what the replay has left behind, which weighs little on 100,000 series and a lot on 2,000. At 8,000 it is 53 MB.
 //!
 //! Values are those of the recorded series in equal parts: each of our series reads one recording, over and over, from a
 //! place of its own on; timestamps are 10 s apart whatever those of the recording.

@@ -24,6 +24,11 @@ const TICKS_PER_S: f64 = 100.0;
 /// The file in the directory of each.
 const CONFIG: &str = "config";
 const SOON: Duration = Duration::from_secs(30);
+/// Series asked for at a time, and how often they are: values differ, so some are not like all.
+const LIST_PAGE: usize = 1_000;
+const LIST_PAGES_MAX: usize = 100;
+/// The parts of the memory of a series, as skyrelay calls them.
+const MEMORY_PARTS: [&str; 6] = ["total", "sealed", "open", "statistics", "detectors", "name"];
 
 /// What stands between senders and sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,29 +279,40 @@ impl Running {
         Metrics(text.unwrap_or_default())
     }
 
-    /// What skyrelay says its series take: the mean over some of them.
+    /// What skyrelay says its series take: the mean over all of them, or over many.
     #[expect(clippy::cast_precision_loss, reason = "a few kilobytes each")]
     pub(crate) fn memory_of_series(&self) -> Memory {
-        let text = self
-            .http_port
-            .and_then(|port| http_get(port, "/api/v1/series?match=**&limit=1000"));
-        let text = text.unwrap_or_default();
-        let mean = |part: &str| {
-            let key = format!("\"{part}\":");
-            let bytes = |memory: &str| -> Option<u64> {
-                let (_, rest) = memory.split_once(&key)?;
-                rest.split([',', '}']).next()?.parse().ok()
-            };
-            let bytes: Vec<u64> = text.split("\"memory\":{").skip(1).filter_map(bytes).collect();
-            bytes.iter().sum::<u64>() as f64 / bytes.len().max(1) as f64
-        };
+        let (mut sums, mut series) = ([0; MEMORY_PARTS.len()], 0);
+        let mut after = String::new();
+        for _ in 0..LIST_PAGES_MAX {
+            let path = format!("/api/v1/series?match=**&limit={LIST_PAGE}&after={after}");
+            let text = self
+                .http_port
+                .and_then(|port| http_get(port, &path))
+                .unwrap_or_default();
+            for memory in text.split("\"memory\":{").skip(1) {
+                series += 1;
+                for (sum, part) in sums.iter_mut().zip(MEMORY_PARTS) {
+                    *sum += number(memory, part).unwrap_or(0);
+                }
+            }
+            match text
+                .rsplit_once("\"next\":\"")
+                .and_then(|(_, rest)| rest.split('"').next())
+            {
+                Some(next) => next.clone_into(&mut after),
+                None => break,
+            }
+        }
+        let [total, sealed, open, statistics, detectors, name] =
+            sums.map(|sum: u64| sum as f64 / f64::from(series.max(1)));
         Memory {
-            total: mean("total"),
-            sealed: mean("sealed"),
-            open: mean("open"),
-            statistics: mean("statistics"),
-            detectors: mean("detectors"),
-            name: mean("name"),
+            total,
+            sealed,
+            open,
+            statistics,
+            detectors,
+            name,
         }
     }
 
@@ -428,6 +444,12 @@ pub(crate) fn free_port() -> u16 {
 fn http_get(port: u16, path: &str) -> Option<String> {
     let mut response = ureq::get(format!("http://127.0.0.1:{port}{path}")).call().ok()?;
     response.body_mut().read_to_string().ok()
+}
+
+/// The number behind `key` in a flat piece of JSON.
+fn number(json: &str, key: &str) -> Option<u64> {
+    let (_, rest) = json.split_once(&format!("\"{key}\":"))?;
+    rest.split([',', '}']).next()?.parse().ok()
 }
 
 /// The name of a process or thread, and the processor time it has used.
