@@ -42,8 +42,8 @@ fn recorded() -> Vec<Recorded> {
             detector: "adaptive",
             kind: Kind::Adaptive(adaptive::Settings::default()),
             // A window found or missed is worth 1.7.
-            nab: 75.5,
-            events: [(0.46, 0.08), (0.755, 0.06), (0.51, 0.06)],
+            nab: 76.8,
+            events: [(0.52, 0.07), (0.77, 0.055), (0.52, 0.055)],
         },
         Recorded {
             detector: "skyline",
