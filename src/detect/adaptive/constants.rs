@@ -211,4 +211,4 @@ pub(super) const NEW_LEVEL_S: f64 = 12.0 * 3600.0;
 /// Age at which an anomaly is taken for a new usual (seconds): what lasts two days is there to stay.
 pub(super) const ACCEPT_S: i64 = 48 * 3600;
 /// Samples that it takes as well: what lasted two samples of a daily series is no level.
-pub(super) const ACCEPT_SAMPLES: u32 = 24;
+pub(super) const ACCEPT_SAMPLES: u8 = 24;

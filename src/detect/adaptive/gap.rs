@@ -4,11 +4,14 @@
 //! become one. So a value between two groups of usual ones, or outside of all, is far from what was seen, whatever mean
 //! and deviation say of it.
 //!
-//! Three bytes hold a value: five digits, so that values that differ by less are the same. A look is a binary search over 192
-//! bytes; a new value is moved into its place, which is rare.
+//! Three bytes hold a value, so that values that differ by less than five digits show are the same. A look is a binary search over
+//! 192 bytes; a new value is moved into its place, which is rare.
 
-use super::constants::{SEEN_APART, SEEN_VALUES};
-use crate::save::{Damaged, Save, Saved, fields, hold};
+use super::{
+    constants::{SEEN_APART, SEEN_VALUES},
+    short::Short,
+};
+use crate::save::{fields, hold};
 
 /// The values of a series that have been seen: three cache lines of them, where they begin with one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,24 +21,9 @@ pub(super) struct Seen {
     count: u8,
 }
 
-/// The upper 24 bits of a number in single precision.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Short([u8; 3]);
-
 fields!(Seen { count, values } check |seen| {
     hold(usize::from(seen.count) <= SEEN_VALUES, "more values were seen than there is room for")
 });
-
-impl Save for Short {
-    fn save(&self, out: &mut Vec<u8>) {
-        self.0.save(out);
-    }
-
-    fn load(from: &mut Saved<'_>) -> Result<Self, Damaged> {
-        let short = Self(Save::load(from)?);
-        hold(short.get().is_finite(), "a value that was seen is infinite, or none").map(|()| short)
-    }
-}
 
 impl Default for Seen {
     fn default() -> Self {
@@ -49,7 +37,7 @@ impl Default for Seen {
 impl Seen {
     /// Reads a little of each of its cache lines.
     pub(super) fn touch(&self) -> u64 {
-        let byte = |place: usize| u64::from(self.values[place].0[0]);
+        let byte = |place: usize| self.values[place].touch();
         byte(0) ^ byte(21) ^ byte(42) ^ u64::from(self.count)
     }
 
@@ -112,19 +100,6 @@ impl Seen {
     }
 }
 
-impl Short {
-    /// `value` (finite) with as many digits as there is room for: no number becomes infinite, and none changes its order.
-    fn new(value: f32) -> Self {
-        let [a, b, c, _] = value.to_bits().to_be_bytes();
-        Self([a, b, c])
-    }
-
-    fn get(self) -> f32 {
-        let Self([a, b, c]) = self;
-        f32::from_bits(u32::from_be_bytes([a, b, c, 0]))
-    }
-}
-
 #[cfg(test)]
 #[expect(clippy::float_cmp, reason = "what is the same is the same")]
 mod tests {
@@ -171,28 +146,6 @@ mod tests {
         assert!(values(&seen).is_sorted());
         assert!(values(&seen).contains(&394.5) && !values(&seen).contains(&399.0));
         assert_eq!(seen.gap(1000.0, None, 1.0), 0.0);
-    }
-
-    #[test]
-    fn a_value_keeps_five_digits_and_its_order() {
-        let values = [
-            f32::MIN,
-            -1e10,
-            -93.917_15,
-            -1e-30,
-            0.0,
-            1e-30,
-            1.0,
-            93.917_15,
-            93.92,
-            1e10,
-            f32::MAX,
-        ];
-        let kept = values.map(|value| Short::new(value).get());
-        assert!(kept.is_sorted());
-        for (kept, value) in kept.into_iter().zip(values) {
-            assert!((kept - value).abs() <= value.abs() / 30_000.0, "{kept} for {value}");
-        }
     }
 
     #[test]

@@ -30,12 +30,12 @@ pub(super) struct Lasting {
     told: Alerts,
     /// Calm samples at its end.
     calm: u8,
-    /// Samples since it opened.
-    samples: u32,
+    /// Samples since it opened, as far as there is room.
+    samples: u8,
     /// When it opened.
     opened: i64,
-    /// Time of the last sample that was not calm.
-    troubled: i64,
+    /// Seconds from then to the last sample that was not calm.
+    troubled_s: u32,
     /// The furthest that the mean of the last residuals has been from zero.
     furthest: f32,
     /// What of that is usual.
@@ -46,7 +46,7 @@ pub(super) struct Lasting {
     highest: f32,
 }
 
-fields!(Lasting { open, told, calm, samples, opened, troubled, furthest, usual, away, highest } check |lasting| {
+fields!(Lasting { open, told, calm, samples, opened, troubled_s, furthest, usual, away, highest } check |lasting| {
     hold(lasting.away || lasting.calm < CALM_SAMPLES || !lasting.open, "an anomaly is open that was over")
 });
 
@@ -87,7 +87,7 @@ impl Lasting {
     pub(super) fn level_bar(self, graver: bool) -> f64 {
         if !self.open || graver && !self.told.level {
             0.0
-        } else if self.samples < SHORT_RESIDUALS {
+        } else if u32::from(self.samples) < SHORT_RESIDUALS {
             // It has only begun to rise.
             f64::INFINITY
         } else {
@@ -120,7 +120,7 @@ impl Lasting {
                 calm: 0,
                 samples: 0,
                 opened: time,
-                troubled: time,
+                troubled_s: 0,
                 furthest: residual,
                 usual: single(AWAY_DEVIATIONS * apart.deviation),
                 away: true,
@@ -128,6 +128,7 @@ impl Lasting {
             };
             return Turn::Opened;
         }
+        let open_s = self.open_s(time);
         self.samples = self.samples.saturating_add(1);
         self.furthest = self.furthest.max(residual);
         self.away = residual > self.usual.max(self.furthest / 2.0);
@@ -136,16 +137,16 @@ impl Lasting {
         self.told.spike |= alerts.spike;
         if sample.level < CALM_SCORE && sample.leap < CALM_SCORE {
             self.calm = (self.calm + 1).min(CALM_SAMPLES);
-            let is_calm = self.calm >= CALM_SAMPLES || time - self.troubled >= CALM_S;
+            let is_calm = self.calm >= CALM_SAMPLES || open_s - i64::from(self.troubled_s) >= CALM_S;
             if is_calm && !self.away {
                 self.open = false;
                 return Turn::Back;
             }
         } else {
             self.calm = 0;
-            self.troubled = time;
+            self.troubled_s = u32::try_from(open_s).unwrap_or(u32::MAX);
         }
-        if time - self.opened >= ACCEPT_S && self.samples >= ACCEPT_SAMPLES {
+        if open_s >= ACCEPT_S && self.samples >= ACCEPT_SAMPLES {
             self.open = false;
             return Turn::Usual;
         }

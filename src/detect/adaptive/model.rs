@@ -35,6 +35,7 @@ use super::{
     policy::{Alerts, Policy, Scored},
     rhythm::{Beat, Rhythm},
     season::{Profile, Proof, Visit},
+    short::Short,
     single::single,
     tuning::Tuning,
     yardstick::{Surprise, Yardstick},
@@ -58,8 +59,8 @@ pub(super) struct Time {
 
 /// The model of one series.
 ///
-/// Laid out as it is written, from the beginning of a cache line on: seven of what each sample reads, in part of one slot of each
-/// profile, and three of the values seen, which is where a line begins again; in the last is how many these are, and the onset.
+/// Laid out as it is written, from the beginning of a cache line on: six of what each sample reads, in part of one slot of each
+/// profile, and three of the values seen, which is where a line begins again; in the last are how many these are, and the rest.
 #[derive(Clone, Debug, PartialEq)]
 #[repr(C)]
 pub(super) struct Model {
@@ -70,8 +71,6 @@ pub(super) struct Model {
     /// Samples since the rhythm changed.
     in_rhythm: u32,
     week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
-    /// What is known of where it is, while an anomaly is open.
-    level: Option<Box<Level>>,
     day_visit: Visit,
     week_visit: Visit,
     /// Of all values.
@@ -100,11 +99,13 @@ pub(super) struct Model {
     /// Of the steps from that mean, in terms of the noise at their time.
     step: Yardstick,
     policy: Policy,
-    residuals: [f32; RESIDUALS],
+    residuals: [Short; RESIDUALS],
     noise: Noise,
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     seen: Seen,
     onset: Onset,
+    /// What is known of where it is, while an anomaly is open.
+    level: Option<Box<Level>>,
 }
 
 fields!(Model {
@@ -139,11 +140,7 @@ fields!(Model {
 } check |model| {
     hold(RECENT_SHARES.contains(&model.recent_share), "a sample weighs too much, or too little")?;
     hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
-    hold(model.last.checked_sub(model.policy.first()).is_some(), "a sample is of no time")?;
-    hold(
-        model.day_visit.is_of(DAY_SLOTS) && model.week_visit.is_of(WEEK_SLOTS),
-        "a visit is of no slot",
-    )
+    hold(model.last.checked_sub(model.policy.first()).is_some(), "a sample is of no time")
 });
 
 impl Model {
@@ -174,7 +171,7 @@ impl Model {
             residual_place: 0,
             week: None,
             level: None,
-            residuals: [0.0; RESIDUALS],
+            residuals: [Short::default(); RESIDUALS],
             seen: Seen::default(),
             day: Profile::default(),
             noise: Noise::default(),
@@ -307,9 +304,9 @@ impl Model {
             self.week_visit.forget();
         }
         for residual in &mut self.residuals {
-            *residual = single(f64::from(*residual) - shift);
+            *residual = Short::new(single(f64::from(residual.get()) - shift));
         }
-        self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
+        self.residual_sum = self.sum_of_residuals();
         [self.short, self.long] = level.yardsticks();
     }
 
@@ -323,7 +320,7 @@ impl Model {
     /// All of the day, the residuals and the seen values, not only where the next sample will look: places that have to be read
     /// first make one miss wait for another, which costs more than the lines that it saves.
     pub(super) fn touch(&self) -> u64 {
-        let residual = |place: usize| u64::from(self.residuals[place].to_bits());
+        let residual = |place: usize| self.residuals[place].touch();
         self.last.unsigned_abs()
             ^ self.origin.to_bits()
             ^ self.short.moments.mean.to_bits()
@@ -337,12 +334,12 @@ impl Model {
 
     /// The same of what lies elsewhere, as far as the next sample reads it.
     pub(super) fn touch_behind(&self) -> u64 {
-        self.week.as_deref().map_or(0, |week| week.touch_at(&self.week_visit))
+        self.week.as_deref().map_or(0, |week| week.touch_at(self.week_visit))
     }
 
     fn basis(&self, time: Time, forecast: &Forecast, after_gap: bool) -> Basis {
         let place = usize::from(self.residual_place);
-        let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS]);
+        let back = |steps: usize| f64::from(self.residuals[(place + RESIDUALS - steps) % RESIDUALS].get());
         Basis {
             expected: forecast.expected,
             season: forecast.season,
@@ -443,13 +440,13 @@ impl Model {
             self.week_proof.learn(value - week.nearest(value));
         }
         self.overall.learn(held, gain);
-        self.day
-            .learn(&mut self.day_visit, time.local, held, self.origin, DAY_GAIN_LEAST);
+        let apart = held - self.origin;
+        self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST);
         if self.week.is_none() && time.timestamp - self.policy.first() >= WEEK_BEGINS_S {
             self.week = Some(Box::default());
         }
         if let Some(week) = &mut self.week {
-            week.learn(&mut self.week_visit, time.local, held, self.origin, WEEK_GAIN_LEAST);
+            week.learn(&mut self.week_visit, time.local, apart, WEEK_GAIN_LEAST);
         }
     }
 
@@ -531,21 +528,25 @@ impl Model {
     }
 
     fn fill_residuals(&mut self, residual: f64) {
-        self.residuals = [single(residual); RESIDUALS];
-        self.residual_sum = f64::from(self.residuals[0]) * f64::from(LONG_RESIDUALS);
+        self.residuals = [Short::new(single(residual)); RESIDUALS];
+        self.residual_sum = f64::from(self.residuals[0].get()) * f64::from(LONG_RESIDUALS);
     }
 
     fn keep_residual(&mut self, residual: f64) {
         let place = usize::from(self.residual_place);
-        let residual = single(residual);
-        self.residual_sum += f64::from(residual) - f64::from(self.residuals[place]);
+        let residual = Short::new(single(residual));
+        self.residual_sum += f64::from(residual.get()) - f64::from(self.residuals[place].get());
         self.residuals[place] = residual;
         self.residual_place += 1;
         if usize::from(self.residual_place) == RESIDUALS {
             self.residual_place = 0;
             // What rounding has left of a giant goes with it.
-            self.residual_sum = self.residuals.iter().map(|&residual| f64::from(residual)).sum();
+            self.residual_sum = self.sum_of_residuals();
         }
+    }
+
+    fn sum_of_residuals(&self) -> f64 {
+        self.residuals.iter().map(|&residual| f64::from(residual.get())).sum()
     }
 
     /// Makes the mean the origin, so that differences from it are small: now and then, as the first value may be an odd one.
@@ -554,8 +555,10 @@ impl Model {
         self.origin = self.overall.mean;
         self.seen.shift(shift);
         self.day.shift(shift);
+        self.day_visit.shift(shift);
         if let Some(week) = &mut self.week {
             week.shift(shift);
+            self.week_visit.shift(shift);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     },
     season::{Profile, Proof, Visit},
 };
-use crate::save::{fields, hold};
+use crate::save::fields;
 
 /// The noise of a series.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) struct Noise {
     by_day: Profile<DAY_SLOTS, DAY_SLOT_S>,
 }
 
-fields!(Noise { visit, overall, by_day } check |noise| hold(noise.visit.is_of(DAY_SLOTS), "a visit is of no slot"));
+fields!(Noise { visit, overall, by_day });
 
 impl Noise {
     /// How many times as noisy as at all times it is at `local`, for a series that is `days` old.
@@ -44,7 +44,7 @@ impl Noise {
         } else {
             size
         };
-        self.by_day.learn(&mut self.visit, local, held, 0.0, NOISE_GAIN_LEAST);
+        self.by_day.learn(&mut self.visit, local, held, NOISE_GAIN_LEAST);
         self.overall.learn(size);
     }
 

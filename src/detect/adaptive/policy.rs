@@ -51,7 +51,8 @@ pub(super) struct Policy {
 /// When a channel has told last.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Told {
-    at: i64,
+    /// Seconds from the first sample to that.
+    at_s: u32,
     /// Samples since.
     samples: u8,
     /// The score that was told.
@@ -86,7 +87,7 @@ fields!(Policy {
     repeats,
     bar
 });
-fields!(Told { at, samples, score });
+fields!(Told { at_s, samples, score });
 fields!(Alerts { level, spike });
 
 impl Policy {
@@ -121,10 +122,11 @@ impl Policy {
         let silent = self.is_silent(silence, sample.timestamp, sample.count);
         self.level.samples = self.level.samples.saturating_add(1);
         self.spike.samples = self.spike.samples.saturating_add(1);
-        let level = self.decide_level(silence, silent, sample);
-        let spike = self.decide_spike(silent, sample);
+        let age_s = self.age_s(sample.timestamp);
+        let level = self.decide_level(silence, silent, sample, age_s);
+        let spike = self.decide_spike(silent, sample, age_s);
         let now = |score: f64| Told {
-            at: sample.timestamp,
+            at_s: age_s,
             samples: 0,
             score: single(score),
         };
@@ -137,16 +139,21 @@ impl Policy {
         Alerts { level, spike }
     }
 
-    fn decide_level(&mut self, silence: Silence, silent: bool, sample: Scored) -> bool {
-        let time = sample.timestamp;
+    /// Seconds from the first sample to `timestamp`, as far as there is room: 136 years.
+    fn age_s(&self, timestamp: i64) -> u32 {
+        u32::try_from(timestamp - self.first).unwrap_or(u32::MAX)
+    }
+
+    fn decide_level(&mut self, silence: Silence, silent: bool, sample: Scored, age_s: u32) -> bool {
         let quiet = self.level.samples <= LEVEL_QUIET_LEAST
-            || self.level.is_within(silence.quiet_samples, silence.quiet_s, time);
+            || self.level.is_within(silence.quiet_samples, silence.quiet_s, age_s);
         let quiet = quiet && !self.level.is_outdone(sample.level);
         if silent || quiet || sample.level < 1.0 {
             return false;
         }
-        let repeats = f64::from(self.repeats) * (-self.level.age_s(time) / LEVEL_REPEAT_S).exp();
-        let bar = (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(time);
+        let repeats =
+            f64::from(self.repeats) * (-f64::from(age_s.saturating_sub(self.level.at_s)) / LEVEL_REPEAT_S).exp();
+        let bar = (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(age_s);
         let alert = sample.level >= bar.max(sample.level_bar);
         if alert {
             self.repeats = single(repeats + 1.0);
@@ -154,18 +161,15 @@ impl Policy {
         alert
     }
 
-    fn decide_spike(&mut self, silent: bool, sample: Scored) -> bool {
-        let Scored {
-            timestamp, spike, leap, ..
-        } = sample;
+    fn decide_spike(&mut self, silent: bool, sample: Scored, age_s: u32) -> bool {
+        let Scored { spike, leap, .. } = sample;
         let bar = self.next_bar();
         self.bar = single(bar);
         if spike < 1.0 {
             return false;
         }
-        let quiet =
-            self.spike.is_within(SPIKE_QUIET_SAMPLES, OTHER_QUIET_S, timestamp) && !self.spike.is_outdone(spike);
-        let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(timestamp));
+        let quiet = self.spike.is_within(SPIKE_QUIET_SAMPLES, OTHER_QUIET_S, age_s) && !self.spike.is_outdone(spike);
+        let alert = !silent && !quiet && spike >= bar.max(self.level.bar_of_other(age_s));
         self.bar = self.bar.max(single((BAR_SHARE * leap).min(BAR_MAX)));
         alert
     }
@@ -173,14 +177,14 @@ impl Policy {
 
 impl Told {
     const NEVER: Self = Self {
-        at: i64::MIN,
+        at_s: 0,
         samples: u8::MAX,
         score: 0.0,
     };
 
-    /// Was it at most so many samples before `time`, and less than `lasts_s`?
-    fn is_within(self, samples: u8, lasts_s: i64, time: i64) -> bool {
-        self.samples <= samples && time < self.at.saturating_add(lasts_s)
+    /// Was it at most so many samples before a series was `age_s` old, and less than `lasts_s`?
+    fn is_within(self, samples: u8, lasts_s: i64, age_s: u32) -> bool {
+        self.samples <= samples && i64::from(age_s.saturating_sub(self.at_s)) < lasts_s
     }
 
     /// Is `score` so much more that it is news, however short a time ago it was?
@@ -189,17 +193,12 @@ impl Told {
     }
 
     /// What the other channel has to reach.
-    fn bar_of_other(self, time: i64) -> f64 {
-        if self.is_within(OTHER_QUIET_SAMPLES, OTHER_QUIET_S, time) {
+    fn bar_of_other(self, age_s: u32) -> f64 {
+        if self.is_within(OTHER_QUIET_SAMPLES, OTHER_QUIET_S, age_s) {
             OTHER_BAR
         } else {
             1.0
         }
-    }
-
-    #[expect(clippy::cast_precision_loss, reason = "ages are exact in seconds")]
-    fn age_s(self, time: i64) -> f64 {
-        time.saturating_sub(self.at) as f64
     }
 }
 

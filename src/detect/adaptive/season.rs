@@ -4,8 +4,8 @@
 //! samples of the visit are summed up; when it has left, their mean goes into the slot. So a profile never knows the day
 //! that it is asked about. It is read between the centres of two slots, in a straight line, but near an [edge].
 //!
-//! Values are differences from an origin that the caller keeps. Three bytes hold a slot, and a read is two slots next to each
-//! other.
+//! Values are differences from an origin that the caller keeps. Eight bytes hold a visit and three a slot, and a read is two slots
+//! next to each other.
 
 use super::{
     constants::{EDGE_ERRORS, PROOF_ERROR_MAX, PROOF_MEMORY_SAMPLES, PROOF_SAMPLES},
@@ -18,6 +18,8 @@ use crate::save::{Damaged, Save, Saved, fields, hold};
 const MEAN_BITS: u32 = 0xffff_f000;
 /// Visits that there is room for.
 const VISITS_MAX: u8 = 15;
+/// Slots that there are numbers for.
+const NUMBERS_MAX: i64 = 1 << 16;
 
 /// The means of `SLOTS` slots of `SLOT_S` seconds each.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,13 +36,12 @@ struct Slot([u8; 3]);
 /// The slot that time is in, and what was seen in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Visit {
-    sum: f64,
-    /// Number of the slot, counted through from 1970, as far as there is room: two that are mistaken for one another are
-    /// 240,000 years apart.
-    number: u32,
+    /// Of differences from the origin.
+    sum: f32,
+    /// Number of the slot, counted through from 1970, as far as there is room for whole periods: two that are mistaken for one
+    /// another are four years apart, and of one time of the day or of the week.
+    number: u16,
     samples: u16,
-    /// Place of the slot in the profile.
-    slot: u8,
 }
 
 /// A time of the profile.
@@ -61,12 +62,7 @@ pub(super) struct Proof {
     samples: u16,
 }
 
-fields!(Visit {
-    sum,
-    number,
-    samples,
-    slot
-});
+fields!(Visit { sum, number, samples });
 fields!(Proof { error, samples } check |proof| {
     hold(proof.samples <= PROOF_MEMORY_SAMPLES, "more errors are remembered than there is memory for")
 });
@@ -105,6 +101,9 @@ impl<const SLOTS: usize, const SLOT_S: i64> Default for Profile<SLOTS, SLOT_S> {
 impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
     const PERIOD_S: i64 = SLOTS as i64 * SLOT_S;
+    /// Slots of as many whole periods as there are numbers for.
+    #[expect(clippy::cast_possible_wrap, reason = "there are few slots")]
+    const NUMBERS: i64 = NUMBERS_MAX - NUMBERS_MAX % SLOTS as i64;
 
     /// Reads a little of each of its cache lines, of a day, but for the one that it begins in.
     pub(super) fn touch(&self) -> u64 {
@@ -112,9 +111,9 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     }
 
     /// Reads a little of what is known of the time about `visit`, where the next sample will look.
-    pub(super) fn touch_at(&self, visit: &Visit) -> u64 {
+    pub(super) fn touch_at(&self, visit: Visit) -> u64 {
         // It is in this slot or in the next, and looks at those beside it.
-        let slot = usize::from(visit.slot);
+        let slot = visit.slot::<SLOTS>();
         let [before, behind] = [-1, 2].map(|steps| self.slots[Self::beside(slot, steps)]);
         u64::from(before.0[0]) ^ u64::from(behind.0[2])
     }
@@ -209,25 +208,19 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         }
     }
 
-    /// Takes in a sample at `local`: the visit that it belongs to, and the slot that it has ended.
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_possible_wrap,
-        reason = "a remainder is not negative, and small"
-    )]
-    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, value: f64, origin: f64, gain_least: f64) {
-        let number = local.div_euclid(SLOT_S);
-        let low = number as u32;
-        if low != visit.number || visit.samples == 0 {
-            self.end(visit, origin, gain_least);
+    /// Takes in a sample at `local`, with its difference from the origin: the visit that it belongs to, and the slot that it has
+    /// ended.
+    #[expect(clippy::cast_possible_truncation, reason = "a remainder is not negative, and small")]
+    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, apart: f64, gain_least: f64) {
+        let number = local.div_euclid(SLOT_S).rem_euclid(Self::NUMBERS) as u16;
+        if number != visit.number || visit.samples == 0 {
+            self.end(*visit, gain_least);
             *visit = Visit {
-                number: low,
-                slot: number.rem_euclid(SLOTS as i64) as u8,
+                number,
                 ..Visit::default()
             };
         }
-        visit.sum += value;
+        visit.sum = single(f64::from(visit.sum) + apart);
         visit.samples = visit.samples.saturating_add(1);
     }
 
@@ -238,15 +231,15 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         }
     }
 
-    fn end(&mut self, visit: &Visit, origin: f64, gain_least: f64) {
+    fn end(&mut self, visit: Visit, gain_least: f64) {
         if visit.samples == 0 {
             return;
         }
-        let slot = &mut self.slots[usize::from(visit.slot)];
+        let slot = &mut self.slots[visit.slot::<SLOTS>()];
         let visits = (slot.visits() + 1).min(VISITS_MAX);
         let gain = (1.0 / f64::from(visits)).max(gain_least);
         let mean = f64::from(slot.mean());
-        let seen = visit.sum / f64::from(visit.samples) - origin;
+        let seen = f64::from(visit.sum) / f64::from(visit.samples);
         *slot = Slot::new(single(mean + gain * (seen - mean)), visits);
     }
 }
@@ -281,9 +274,14 @@ impl Visit {
         self.samples = 0;
     }
 
-    /// Is its slot one of so many?
-    pub(super) fn is_of(&self, slots: usize) -> bool {
-        usize::from(self.slot) < slots
+    /// Moves what was seen in it by `shift`.
+    pub(super) fn shift(&mut self, shift: f64) {
+        self.sum = single(f64::from(self.sum) + f64::from(self.samples) * shift);
+    }
+
+    /// Place of its slot in a profile of `SLOTS`.
+    fn slot<const SLOTS: usize>(self) -> usize {
+        usize::from(self.number) % SLOTS
     }
 }
 
@@ -325,7 +323,7 @@ mod tests {
         let (mut profile, mut visit) = (Day::default(), Visit::default());
         for local in (0..=days * 86_400).step_by(600) {
             let hour = f64::from(i32::try_from(local % 86_400).unwrap()) / 3600.0;
-            profile.learn(&mut visit, local, hour, 100.0, gain);
+            profile.learn(&mut visit, local, hour - 100.0, gain);
         }
         profile
     }
@@ -355,7 +353,7 @@ mod tests {
             } else {
                 50.0
             };
-            profile.learn(&mut visit, local, value, 0.0, 0.15);
+            profile.learn(&mut visit, local, value, 0.15);
         }
         let at = |hour: i64, minute: i64| profile.read(hour * 3600 + minute * 60, 1, 3.0, 0.0).unwrap();
         for minute in [-14, 0, 14] {
@@ -372,16 +370,16 @@ mod tests {
     #[test]
     fn a_day_is_known_once_it_is_over() {
         let (mut profile, mut visit) = (Day::default(), Visit::default());
-        profile.learn(&mut visit, 900, 5.0, 0.0, 0.15);
+        profile.learn(&mut visit, 900, 5.0, 0.15);
         assert_eq!(profile.line(900, 1), None);
-        profile.learn(&mut visit, 2700, 7.0, 0.0, 0.15);
+        profile.learn(&mut visit, 2700, 7.0, 0.15);
         assert_eq!(profile.line(900, 1), Some(5.0));
         assert_eq!(profile.line(1799, 1), Some(5.0), "the slot after it is not known yet");
         assert_eq!(profile.line(1800, 1), None, "nor by its neighbour");
         assert_eq!(profile.line(900, 2), None);
         // The same slot a day later: the first weighs as much as the second.
-        profile.learn(&mut visit, 86_400 + 900, 9.0, 0.0, 0.15);
-        profile.learn(&mut visit, 86_400 + 2700, 9.0, 0.0, 0.15);
+        profile.learn(&mut visit, 86_400 + 900, 9.0, 0.15);
+        profile.learn(&mut visit, 86_400 + 2700, 9.0, 0.15);
         assert_eq!(profile.line(900, 2), Some(7.0));
     }
 
@@ -390,7 +388,7 @@ mod tests {
         let (mut profile, mut visit) = (Day::default(), Visit::default());
         for day in 0..40 {
             let value = if day < 30 { 0.0 } else { 1.0 };
-            profile.learn(&mut visit, day * 86_400 + 900, value, 0.0, 0.15);
+            profile.learn(&mut visit, day * 86_400 + 900, value, 0.15);
         }
         let expected = 1.0 - 0.85_f64.powi(9);
         assert!((profile.line(900, 1).unwrap() - expected).abs() < 1e-3);
@@ -418,6 +416,25 @@ mod tests {
         let before = profile.line(30_000, 1).unwrap();
         profile.shift(100.0);
         assert!((profile.line(30_000, 1).unwrap() - before - 100.0).abs() < 0.02);
+
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        profile.learn(&mut visit, 900, 5.0, 0.15);
+        visit.shift(100.0);
+        profile.learn(&mut visit, 1000, 107.0, 0.15);
+        profile.learn(&mut visit, 2700, 0.0, 0.15);
+        assert_eq!(profile.line(900, 1), Some(106.0));
+    }
+
+    #[test]
+    fn the_count_of_slots_begins_anew_with_a_period() {
+        for begin in [i64::MIN, -65_520 * 1800, 0, 65_519 * 1800, 65_520 * 1800, 1_700_000_000] {
+            let (mut profile, mut visit) = (Day::default(), Visit::default());
+            for step in 0..3 {
+                profile.learn(&mut visit, begin + 1800 * step, 1.0, 0.15);
+            }
+            let known = [0, 1, 2].map(|step| profile.line(begin + 1800 * step, 1));
+            assert_eq!(known, [Some(1.0), Some(1.0), None], "from {begin}");
+        }
     }
 
     #[test]

@@ -248,8 +248,8 @@ fn a_spike_takes_more_where_the_series_leaps_and_while_it_is_new() {
 
 #[test]
 fn a_model_is_small() {
-    assert!(size_of::<Model>() <= 936, "{}", size_of::<Model>());
-    assert!(shown(30, wave).model.memory_bytes() <= 1440);
+    assert!(size_of::<Model>() <= 864, "{}", size_of::<Model>());
+    assert!(shown(30, wave).model.memory_bytes() <= 864 + 504);
 }
 
 fn any_value() -> impl Strategy<Value = f64> {
@@ -291,8 +291,9 @@ proptest! {
                 last.iter().sum::<f64>() / f64::from(u32::try_from(last.len()).unwrap())
             };
             let (short, long) = bench.basis.means(value);
-            prop_assert!((short - plain(3)).abs() < 1.0);
-            prop_assert!((long - plain(24)).abs() < 1.0);
+            // Those before have five digits.
+            prop_assert!((short - plain(3)).abs() < 20.0);
+            prop_assert!((long - plain(24)).abs() < 20.0);
         }
     }
 }
