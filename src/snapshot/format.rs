@@ -20,7 +20,7 @@ use crate::save::{Damaged, Save, Saved, put_bytes};
 
 /// To be raised when what this version writes is something that the version before would misread: records, or what is in
 /// them. States of detectors have a number of their own.
-pub(super) const FORMAT: u32 = 7;
+pub(super) const FORMAT: u32 = 8;
 
 const MAGIC: [u8; 8] = *b"skyrelay";
 

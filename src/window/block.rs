@@ -19,7 +19,9 @@
 //! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with
 //!    value = key / 10^d, or with so many significant digits ([`significant`]); or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
 //!    minute); or a number of single precision, printed and read back; or a fraction with a denominator of its own (means of
-//!    so many things, [`fractions`]); or, failing these, the double's bits mapped to an integer of the same order. Values a few ulps from a decimal (51.846000000000004) keep that
+//!    so many things, [`fractions`]); or, failing these, the double's bits mapped to an integer of the same order. Decimals that
+//!    a quick reader read are often an ulp off (45.51600000000001): where dividing as it did gives the same double
+//!    ([`digits::Division`]), they cost nothing more. Other values a few ulps from a decimal (51.846000000000004) keep that
 //!    distance beside their key. What all keys of the block share, key = multiple * key' + offset, is taken out.
 //! 2. A block with few distinct keys may have a **dictionary** ([`distinct`]); its entries' numbers then are the keys.
 //! 3. A **forecast** ([`predict`]) of the key, or of its step from the one before, leaves a residual e:
@@ -65,8 +67,8 @@
 //! seconds since the first timestamp, 4 bytes unsigned, or 8, of the last that is gone; level; previous
 //! ```
 //!
-//! Transform codes: d; 63 for single precision; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
-//! 31 single precision, 32 + n decimals); 180 + n significant digits alone; 192 + digits for fractions.
+//! Transform codes: d; 32 + d divided in steps; 63 for single precision, 61 read in steps; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
+//! 31 single precision, 30 read in steps, 32 + n decimals); 180 + n significant digits alone; 192 + digits for fractions.
 
 mod bits;
 mod cut;

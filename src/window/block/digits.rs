@@ -43,11 +43,48 @@ pub(super) enum Digits {
     /// That many decimals, as `%.6f` does.
     Decimals(u8),
     /// After the digits that tell it from other numbers of single precision, as [`single`] does.
-    Single,
+    Single(Division),
 }
 
-/// Code of [`Digits::Single`].
+/// How a number that was printed is read back: its digits as a whole number, divided by a power of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Division {
+    /// At once, with the one rounding that the format asks for.
+    Once,
+    /// As quick readers do, pandas among them: by 10, by 10^2, by 10^4, … for each bit in the count of decimals. Zeros at the end
+    /// are not printed.
+    Stepwise,
+}
+
+/// The divisors of [`Division::Stepwise`].
+const STEPS: [f64; 5] = [1e1, 1e2, 1e4, 1e8, 1e16];
+
+impl Division {
+    /// whole / 10^decimals.
+    #[inline]
+    pub(super) fn quotient(self, whole: i64, decimals: usize) -> f64 {
+        match self {
+            Self::Once => whole as f64 / TENS[decimals],
+            Self::Stepwise => stepwise(whole, decimals),
+        }
+    }
+}
+
+fn stepwise(mut whole: i64, mut decimals: usize) -> f64 {
+    if whole == 0 {
+        return 0.0;
+    }
+    while decimals > 0 && whole % 10 == 0 {
+        whole /= 10;
+        decimals -= 1;
+    }
+    let steps = STEPS.iter().enumerate().filter(|&(bit, _)| decimals >> bit & 1 != 0);
+    steps.fold(whole as f64, |x, (_, step)| x / step)
+}
+
+/// Codes of [`Digits::Single`].
 const SINGLE: u8 = 31;
+const SINGLE_STEPWISE: u8 = 30;
 
 impl Digits {
     pub(super) fn code(self) -> u8 {
@@ -55,7 +92,8 @@ impl Digits {
             Self::All => 0,
             Self::Significant(digits) => digits,
             Self::Decimals(decimals) => 32 + decimals,
-            Self::Single => SINGLE,
+            Self::Single(Division::Once) => SINGLE,
+            Self::Single(Division::Stepwise) => SINGLE_STEPWISE,
         }
     }
 
@@ -64,7 +102,8 @@ impl Digits {
             0 => Some(Self::All),
             1..=17 => Some(Self::Significant(code)),
             32..=54 => Some(Self::Decimals(code - 32)),
-            SINGLE => Some(Self::Single),
+            SINGLE => Some(Self::Single(Division::Once)),
+            SINGLE_STEPWISE => Some(Self::Single(Division::Stepwise)),
             _ => None,
         }
     }
@@ -72,7 +111,7 @@ impl Digits {
     /// Decimals that are left of `x`; None when it is not cut.
     fn decimals(self, x: f64) -> Option<usize> {
         let decimals = match self {
-            Self::All | Self::Single => return None,
+            Self::All | Self::Single(_) => return None,
             Self::Significant(digits) => i32::from(digits) - 1 - magnitude(x),
             Self::Decimals(decimals) => i32::from(decimals),
         };
@@ -83,19 +122,23 @@ impl Digits {
     pub(super) fn quotient(self, numerator: i64, denominator: u32) -> f64 {
         let denominator = denominator.max(1);
         let x = numerator as f64 / f64::from(denominator);
-        if self == Self::Single {
-            return single(x as f32);
+        if let Self::Single(division) = self {
+            return single(x as f32, division);
         }
         let Some(decimals) = self.decimals(x) else { return x };
         let rounded = rounded(x.abs(), decimals) / TENS[decimals];
         if numerator < 0 { -rounded } else { rounded }
     }
 
+    pub(super) fn is_single(self) -> bool {
+        matches!(self, Self::Single(_))
+    }
+
     /// How far from `x` a number may be that was cut to it.
     pub(super) fn reach(self, x: f64) -> f64 {
         match self.decimals(x) {
             Some(decimals) => 0.501 / TENS[decimals],
-            None if self == Self::Single => x.abs() * f64::from(f32::EPSILON),
+            None if self.is_single() => x.abs() * f64::from(f32::EPSILON),
             None => x.abs() * f64::EPSILON,
         }
     }
@@ -122,17 +165,19 @@ fn rounded(x: f64, decimals: usize) -> f64 {
 
 /// A number of single precision, printed with seven significant digits if these tell it from all others, else with nine, and
 /// read back. Beyond some powers of ten it is left as it is.
-pub(super) fn single(x: f32) -> f64 {
+pub(super) fn single(x: f32, division: Division) -> f64 {
     let wide = f64::from(x);
     let exponent = magnitude(wide);
     for digits in [7, 9] {
-        let ten = usize::try_from(digits - 1 - exponent)
-            .ok()
-            .and_then(|ten| TENS.get(ten));
-        if let Some(&ten) = ten {
-            let printed = nearest(wide, ten) as f64 / ten;
+        let decimals = usize::try_from(digits - 1 - exponent);
+        if let Some(decimals) = decimals.ok().filter(|&decimals| decimals < TENS.len()) {
+            let whole = nearest(wide, TENS[decimals]);
+            let printed = whole as f64 / TENS[decimals];
             if digits == 9 || (printed as f32).to_bits() == x.to_bits() {
-                return printed;
+                return match division {
+                    Division::Once => printed,
+                    Division::Stepwise => stepwise(whole, decimals),
+                };
             }
         }
     }

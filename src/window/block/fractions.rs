@@ -232,7 +232,7 @@ impl Fraction {
                 // By way of the integer, which has no -0.
                 let numerator = now.0.copysign(value) as i64;
                 let ulps = ulps_off(value, self.digits.quotient(numerator, now.1 as u32));
-                if ulps == 0 || ulps != EXCEPTION && self.digits == Digits::Single {
+                if ulps == 0 || ulps != EXCEPTION && self.digits.is_single() {
                     return Some((numerator, now.1 as u32, ulps));
                 }
             }

@@ -8,7 +8,7 @@
 )]
 
 use super::bits::bit_length;
-use super::digits::{Digits, TENS, magnitude, nearest, single};
+use super::digits::{Digits, Division, TENS, magnitude, nearest, single};
 use super::fractions::Fraction;
 use super::ratios::Probes;
 use super::significant::{self, Significant};
@@ -23,8 +23,11 @@ const NOISE_DECIMALS: usize = 13;
 pub(super) const EXCEPTION: i8 = i8::MAX;
 /// Furthest neighbour of a decimal that is still written as one (ulps).
 const ULPS_MAX: i64 = 6;
-/// Code of [`Transform::Single`].
+/// Codes of [`Transform::Single`].
 const SINGLE: u8 = 63;
+const SINGLE_STEPWISE: u8 = 61;
+/// Code of [`Transform::Stepwise`] with no decimals.
+const STEPWISE: u8 = 32;
 /// The first code of [`Transform::Significant`]: no digits of [`Transform::Printed`] have one as high.
 const SIGNIFICANT: u8 = 183;
 /// Decimals from which values are looked at for significant digits.
@@ -38,12 +41,14 @@ const BITS_PER_DECIMAL: f64 = std::f64::consts::LOG2_10;
 pub(super) enum Transform {
     /// key / divisor, where the divisor is a power of ten.
     Quotient(f64),
+    /// key / 10^d, but divided in steps.
+    Stepwise(usize),
     /// A decimal number of so many digits.
     Significant(Significant),
     /// The double's bits, mapped so that they order as the numbers do, without that many zeros at the low end.
     Ordered(u32),
     /// The bits of a number of single precision, in order, printed and read back.
-    Single,
+    Single(Division),
     /// key / divisor, printed with that many digits and read back.
     Printed(u32, Digits),
     /// A fraction whose denominator comes with each sample, printed with that many digits and read back.
@@ -54,8 +59,12 @@ impl Transform {
     /// `divisor` counts for [`Transform::Printed`] and [`Transform::Significant`], its lowest byte and `center` for [`Transform::Fraction`].
     pub(super) fn from_code(code: u8, divisor: u16, center: u32) -> Option<Self> {
         match code {
-            SINGLE => Some(Self::Single),
-            0..64 => TENS.get(usize::from(code)).copied().map(Self::Quotient),
+            SINGLE => Some(Self::Single(Division::Once)),
+            SINGLE_STEPWISE => Some(Self::Single(Division::Stepwise)),
+            STEPWISE..64 => Some(usize::from(code - STEPWISE))
+                .filter(|&decimals| decimals < TENS.len())
+                .map(Self::Stepwise),
+            0..STEPWISE => TENS.get(usize::from(code)).copied().map(Self::Quotient),
             64..128 => Some(Self::Ordered(u32::from(code) - 64)),
             SIGNIFICANT..192 => Significant::from_code(code - SIGNIFICANT, divisor).map(Self::Significant),
             128..192 => Digits::from_code(code - 128).map(|digits| Self::Printed(u32::from(divisor), digits)),
@@ -72,12 +81,14 @@ impl Transform {
                 0,
                 0,
             ),
+            Self::Stepwise(decimals) => (STEPWISE + decimals as u8, 0, 0),
             Self::Significant(significant) => {
                 let (code, decimals) = significant.code();
                 (SIGNIFICANT + code, decimals, 0)
             }
             Self::Ordered(shift) => (64 + shift as u8, 0, 0),
-            Self::Single => (SINGLE, 0, 0),
+            Self::Single(Division::Once) => (SINGLE, 0, 0),
+            Self::Single(Division::Stepwise) => (SINGLE_STEPWISE, 0, 0),
             Self::Printed(divisor, digits) => (128 + digits.code(), divisor as u16, 0),
             Self::Fraction(fraction) => {
                 let (divisor, center) = fraction.parameters();
@@ -90,9 +101,10 @@ impl Transform {
     pub(super) fn value(self, key: i64) -> f64 {
         match self {
             Self::Quotient(divisor) => key as f64 / divisor,
+            Self::Stepwise(decimals) => Division::Stepwise.quotient(key, decimals),
             Self::Significant(significant) => significant.value(key),
             Self::Ordered(shift) => from_ordered(key, shift),
-            Self::Single => single(single_of(key)),
+            Self::Single(division) => single(single_of(key), division),
             Self::Printed(divisor, digits) => digits.quotient(key, divisor),
             Self::Fraction(fraction) => fraction.digits.quotient(key, 1),
         }
@@ -103,9 +115,11 @@ impl Transform {
     pub(super) fn is_finite(self, key: i64) -> bool {
         match self {
             Self::Ordered(shift) => from_ordered(key, shift).is_finite(),
-            Self::Single => single_of(key).is_finite(),
+            Self::Single(_) => single_of(key).is_finite(),
             // A whole number, divided by one or more, or times what a number of few digits may be.
-            Self::Quotient(_) | Self::Significant(_) | Self::Printed(..) | Self::Fraction(_) => true,
+            Self::Quotient(_) | Self::Stepwise(_) | Self::Significant(_) | Self::Printed(..) | Self::Fraction(_) => {
+                true
+            }
         }
     }
 
@@ -115,10 +129,11 @@ impl Transform {
         match self {
             Self::Quotient(1.0) if value.fract() == 0.0 => value as i64,
             Self::Quotient(divisor) => nearest(value, divisor),
+            Self::Stepwise(decimals) => nearest(value, TENS[decimals]),
             Self::Significant(significant) => significant.key(value),
             Self::Printed(divisor, _) => nearest(value, f64::from(divisor)),
             Self::Ordered(shift) => to_ordered(value, shift),
-            Self::Single => i64::from(flip_below_zero_32((value as f32).to_bits().cast_signed())),
+            Self::Single(_) => i64::from(flip_below_zero_32((value as f32).to_bits().cast_signed())),
             Self::Fraction(_) => 0,
         }
     }
@@ -209,10 +224,11 @@ pub(super) fn find(values: &[f64], keys: &mut Vec<i64>, ulps: &mut Vec<i8>) -> T
         let printed = probes
             .printed()
             .map(|(printed, divisor)| (printed, width + f64::from(divisor).log2()));
-        let single = probes.are_single().then(|| {
-            let range = Transform::Single.key(high).abs_diff(Transform::Single.key(low));
+        let single = probes.single().map(|division| {
+            let single = Transform::Single(division);
+            let range = single.key(high).abs_diff(single.key(low));
             // And a bit or two of noise.
-            (Transform::Single, f64::from(bit_length(range)) + 2.0)
+            (single, f64::from(bit_length(range)) + 2.0)
         });
         for (transform, bits) in printed.into_iter().chain(single) {
             if n * bits < best.0 {
@@ -231,8 +247,21 @@ pub(super) fn find(values: &[f64], keys: &mut Vec<i64>, ulps: &mut Vec<i8>) -> T
     {
         best.1 = Transform::Significant(significant);
     }
-    let exceptions = adjusted(values, best.1, keys, ulps);
-    let odd = ulps.iter().filter(|&&ulp| ulp != 0).count() as u32 - exceptions;
+    let mut exceptions = adjusted(values, best.1, keys, ulps);
+    let mut odd = odd_ones(ulps) - exceptions;
+    if odd > 0
+        && let Transform::Quotient(ten) = best.1
+        && let Some(decimals) = TENS.iter().position(|&other| other == ten)
+    {
+        let before = odd + exceptions;
+        exceptions = adjusted(values, Transform::Stepwise(decimals), keys, ulps);
+        if odd_ones(ulps) < before {
+            best.1 = Transform::Stepwise(decimals);
+        } else {
+            exceptions = adjusted(values, best.1, keys, ulps);
+        }
+        odd = odd_ones(ulps) - exceptions;
+    }
     // A handful of neighbours is cheaper as exceptions than by a bit for each value.
     if f64::from(odd) * EXCEPTION_BITS < n {
         for ulp in ulps.iter_mut().filter(|ulp| **ulp != 0) {
@@ -243,6 +272,11 @@ pub(super) fn find(values: &[f64], keys: &mut Vec<i64>, ulps: &mut Vec<i8>) -> T
         ulps.clear();
     }
     best.1
+}
+
+/// How many values are not their keys'.
+fn odd_ones(ulps: &[i8]) -> u32 {
+    ulps.iter().filter(|&&ulp| ulp != 0).count() as u32
 }
 
 /// How many values need how many decimals, at most.

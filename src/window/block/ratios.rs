@@ -9,7 +9,7 @@
     reason = "whatever is found here is compared bit by bit with the value it stands for"
 )]
 
-use super::digits::{Digits, TENS, magnitude, nearest, single};
+use super::digits::{Digits, Division, TENS, magnitude, nearest, single};
 use super::fractions::Fraction;
 use super::keys::{DECIMALS_MAX, EXCEPTION, Transform, decimal, ulps_off};
 
@@ -74,10 +74,19 @@ impl Probes {
         }
     }
 
-    /// Were they all numbers of single precision once, and not all short?
-    pub(super) fn are_single(&self) -> bool {
-        let is_single = |&(value, _): &(f64, f64)| ulps_off(value, single(value as f32)) != EXCEPTION;
-        self.len >= 4 && self.significant > 7 && self.values().iter().all(is_single)
+    /// Were they all numbers of single precision once, and not all short? Says how they were read back.
+    pub(super) fn single(&self) -> Option<Division> {
+        let off = |value, division| ulps_off(value, single(value as f32, division));
+        let is_single = |&(value, _): &(f64, f64)| off(value, Division::Once) != EXCEPTION;
+        let are_single = self.len >= 4 && self.significant > 7 && self.values().iter().all(is_single);
+        are_single.then(|| {
+            let hits = |division| self.values().iter().filter(|probe| off(probe.0, division) == 0).count();
+            if hits(Division::Stepwise) > hits(Division::Once) {
+                Division::Stepwise
+            } else {
+                Division::Once
+            }
+        })
     }
 
     /// Are they all k / divisor, printed with so many digits and read back?
@@ -118,10 +127,9 @@ impl Probes {
                 .filter(|probe| fraction.is_no_accident(probe.0))
                 .count()
         };
-        let digits = if self.are_single() {
-            [Digits::Single; 3]
-        } else {
-            self.digits()
+        let digits = match self.single() {
+            Some(division) => [Digits::Single(division); 3],
+            None => self.digits(),
         };
         let best = digits.map(Fraction::new).into_iter().max_by_key(hits)?;
         (hits(&best) * 2 >= self.len).then_some(best)

@@ -123,6 +123,41 @@ fn neighbours_of_decimals_take_two_bits_more() {
     assert!(bytes(&values) < 512 * 15 / 8);
 }
 
+/// As quick readers read a number, pandas among them: digits as a whole number, divided by 10, 100, 10^4, … for each bit in the
+/// count of decimals.
+fn quickly_read(text: &str) -> f64 {
+    let (sign, text) = text.strip_prefix('-').map_or((1.0, text), |text| (-1.0, text));
+    let (before, after) = text.split_once('.').unwrap_or((text, ""));
+    let digits = before
+        .chars()
+        .chain(after.chars())
+        .filter_map(|digit| digit.to_digit(10));
+    let mut number = digits.fold(0.0, |number, digit| number * 10.0 + f64::from(digit));
+    let (mut left, mut step) = (after.len(), 10.0);
+    while left > 0 {
+        if left % 2 == 1 {
+            number /= step;
+        }
+        left /= 2;
+        step *= step;
+    }
+    sign * number
+}
+
+#[test]
+fn what_quick_readers_made_of_decimals_takes_what_the_decimals_carry() {
+    let values: Vec<f64> = numbers(512, 1024)
+        .map(|k| quickly_read(&((45_000.0 + k) / 1000.0).to_string()))
+        .collect();
+    let exact = values.iter().filter(|value| value.to_string().len() <= 6).count();
+    assert!((300..500).contains(&exact), "{exact}");
+    assert!(bytes(&values) < 512 * 12 / 8);
+    let singles: Vec<f64> = noise(512, 1 << 20)
+        .map(|x| quickly_read(&printed_single(f32::from_bits(0x3b80_0000 + x as u32)).to_string()))
+        .collect();
+    assert!(bytes(&singles) < 512 * 43 / 16);
+}
+
 #[test]
 fn ratios_take_what_their_numerators_carry() {
     let exact: Vec<f64> = numbers(512, 1024).map(|k| k / 60.0).collect();
@@ -391,6 +426,9 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
         (0_usize..20, 1_i64..1 << 50).prop_map(|(decimals, most)| (-most..=most)
             .prop_map(move |k| format!("{k}e-{decimals}").parse().unwrap())
             .boxed()),
+        (0_usize..20, 1_i64..1 << 50).prop_map(|(decimals, most)| (-most..=most)
+            .prop_map(move |k| quickly_read(&format!("{:.decimals$}", k as f64 / 10_f64.powi(decimals as i32))))
+            .boxed()),
         (2_usize..12, -9_i32..9).prop_map(|(digits, power)| (any_finite(), -4_i32..4)
             .prop_map(move |(x, step)| {
                 let mantissa = f64::from_bits(x.to_bits() & ((1 << 52) - 1) | 1023 << 52);
@@ -440,6 +478,11 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
             any::<f32>()
                 .prop_filter("finite", |x| x.is_finite())
                 .prop_map(printed_single)
+                .boxed()
+        ),
+        Just(
+            (-1e-4_f32..1.0)
+                .prop_map(|x| quickly_read(&printed_single(x).to_string()))
                 .boxed()
         ),
         (1_u32..300_000, 0_i32..5000, 1_u32..1000).prop_map(|(n, most, share)| {
