@@ -50,11 +50,13 @@
 //! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
 //! or jitter            k (1), last timestamp less where the stride puts it (number)
 //! base, previous       numbers; the key before the first, less base, when differences are forecast
-//! divisor              2 bytes: D, or with significant digits d, or with fractions scale of denominators (8), way of expecting (3), they wander
+//! divisor              2 bytes: D, or with significant digits d, or with fractions scale of denominators (8), way of expecting (3),
+//!                      they wander, power of ten that is the unit (4, signed)
 //! center               4 bytes, fractions alone: the value expected first
 //! multiple, offset     width - 1 (1), two numbers of that width
 //! dictionary           entries - 1 (1), width - 1 | by frequency << 7 (1), the entries
-//! stream               for each sample: step (jitter) · run (runs) · residual or escape · step of denominator · run · ulps
+//! stream               for each sample: step (jitter) · run (runs) · residual or escape · run · ulps; with fractions, the step
+//!                      of the denominator or escape · residual · run · ulps
 //! ```
 //!
 //! A block whose first samples are gone has a front, and behind it all of the above but the first bytes of the stream:

@@ -119,9 +119,9 @@ impl Digits {
     }
 
     /// numerator / denominator, printed and read back. Its errors are its own: who relies on a result has looked at it.
-    pub(super) fn quotient(self, numerator: i64, denominator: u32) -> f64 {
+    pub(super) fn quotient(self, numerator: i64, denominator: u64) -> f64 {
         let denominator = denominator.max(1);
-        let x = numerator as f64 / f64::from(denominator);
+        let x = numerator as f64 / denominator as f64;
         if let Self::Single(division) = self {
             return single(x as f32, division);
         }

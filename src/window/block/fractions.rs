@@ -1,8 +1,11 @@
 //! Values that are fractions, each with a denominator of its own: means of so many things.
 //!
-//! The numerator is coded as its distance from what the values so far make likely over its denominator. Small denominators
-//! are coded as they are; large ones wander, and are coded as the distance from the one before. Fractions in lowest terms
-//! have lost what their numbers had in common, so they are then brought to terms like those of the one before.
+//! The numerator is coded as its distance from what the values so far make likely over its denominator, and this distance is
+//! the larger, the larger the denominator is. Small denominators are coded as they are; large ones wander, and are coded as the
+//! distance from the one before. Fractions in lowest terms have lost what their numbers had in common, so they are then brought
+//! to terms like those of the one before. Choosing all terms of a block together (Viterbi) took more bytes than it saved.
+//!
+//! Percentages, and means of what is counted in cents, are fractions times a power of ten: they are counted in such units.
 
 #![expect(
     clippy::cast_possible_truncation,
@@ -15,12 +18,14 @@
 use super::bits::{escaped_bits, unzigzag, zigzag};
 use super::digits::{Digits, nearest};
 use super::keys::{EXCEPTION, gcd, ulps_off};
-use super::plan::Plan;
+use super::plan::{EXCEPTION_BITS, Plan};
 use super::ratios::Probes;
-use super::scale::{self, rescale, rice_k};
+use super::scale::{self, rescale, rice_k, shares};
 
 /// Largest denominator of a fraction.
 const DENOMINATOR_MAX: f64 = 4_194_304.0;
+/// The same where values are counted in units.
+const DENOMINATOR_IN_UNITS_MAX: u64 = 1 << 30;
 
 /// How the fractions of a block are coded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,7 +39,21 @@ pub(super) struct Fraction {
     wanders: bool,
     /// Code of the scale that denominators' steps start from.
     scale: u8,
+    /// Values are so many tens of numerator / denominator: 2 where they are percentages, -2 where numerators count cents.
+    unit: i8,
 }
+
+/// Largest power of ten that a unit is, and that one over a unit is.
+const UNIT_MAX: i8 = 7;
+const UNITS: [i64; UNIT_MAX as usize + 1] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+/// One over each unit, from the least.
+const IN_UNITS: [f64; 16] = [
+    1e7, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1, 1e0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8,
+];
+/// Numbers by which a unit is chosen.
+const UNIT_SAMPLES: usize = 32;
+/// Bits a value from which a unit pays.
+const UNIT_GAIN: f64 = 0.5;
 
 /// The share of its distance from a value by which the expected value follows, and of the last step by which it runs ahead.
 const WAYS: [(f64, f64); 8] = [
@@ -86,11 +105,6 @@ impl Likely {
     pub(super) fn k(self) -> u32 {
         rice_k(self.scale)
     }
-
-    /// The numerator that goes with a denominator.
-    pub(super) fn numerator(self, denominator: u32) -> i64 {
-        nearest(f64::from(self.value), f64::from(denominator))
-    }
 }
 
 impl Fraction {
@@ -102,6 +116,7 @@ impl Fraction {
             way: 0,
             wanders: false,
             scale: 0,
+            unit: 0,
         }
     }
 
@@ -112,13 +127,17 @@ impl Fraction {
             center: f32::from_bits(center),
             way: (parameters >> 8 & 7) as u8,
             wanders: parameters >> 11 & 1 != 0,
+            unit: (parameters.cast_signed() >> 12).max(-i16::from(UNIT_MAX)) as i8,
             scale: parameters as u8,
         }
     }
 
     /// What the header says of them beside the digits.
     pub(super) fn parameters(self) -> (u16, u32) {
-        let parameters = u16::from(self.scale) | u16::from(self.way) << 8 | u16::from(self.wanders) << 11;
+        let parameters = u16::from(self.scale)
+            | u16::from(self.way) << 8
+            | u16::from(self.wanders) << 11
+            | i16::from(self.unit).cast_unsigned() << 12;
         (parameters, self.center.to_bits())
     }
 
@@ -129,6 +148,32 @@ impl Fraction {
             denominator: 0,
             scale: scale::start(self.scale),
         }
+    }
+
+    /// What numerators and denominators are multiplied by to make a value.
+    #[inline]
+    fn factors(self) -> (i64, u64) {
+        let ten = UNITS[usize::from(self.unit.unsigned_abs() & 7)];
+        if self.unit < 0 {
+            (1, ten.cast_unsigned())
+        } else {
+            (ten, 1)
+        }
+    }
+
+    /// The value of a fraction.
+    #[inline]
+    pub(super) fn value(self, numerator: i64, denominator: u32) -> f64 {
+        let (up, down) = self.factors();
+        self.digits
+            .quotient(numerator.wrapping_mul(up), u64::from(denominator) * down)
+    }
+
+    /// The numerator that likely goes with a denominator.
+    #[inline]
+    pub(super) fn numerator(self, likely: Likely, denominator: u32) -> i64 {
+        let ten = IN_UNITS[(self.unit + UNIT_MAX) as usize & 15];
+        nearest(f64::from(likely.value), f64::from(denominator) * ten)
     }
 
     /// What is written of a denominator.
@@ -162,6 +207,40 @@ impl Fraction {
         }
     }
 
+    /// Brings fractions in lowest terms to lowest terms in that unit. False, and nothing is done, where numbers might become too
+    /// large.
+    fn count_in_units(self, numerators: &mut [i64], denominators: &mut [u32]) -> bool {
+        let (up, down) = self.factors();
+        let numerator = numerators.iter().map(|numerator| numerator.unsigned_abs()).max();
+        let numerator = numerator.unwrap_or(0).saturating_mul(down);
+        let denominator = u64::from(denominators.iter().copied().max().unwrap_or(0)) * up.unsigned_abs();
+        if numerator > self.most() || denominator > DENOMINATOR_IN_UNITS_MAX {
+            return false;
+        }
+        let tens = self.unit.unsigned_abs().into();
+        for (numerator, denominator) in numerators.iter_mut().zip(denominators) {
+            let common = Common::of(if self.unit < 0 {
+                (*denominator).into()
+            } else {
+                numerator.unsigned_abs()
+            });
+            let common = common.with_tens(tens);
+            if self.unit < 0 {
+                *denominator /= common as u32;
+                *numerator *= down.cast_signed() / common;
+            } else {
+                *numerator /= common;
+                *denominator *= (up / common) as u32;
+            }
+        }
+        true
+    }
+
+    /// The largest numerator that a double still holds in ones.
+    fn most(self) -> u64 {
+        (1 << 53) / self.factors().0.unsigned_abs()
+    }
+
     /// What is left of the numerators; 0 for exceptions. Returns the bits that denominators take.
     pub(super) fn residuals(
         self,
@@ -183,7 +262,7 @@ impl Fraction {
             }
             let step = self.step(likely, denominator);
             bits += escaped_bits(step, likely.k());
-            residuals.push(numerator.wrapping_sub(likely.numerator(denominator)));
+            residuals.push(numerator.wrapping_sub(self.numerator(likely, denominator)));
             self.learn(&mut likely, value, step, denominator);
         }
         bits
@@ -207,9 +286,8 @@ impl Fraction {
         // The first step of a wanderer is none.
         self.scale = scale::start_code(steps.skip(1));
         let steps_bits = self.residuals(values, numerators, ulps, denominators, residuals);
-        let mut plan = Plan::plain(ulps, residuals);
-        plan.bits += steps_bits;
-        plan
+        let (scale, bits) = numerator_bits(ulps, residuals, denominators);
+        Plan::plain(ulps, scale, bits + steps_bits)
     }
 
     /// Is the value a fraction whose denominator is smaller than that of fractions which are near by chance?
@@ -231,7 +309,7 @@ impl Fraction {
             if (now.0 / now.1 - x).abs() <= reach {
                 // By way of the integer, which has no -0.
                 let numerator = now.0.copysign(value) as i64;
-                let ulps = ulps_off(value, self.digits.quotient(numerator, now.1 as u32));
+                let ulps = ulps_off(value, self.digits.quotient(numerator, now.1 as u64));
                 if ulps == 0 || ulps != EXCEPTION && self.digits.is_single() {
                     return Some((numerator, now.1 as u32, ulps));
                 }
@@ -245,6 +323,23 @@ impl Fraction {
         }
         None
     }
+}
+
+/// Code of the scale that numerators start from, and bits of what is left of all.
+fn numerator_bits(ulps: &[i8], residuals: &[i64], denominators: &[u32]) -> (u8, u64) {
+    let z = residuals.iter().map(|&residual| zigzag(residual));
+    let start = shares::start_code(z.clone().zip(denominators.iter().copied()));
+    let mut scale = scale::start(start);
+    let mut bits = 0;
+    for (i, (z, &denominator)) in z.zip(denominators).enumerate() {
+        if ulps.get(i) == Some(&EXCEPTION) {
+            bits += EXCEPTION_BITS;
+        } else {
+            bits += escaped_bits(z, shares::rice_k(scale, denominator));
+            scale = shares::rescale(scale, z, denominator);
+        }
+    }
+    (start, bits)
 }
 
 /// As [`find`](super::keys::find), for values that are fractions of integers, if most are: keys are the numerators.
@@ -270,7 +365,64 @@ pub(super) fn find(
         ulps.clear();
     }
     fraction.center = mean as f32;
+    fraction.unit = unit(keys, denominators);
+    if fraction.unit != 0 && !fraction.count_in_units(keys, denominators) {
+        fraction.unit = 0;
+    }
     Some(fraction)
+}
+
+/// The unit in which both numbers of fractions, given in lowest terms, take the least.
+fn unit(numerators: &[i64], denominators: &[u32]) -> i8 {
+    // By ten times the unit, a numerator takes log2(10) bits less if the denominator stays what it is.
+    let mut gains = [0.0; 2 * UNIT_MAX as usize + 1];
+    let mut count = 0.0;
+    let step = (numerators.len() / UNIT_SAMPLES).max(1);
+    for (&numerator, &denominator) in numerators.iter().zip(denominators).step_by(step) {
+        if numerator == 0 {
+            continue;
+        }
+        count += 1.0;
+        let (above, below) = (Common::of(numerator.unsigned_abs()), Common::of(denominator.into()));
+        for (place, gain) in gains.iter_mut().enumerate() {
+            let unit = place as i32 - i32::from(UNIT_MAX);
+            let tens = unit.unsigned_abs();
+            let common = if unit < 0 { below } else { above };
+            *gain += 2.0 * common.bits(tens) - std::f64::consts::LOG2_10 * f64::from(tens);
+        }
+    }
+    let best = (0..gains.len()).max_by(|&a, &b| gains[a].total_cmp(&gains[b]));
+    best.filter(|&best| gains[best] > UNIT_GAIN * count)
+        .map_or(0, |best| best as i8 - UNIT_MAX)
+}
+
+/// What a number has in common with powers of ten: how often two goes into it, and five, up to the largest unit.
+#[derive(Clone, Copy, Debug)]
+struct Common {
+    twos: u32,
+    fives: u32,
+}
+
+impl Common {
+    fn of(mut x: u64) -> Self {
+        let twos = x.trailing_zeros();
+        let mut fives = 0;
+        while fives < UNIT_MAX as u32 && x.is_multiple_of(5) {
+            x /= 5;
+            fives += 1;
+        }
+        Self { twos, fives }
+    }
+
+    /// The greatest common divisor with 10^tens.
+    fn with_tens(self, tens: u32) -> i64 {
+        5_i64.pow(self.fives.min(tens)) << self.twos.min(tens)
+    }
+
+    /// Its logarithm.
+    fn bits(self, tens: u32) -> f64 {
+        f64::from(self.twos.min(tens)) + (std::f64::consts::LOG2_10 - 1.0) * f64::from(self.fives.min(tens))
+    }
 }
 
 /// The multiple of `denominator` that is nearest `before`.
@@ -285,12 +437,12 @@ fn floor(x: f64) -> f64 {
 }
 
 /// Brings fractions in lowest terms to terms like those of the one before, but no more than that many in a row.
-fn extend(numerators: &mut [i64], denominators: &mut [u32], multiples_max: u32) {
+fn extend(numerators: &mut [i64], denominators: &mut [u32], most: u64, multiples_max: u32) {
     let mut before = 1;
     let mut multiples = 0;
     for (numerator, denominator) in numerators.iter_mut().zip(denominators) {
         let multiple = extended(*denominator, before) / *denominator;
-        let fits = multiple > 1 && numerator.unsigned_abs() <= (1 << 53) / u64::from(multiple);
+        let fits = multiple > 1 && numerator.unsigned_abs() <= most / u64::from(multiple);
         if fits && *numerator == 0 {
             *denominator = before;
         } else if fits && multiples < multiples_max {
@@ -330,7 +482,7 @@ pub(super) fn choose(
     } else {
         u32::MAX
     };
-    extend(numerators, denominators, multiples_max);
+    extend(numerators, denominators, fraction.most(), multiples_max);
     let other = wandering.plan(values, numerators, ulps, denominators, residuals);
     if other.bits < plan.bits {
         *fraction = wandering;

@@ -105,7 +105,7 @@ impl Transform {
             Self::Significant(significant) => significant.value(key),
             Self::Ordered(shift) => from_ordered(key, shift),
             Self::Single(division) => single(single_of(key), division),
-            Self::Printed(divisor, digits) => digits.quotient(key, divisor),
+            Self::Printed(divisor, digits) => digits.quotient(key, u64::from(divisor)),
             Self::Fraction(fraction) => fraction.digits.quotient(key, 1),
         }
     }

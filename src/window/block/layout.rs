@@ -9,7 +9,7 @@ use super::bits::{field, rice, unzigzag, word, zigzag};
 use super::fractions::{Fraction, Likely};
 use super::keys::Transform;
 use super::predict::Predictor;
-use super::scale::{self, rescale, rice_k};
+use super::scale::{self, rescale, rice_k, shares};
 use super::{HEADER, RUN_MAX};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -318,18 +318,18 @@ impl Layout {
     /// The value of the next sample, where values are fractions.
     fn step_fraction(&self, fraction: Fraction, bytes: &[u8], state: &mut State) -> f64 {
         let mut likely = Likely::unpack((state.level, state.previous));
-        let (residual, next) = rice_or_escape(bytes, state.bit, rice_k(state.scale));
-        let Some(residual) = residual else {
+        let (step, next) = rice_or_escape(bytes, state.bit, likely.k());
+        let Some(step) = step else {
             state.bit = next + 64;
             return f64::from_bits(field(bytes, next, 64));
         };
-        state.scale = rescale(state.scale, residual);
-        let (step, next) = rice_or_escape(bytes, next, likely.k());
-        state.bit = next;
-        let step = step.unwrap_or(0);
         let denominator = fraction.denominator(likely, step);
-        let numerator = likely.numerator(denominator).wrapping_add(unzigzag(residual));
-        let mut value = fraction.digits.quotient(numerator, denominator);
+        let (residual, next) = rice_or_escape(bytes, next, shares::rice_k(state.scale, denominator));
+        state.bit = next;
+        let residual = residual.unwrap_or(0);
+        state.scale = shares::rescale(state.scale, residual, denominator);
+        let numerator = fraction.numerator(likely, denominator).wrapping_add(unzigzag(residual));
+        let mut value = fraction.value(numerator, denominator);
         if self.noise {
             value = self.off_by_ulps(value, bytes, state);
         }

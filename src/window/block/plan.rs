@@ -12,7 +12,7 @@ use super::predict::{self, BANK, Predictor};
 use super::scale::{self, rescale, rice_k};
 
 /// Bits of an exception: the ones of an escape, one more, and the value.
-const EXCEPTION_BITS: u64 = QUOTIENT_MAX as u64 + 65;
+pub(super) const EXCEPTION_BITS: u64 = QUOTIENT_MAX as u64 + 65;
 
 /// How keys (or entry numbers) are forecast and coded.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,12 +93,13 @@ impl Plan {
         plan
     }
 
-    /// For residuals of another forecast.
-    pub(super) fn plain(ulps: &[i8], residuals: &[i64]) -> Self {
-        let mut plan = Self::default();
-        let (scale, bits) = plain_bits(ulps, residuals);
-        plan.scale = scale;
-        plan.bits = bits;
+    /// For numbers that start from that scale and take so many bits, adjustments aside.
+    pub(super) fn plain(ulps: &[i8], scale: u8, bits: u64) -> Self {
+        let mut plan = Self {
+            scale,
+            bits,
+            ..Self::default()
+        };
         plan.adjustments(ulps, true);
         plan
     }

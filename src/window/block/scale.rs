@@ -22,9 +22,13 @@ pub(super) const fn start(code: u8) -> u32 {
 
 /// The code of the scale to start from.
 pub(super) fn start_code(numbers: impl Iterator<Item = u64>) -> u8 {
+    start_code_of(numbers.map(single))
+}
+
+fn start_code_of(numbers: impl Iterator<Item = f32>) -> u8 {
     let (sum, count) = numbers
         .take(FIRST)
-        .fold((0.0, 0.0_f32), |(sum, count), z| (sum + z as f32, count + 1.0));
+        .fold((0.0, 0.0_f32), |(sum, count), z| (sum + z, count + 1.0));
     let scale = (sum / count.max(1.0)).max(LEAST).to_bits() >> CUT;
     ((scale - start(0) + 32) / 64).min(255) as u8
 }
@@ -40,10 +44,49 @@ pub(super) const fn rice_k(scale: u32) -> u32 {
 /// The scale behind a number.
 #[inline]
 pub(super) fn rescale(scale: u32, z: u64) -> u32 {
+    follow(scale, single(z))
+}
+
+#[inline]
+fn follow(scale: u32, z: f32) -> u32 {
     let mean = f32::from_bits(scale << CUT);
-    // Signed numbers are converted by one instruction.
-    let z = z.min(i64::MAX.cast_unsigned()).cast_signed() as f32;
     (mean + (z - mean) * GAIN).max(LEAST).to_bits() >> CUT
+}
+
+#[inline]
+fn single(z: u64) -> f32 {
+    // Signed numbers are converted by one instruction.
+    z.min(i64::MAX.cast_unsigned()).cast_signed() as f32
+}
+
+/// A scale of numbers each of which belongs to another, of which it is the larger the larger that is.
+pub(super) mod shares {
+    use super::{CUT, LEAST, follow, single};
+
+    /// Shares are counted in parts of so many.
+    const WHOLE: f32 = 4_194_304.0;
+
+    /// Low bits of a Rice code for a share of `of` (1 or more).
+    #[inline]
+    pub(in super::super) fn rice_k(scale: u32, of: u32) -> u32 {
+        let mean = f32::from_bits(scale << CUT) * (of as f32 / WHOLE);
+        super::rice_k(mean.max(LEAST).to_bits() >> CUT)
+    }
+
+    /// The scale behind a share of `of`.
+    #[inline]
+    pub(in super::super) fn rescale(scale: u32, z: u64, of: u32) -> u32 {
+        follow(scale, part(z, of))
+    }
+
+    /// The code of the scale to start from.
+    pub(in super::super) fn start_code(shares: impl Iterator<Item = (u64, u32)>) -> u8 {
+        super::start_code_of(shares.map(|(z, of)| part(z, of)))
+    }
+
+    fn part(z: u64, of: u32) -> f32 {
+        single(z) * (WHOLE / of as f32)
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::fractions::{self, Fraction};
 use super::keys::{self, EXCEPTION, Transform};
 use super::layout::{IRREGULAR, put_signed};
 use super::plan::Plan;
-use super::scale::{self, rescale, rice_k};
+use super::scale::{self, rescale, rice_k, shares};
 use super::{BLOCK_LEN, HEADER, LEN_BITS, RUN_MAX};
 
 /// Most gaps kept as a list.
@@ -342,15 +342,17 @@ impl Scratch {
                 ends.push(writer.bits());
                 continue;
             }
-            if coded {
-                let z = zigzag(residual) - u64::from(plan.runs);
-                writer.rice_or_escape(z, rice_k(scale));
-                scale = rescale(scale, z);
-            }
             if let Some((fraction, likely)) = &mut fractions {
                 let step = fraction.step(*likely, denominators[i]);
                 writer.rice_or_escape(step, likely.k());
+                let z = zigzag(residual);
+                writer.rice_or_escape(z, shares::rice_k(scale, denominators[i]));
+                scale = shares::rescale(scale, z, denominators[i]);
                 fraction.learn(likely, value, step, denominators[i]);
+            } else if coded {
+                let z = zigzag(residual) - u64::from(plan.runs);
+                writer.rice_or_escape(z, rice_k(scale));
+                scale = rescale(scale, z);
             }
             if noise && plan.noise_k == 0 {
                 writer.rice(zigzag(i64::from(ulps[i])), 0);

@@ -254,6 +254,26 @@ fn means_of_many_things_take_how_both_numbers_wander() {
 }
 
 #[test]
+fn percentages_and_means_of_cents_take_their_counts() {
+    // Some 10 bits of each count; the hundred, or the thousand, is in neither.
+    for unit in [100.0, 0.01, 1000.0, 0.001] {
+        let values: Vec<f64> = numbers(512, 1024)
+            .zip(noise(1024, 1000).skip(512))
+            .map(|(k, n)| {
+                let (k, n) = (k + 9000.0, n as f64 + 2000.0);
+                let value = if unit > 1.0 {
+                    unit * k / n
+                } else {
+                    k / (n / unit).round()
+                };
+                format!("{value:.14e}").parse().unwrap()
+            })
+            .collect();
+        assert!(bytes(&values) < 512 * 28 / 8, "{unit}: {}", bytes(&values));
+    }
+}
+
+#[test]
 fn minus_zero_among_ratios_and_means_stays_itself() {
     for most in [1, 30] {
         let mut values: Vec<f64> = numbers(100, 99)
@@ -456,6 +476,12 @@ fn number() -> BoxedStrategy<BoxedStrategy<f64>> {
                 } else {
                     mean
                 }
+            })
+            .boxed()),
+        (1_u32..3000, -9_i32..9).prop_map(|(most, power)| (-100_000_i32..100_000, 1..=most)
+            .prop_map(move |(k, n)| match power {
+                0.. => f64::from(k) * 10_f64.powi(power) / f64::from(n),
+                _ => f64::from(k) / (f64::from(n) * 10_f64.powi(-power)),
             })
             .boxed()),
         (1_i64..=i64::MAX).prop_map(|most| (-most..=most).prop_map(|k| k as f64).boxed()),
