@@ -43,7 +43,7 @@ const RECEIVED: i64 = 4_000_000_000;
 const SPAN_S: i64 = 24 * 3600;
 const COLD_SERIES: usize = 8_000;
 /// Samples that a window compresses together.
-const BLOCK_SAMPLES: usize = 1_024;
+const BLOCK_SAMPLES: usize = 2_048;
 /// Samples of one series that make a chunk.
 const ONE_SERIES_CHUNK: usize = 1_024;
 

@@ -34,7 +34,7 @@ pub(crate) const CASES: [&str; 2] = ["memory/default", "memory/nine"];
 
 const SENDERS: usize = 8;
 /// Samples beyond a day after which every series has let go of a block.
-const BLOCK_SAMPLES: usize = 1_024;
+const BLOCK_SAMPLES: usize = 2_048;
 /// Samples of a quick run.
 const QUICK_SAMPLES: usize = 300;
 /// Lines built at a time: 70 MB.

@@ -38,13 +38,14 @@
 //!
 //! ```text
 //! word, 8 bytes, lowest bit first:
-//!   0 len - 1 (10)     10 wide first timestamp   11 time (2): 0 regular, 1 gaps, 2 jitter, 3 a front
+//!   0 len - 1 (low 10)  10 wide first timestamp   11 time (2): 0 regular, 1 gaps, 2 jitter, 3 a front
 //!  13 runs             14 ulps with each value   15 flat: every residual is 0 and none is written
 //!  16 transform (8)    24 bank (4)               28 difference
 //!  29 k of run lengths; without runs, one more than that of ulps that come in runs, else 0 (3)
 //!  32 scale (8)        40 width of base (4)      44 width of previous (4)
 //!  48 of stride (4)    52 of gaps or drift (4)   56 unit of levels (5)
-//!  61 multiple         62 dictionary             63 fractions
+//!  61 multiple         62 fractions, of a transform of these; else dictionary
+//!  63 len - 1 (top 1)
 //! first timestamp      4 bytes unsigned, or 8
 //! stride               number
 //! gaps                 count (1), then for each: index (2), seconds beyond the stride (number)
@@ -63,8 +64,8 @@
 //!
 //! ```text
 //! word, 8 bytes:
-//!   0 len - 1 of what is left (10)   10 wide seconds   11 = 3 (2)   13 bytes of the stream that are gone (18)
-//!  31 bits of the next that are (3)  34 what is left of a run (11)  45 scale (16)
+//!   0 len - 1 of what is left (low 10)   10 wide seconds   11 = 3 (2)   13 bytes of the stream that are gone (18)
+//!  31 bits of the next that are (3)  34 what is left of a run (12)  46 scale (16)  63 len - 1 (top 1)
 //! width of level | width of previous << 4 (1)
 //! seconds since the first timestamp, 4 bytes unsigned, or 8, of the last that is gone; level; previous
 //! ```
@@ -96,15 +97,28 @@ pub(crate) use seal::Scratch;
 use std::fmt;
 
 /// Most samples in a block.
-pub(crate) const BLOCK_LEN: usize = 1024;
+pub(crate) const BLOCK_LEN: usize = 2048;
 
 /// Bytes of the header that are always there.
 const HEADER: usize = 8;
 /// Bits of the first word that hold the length less one.
-const LEN_BITS: u64 = 1023;
+const LEN_BITS: u64 = 1 << 63 | 1023;
 /// Longest run that is written as such: a whole block less one.
-const RUN_MAX: u32 = 1023;
+const RUN_MAX: u32 = 2047;
 const _: () = assert!(RUN_MAX as usize + 1 == BLOCK_LEN);
+
+/// Samples, of the first word of a block or of a front.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "11 bits")]
+const fn len_of(word: u64) -> u32 {
+    ((word & 1023) | (word >> 63 << 10)) as u32 + 1
+}
+
+/// The first word with so many samples in it, 1 to [`BLOCK_LEN`].
+const fn with_len(word: u64, len: usize) -> u64 {
+    let bits = len as u64 - 1;
+    (word & !LEN_BITS) | (bits & 1023) | (bits >> 10 << 63)
+}
 
 /// A compressed run of samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,8 +162,8 @@ pub(crate) struct Cursor {
     scale: u16,
 }
 
-/// A block takes fewer bits than 2^21: some 200 a sample and a header; and a damaged one does not lead further than 400.
-const PLACE_BITS: u32 = 21;
+/// A block takes fewer bits than 2^20: some 220 a sample and a header; and a damaged one does not lead further than 400.
+const PLACE_BITS: u32 = 20;
 
 impl Block {
     /// Compresses 1 to [`BLOCK_LEN`] samples: timestamps strictly increasing (seconds), values finite. `scratch` may have
@@ -172,7 +186,7 @@ impl Block {
 
     /// Samples in the block.
     pub(crate) fn len(&self) -> usize {
-        (word(&self.bytes, 0) & LEN_BITS) as usize + 1
+        len_of(word(&self.bytes, 0)) as usize
     }
 
     /// Timestamp of the first sample (seconds).
@@ -290,7 +304,7 @@ fn examine<const PLAIN: bool>(body: &Body<'_>) -> Result<u32, BlockError> {
 
 impl Cursor {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "at most 1,024, and 64 * 256")]
+    #[expect(clippy::cast_possible_truncation, reason = "at most 2,048, and 64 * 256")]
     fn pack(state: &State, gone_bits: u32) -> Self {
         Self {
             timestamp: state.timestamp,

@@ -5,6 +5,9 @@
 /// Longest run of ones that a Rice code spends on its quotient; as many ones as this are an escape.
 pub(super) const QUOTIENT_MAX: u32 = 20;
 
+/// Bits of the length of a run, where an escape is before it.
+pub(super) const RUN_BITS: u32 = 11;
+
 /// Appends bit fields to a byte buffer.
 pub(super) struct BitWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -70,13 +73,13 @@ impl<'a> BitWriter<'a> {
         }
     }
 
-    /// Length of a run, at most 1,023, as a Rice code, or as an escape and 10 bits.
+    /// Length of a run, at most 2,047, as a Rice code, or as an escape and [`RUN_BITS`].
     pub(super) fn run(&mut self, length: u64, k: u32) {
         if length >> k < u64::from(QUOTIENT_MAX) {
             self.rice(length, k);
         } else {
             self.ones(QUOTIENT_MAX);
-            self.put(length, 10);
+            self.put(length, RUN_BITS);
         }
     }
 

@@ -7,13 +7,13 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    reason = "fields are cut out of words; a block has at most 1,024 samples and fewer than 2^21 bits"
+    reason = "fields are cut out of words; a block has at most 2,048 samples and fewer than 2^20 bits"
 )]
 
 use super::bits::{width, word};
 use super::layout::{IRREGULAR, Layout, State, put_signed, signed};
 use super::seal::allocation_below;
-use super::{Block, HEADER, LEN_BITS, PLACE_BITS};
+use super::{Block, HEADER, PLACE_BITS, len_of, with_len};
 
 /// What the first word says of time where a front stands before the block.
 const CUT: u64 = 3 << 11;
@@ -63,7 +63,7 @@ impl<'a> Body<'a> {
     /// Can they be a block, and has it the samples that its front says are left?
     pub(super) fn is_sound(&self, layout: &Layout) -> bool {
         let is_block = self.bytes.len() >= layout.stream && self.header & IRREGULAR != CUT;
-        let left = (word(self.front, 0) & LEN_BITS) as u32 + 1;
+        let left = len_of(word(self.front, 0));
         let bits = self.bytes.len() * 8 + self.gone_bits() as usize;
         is_block && (self.front.is_empty() || left < layout.len && bits < 1 << PLACE_BITS)
     }
@@ -103,9 +103,9 @@ impl<'a> Body<'a> {
             level: signed(self.front, &mut at, nibble(widths, 0)),
             previous: signed(self.front, &mut at, nibble(widths, 4)),
             bit: layout.stream as u32 * 8 + (first >> 31 & 7) as u32,
-            run: (first >> 34 & 0x7ff) as u32,
-            index: layout.len.saturating_sub((first & LEN_BITS) as u32 + 1),
-            scale: (first >> 45 & 0xffff) as u32,
+            run: (first >> 34 & 0xfff) as u32,
+            index: layout.len.saturating_sub(len_of(first)),
+            scale: (first >> 46 & 0xffff) as u32,
         }
     }
 
@@ -114,15 +114,15 @@ impl<'a> Body<'a> {
         let elapsed = start.timestamp.wrapping_sub(layout.first_timestamp);
         let near = u32::try_from(elapsed).is_ok();
         let cut = (start.bit / 8 - layout.stream as u32) + self.gone_bits() / 8;
-        let first = u64::from(layout.len - start.index - 1)
-            | u64::from(!near) << 10
+        let first = u64::from(!near) << 10
             | CUT
             | u64::from(cut) << 13
             | u64::from(start.bit % 8) << 31
             | u64::from(start.run) << 34
-            | u64::from(start.scale) << 45;
+            | u64::from(start.scale) << 46;
         let widths = (width(start.level), width(start.previous));
-        out.extend_from_slice(&first.to_le_bytes());
+        let left = (layout.len - start.index) as usize;
+        out.extend_from_slice(&with_len(first, left).to_le_bytes());
         out.push((widths.0 | widths.1 << 4) as u8);
         put_signed(out, elapsed, if near { 4 } else { 8 });
         put_signed(out, start.level, widths.0);

@@ -3,7 +3,7 @@
 //! The numerator is coded as its distance from what the values so far make likely over its denominator, and this distance is
 //! the larger, the larger the denominator is. Small denominators are coded as they are; large ones wander, and are coded as the
 //! distance from the one before. Fractions in lowest terms have lost what their numbers had in common, so they are then brought
-//! to terms like those of the one before. Choosing all terms of a block together (Viterbi) took more bytes than it saved.
+//! to terms like those of the one before. Choosing all terms of a block together (Viterbi) saved nothing.
 //!
 //! Percentages, and means of what is counted in cents, are fractions times a power of ten: they are counted in such units.
 
@@ -342,6 +342,33 @@ fn numerator_bits(ulps: &[i8], residuals: &[i64], denominators: &[u32]) -> (u8, 
     (start, bits)
 }
 
+impl Fraction {
+    /// The terms in which a value is written behind those that have made `likely`, and how far off it is. Counts in
+    /// `multiples` how many in a row were brought to other terms.
+    pub(super) fn next_terms(self, value: f64, likely: Likely, multiples: &mut u32) -> Option<(i64, u32, i8)> {
+        let (numerator, denominator, ulps) = self.of(value)?;
+        let (mut numerator, mut denominator) = ([numerator], [denominator]);
+        if self.unit != 0 && !self.count_in_units(&mut numerator, &mut denominator) {
+            return None;
+        }
+        let ([mut numerator], [mut denominator]) = (numerator, denominator);
+        if self.wanders {
+            let before = likely.denominator;
+            let same = extended(denominator, before) == before;
+            let multiples_max = if same { u32::MAX } else { MULTIPLES_MAX };
+            bring(
+                &mut numerator,
+                &mut denominator,
+                before,
+                self.most(),
+                multiples,
+                multiples_max,
+            );
+        }
+        Some((numerator, denominator, ulps))
+    }
+}
+
 /// As [`find`](super::keys::find), for values that are fractions of integers, if most are: keys are the numerators.
 pub(super) fn find(
     values: &[f64],
@@ -441,18 +468,23 @@ fn extend(numerators: &mut [i64], denominators: &mut [u32], most: u64, multiples
     let mut before = 1;
     let mut multiples = 0;
     for (numerator, denominator) in numerators.iter_mut().zip(denominators) {
-        let multiple = extended(*denominator, before) / *denominator;
-        let fits = multiple > 1 && numerator.unsigned_abs() <= most / u64::from(multiple);
-        if fits && *numerator == 0 {
-            *denominator = before;
-        } else if fits && multiples < multiples_max {
-            multiples += 1;
-            *numerator *= i64::from(multiple);
-            *denominator *= multiple;
-        } else {
-            multiples = 0;
-        }
+        bring(numerator, denominator, before, most, &mut multiples, multiples_max);
         before = *denominator;
+    }
+}
+
+/// The same for one, behind `multiples` in a row that were.
+fn bring(numerator: &mut i64, denominator: &mut u32, before: u32, most: u64, multiples: &mut u32, multiples_max: u32) {
+    let multiple = extended(*denominator, before) / *denominator;
+    let fits = multiple > 1 && numerator.unsigned_abs() <= most / u64::from(multiple);
+    if fits && *numerator == 0 {
+        *denominator = before;
+    } else if fits && *multiples < multiples_max {
+        *multiples += 1;
+        *numerator *= i64::from(multiple);
+        *denominator *= multiple;
+    } else {
+        *multiples = 0;
     }
 }
 

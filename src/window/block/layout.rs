@@ -2,15 +2,15 @@
 
 #![expect(
     clippy::cast_possible_truncation,
-    reason = "fields are cut out of words; a block has fewer than 2^21 bits"
+    reason = "fields are cut out of words; a block has fewer than 2^20 bits"
 )]
 
-use super::bits::{field, rice, unzigzag, word, zigzag};
+use super::bits::{RUN_BITS, field, rice, unzigzag, word, zigzag};
 use super::fractions::{Fraction, Likely};
 use super::keys::Transform;
 use super::predict::Predictor;
 use super::scale::{self, rescale, rice_k, shares};
-use super::{HEADER, RUN_MAX};
+use super::{HEADER, RUN_MAX, len_of};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Time {
@@ -106,7 +106,13 @@ pub(super) const IRREGULAR: u64 = 3 << 11;
 
 /// Header bits that make a block special: without them times are regular, and values are coded each, exactly and as
 /// themselves.
-pub(super) const SPECIAL: u64 = IRREGULAR | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 28 | 7 << 61;
+pub(super) const SPECIAL: u64 = IRREGULAR | 1 << 13 | 1 << 14 | 1 << 15 | 1 << 28 | 3 << 61;
+
+/// Has a block of that first word fractions?
+#[inline]
+pub(super) fn is_of_fractions(header: u64) -> bool {
+    header >> 62 & 1 != 0 && header >> 22 & 3 == 3
+}
 
 impl Layout {
     pub(super) fn read(bytes: &[u8]) -> Self {
@@ -155,7 +161,7 @@ impl Layout {
             let words = word(bytes, at);
             divisor = words as u16;
             at += 2;
-            if !PLAIN && header >> 63 != 0 {
+            if !PLAIN && is_of_fractions(header) {
                 center = (words >> 16) as u32;
                 at += 4;
             }
@@ -168,7 +174,7 @@ impl Layout {
             offset = signed(bytes, &mut at, width);
         }
         let mut dictionary = None;
-        if !PLAIN && header >> 62 & 1 != 0 {
+        if !PLAIN && header >> 62 & 1 != 0 && !is_of_fractions(header) {
             let head = word(bytes, at);
             let count = (head & 255) as u32 + 1;
             let width = (head >> 8 & 7) as usize + 1;
@@ -182,7 +188,7 @@ impl Layout {
         }
         let run_k = (header >> 29 & 7) as u32;
         Self {
-            len: (header & 1023) as u32 + 1,
+            len: len_of(header),
             runs: header >> 13 & 1 != 0,
             noise: header >> 14 & 1 != 0,
             flat: header >> 15 & 1 != 0,
@@ -190,7 +196,7 @@ impl Layout {
             transform,
             divisor,
             center,
-            fraction: header >> 63 != 0,
+            fraction: is_of_fractions(header),
             multiple,
             offset,
             dictionary,
@@ -350,7 +356,7 @@ impl Layout {
     }
 
     #[inline]
-    fn fraction(&self) -> Option<Fraction> {
+    pub(super) fn fraction(&self) -> Option<Fraction> {
         match self.transform() {
             Transform::Fraction(fraction) if self.fraction => Some(fraction),
             _ => None,
@@ -390,7 +396,7 @@ fn run_ends(bytes: &[u8], k: u32, state: &mut State) -> bool {
         let (run, next) = rice(bytes, state.bit, k);
         let (run, next) = match run {
             Some(run) => (run, next),
-            None => (field(bytes, next, 10), next + 10),
+            None => (field(bytes, next, RUN_BITS), next + RUN_BITS),
         };
         state.run = (run as u32).min(RUN_MAX) + 1;
         state.bit = next;

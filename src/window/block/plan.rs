@@ -6,7 +6,7 @@
     reason = "means of i64 are i64, and estimates may round"
 )]
 
-use super::bits::{QUOTIENT_MAX, bit_length, escaped_bits, rice_bits, width, zigzag};
+use super::bits::{QUOTIENT_MAX, RUN_BITS, bit_length, escaped_bits, rice_bits, width, zigzag};
 use super::keys::EXCEPTION;
 use super::predict::{self, BANK, Predictor};
 use super::scale::{self, rescale, rice_k};
@@ -155,7 +155,7 @@ impl Plan {
                     run += 1;
                     continue;
                 }
-                with_runs += rice_bits(run, run_k, 10);
+                with_runs += rice_bits(run, run_k, RUN_BITS.into());
                 run = 0;
                 if exception(i) {
                     with_runs += EXCEPTION_BITS;
@@ -165,7 +165,7 @@ impl Plan {
                     scale = rescale(scale, z);
                 }
             }
-            with_runs += rice_bits(run, run_k, 10);
+            with_runs += rice_bits(run, run_k, RUN_BITS.into());
             if with_runs < bits {
                 bits = with_runs;
                 self.runs = true;
@@ -190,11 +190,11 @@ impl Plan {
                 if ulp == 0 {
                     run += 1;
                 } else {
-                    in_runs += rice_bits(run, run_k, 10) + zigzag(i64::from(ulp));
+                    in_runs += rice_bits(run, run_k, RUN_BITS.into()) + zigzag(i64::from(ulp));
                     run = 0;
                 }
             }
-            in_runs += rice_bits(run, run_k, 10);
+            in_runs += rice_bits(run, run_k, RUN_BITS.into());
             if in_runs < bits {
                 bits = in_runs;
                 self.noise_k = run_k + 1;

@@ -73,7 +73,7 @@ pub(super) fn unit(range: u64) -> u32 {
     (bit_length(range) + 1).saturating_sub(46)
 }
 
-/// Numbers that are enough to choose by: with all 1,024, blocks are smaller by less than a thousandth.
+/// Numbers that are enough to choose by: with all of 1,024, blocks are smaller by less than a thousandth.
 const SOME: usize = 320;
 
 /// The best of the bank for numbers given as distances from their mean (or first), going by the first of them: index and cost

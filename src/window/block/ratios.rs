@@ -64,7 +64,11 @@ impl Probes {
 
     /// Ways in which they may have been printed; of equals, the last is the likeliest.
     fn digits(&self) -> [Digits; 3] {
-        let significant = Digits::Significant(self.significant.clamp(1, 17) as u8);
+        // With 17, each is itself again.
+        let significant = match self.significant {
+            17.. => Digits::All,
+            digits => Digits::Significant(digits.max(1) as u8),
+        };
         let decimals = Digits::Decimals(self.decimals as u8);
         // Nobody asks for 12 decimals; %.15g it was.
         if self.significant >= 15 {

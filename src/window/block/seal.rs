@@ -3,7 +3,7 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
-    reason = "a block has at most 1,024 samples, and a number at most 8 bytes"
+    reason = "a block has at most 2,048 samples, and a number at most 8 bytes"
 )]
 
 use super::bits::{BitWriter, QUOTIENT_MAX, bit_length, low_bits, width, word, zigzag};
@@ -13,7 +13,7 @@ use super::keys::{self, EXCEPTION, Transform};
 use super::layout::{IRREGULAR, put_signed};
 use super::plan::Plan;
 use super::scale::{self, rescale, rice_k, shares};
-use super::{BLOCK_LEN, HEADER, LEN_BITS, RUN_MAX};
+use super::{BLOCK_LEN, HEADER, RUN_MAX, with_len};
 
 /// Most gaps kept as a list.
 const GAPS_MAX: usize = 12;
@@ -62,7 +62,7 @@ impl Scratch {
         );
         self.out.clear();
         self.out.extend_from_slice(&[0; HEADER]);
-        let mut header = values.len() as u64 - 1;
+        let mut header = with_len(0, values.len());
         let jitter = self.put_times(timestamps, &mut header);
 
         let mut transform = keys::find(values, &mut self.keys, &mut self.ulps);
@@ -127,7 +127,7 @@ impl Scratch {
             self.out.extend_from_slice(&divisor.to_le_bytes());
         }
         if let Transform::Fraction(_) = transform {
-            header |= 1 << 63;
+            header |= 1 << 62;
             self.out.extend_from_slice(&center.to_le_bytes());
         }
         if multiple != 1 {
@@ -169,7 +169,7 @@ impl Scratch {
         if let Some(last) = self.out.last_mut().filter(|_| !end.is_multiple_of(8)) {
             *last &= low_bits(end % 8) as u8;
         }
-        let word = (word(&self.out, 0) & !LEN_BITS) | (len as u64 - 1);
+        let word = with_len(word(&self.out, 0), len);
         self.out[..HEADER].copy_from_slice(&word.to_le_bytes());
         len
     }

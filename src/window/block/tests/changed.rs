@@ -31,7 +31,7 @@ pub(super) fn survives(block: &Block, samples: &[(i64, u64)]) {
     let added = (block.last_timestamp().wrapping_add(10), 1.0);
     if let Some(mut end) = block.end()
         && added.0 > block.last_timestamp()
-        && block.extend(&mut end, &[added.0], &[added.1], &mut Scratch::default())
+        && block.extend(&mut end, &[added.0], &[added.1], usize::MAX, &mut Scratch::default()) > 0
     {
         assert_eq!(decoded(&block).last(), Some(&(added.0, added.1.to_bits())));
     }
@@ -57,11 +57,26 @@ impl Follower {
 /// `kept` now and then. Returns how often samples were added and cut.
 #[track_caller]
 fn lives(timestamps: &[i64], values: &[f64], first: usize, step: usize, kept: usize) -> (usize, usize) {
+    let seal = |timestamps: &[i64], values: &[f64]| Block::seal(timestamps, values, &mut Scratch::default());
+    lives_from(seal, timestamps, values, first, step, kept)
+}
+
+/// The same, but for how the first samples are sealed: nearly all of them.
+#[track_caller]
+fn lives_from(
+    seal: impl Fn(&[i64], &[f64]) -> Block,
+    timestamps: &[i64],
+    values: &[f64],
+    first: usize,
+    step: usize,
+    kept: usize,
+) -> (usize, usize) {
     let bits = values.iter().map(|value| value.to_bits());
     let samples: Vec<_> = timestamps.iter().copied().zip(bits).collect();
     let mut scratch = Scratch::default();
     let (mut begin, mut end) = (0, first.min(samples.len()));
-    let mut block = Block::seal(&timestamps[..end], &values[..end], &mut scratch);
+    let mut block = seal(&timestamps[..end], &values[..end]);
+    end = block.len();
     let mut follower = Follower {
         cursor: block.cursor(),
         passed: 0,
@@ -72,12 +87,22 @@ fn lives(timestamps: &[i64], values: &[f64], first: usize, step: usize, kept: us
         let next = samples.len().min(end + step);
         let before = block.clone();
         let Some(place) = &mut place else { break };
-        if !block.extend(place, &timestamps[end..next], &values[end..next], &mut scratch) {
+        // There is not always room for all.
+        let bytes_max = before.as_bytes().len() + 5 * step;
+        let more = block.extend(
+            place,
+            &timestamps[end..next],
+            &values[end..next],
+            bytes_max,
+            &mut scratch,
+        );
+        assert!(block.as_bytes().len() <= bytes_max);
+        if more == 0 {
             assert_eq!(block, before);
             break;
         }
         added += 1;
-        end = next;
+        end += more;
         holds(&block, &samples[begin..end]);
         assert_eq!(block.end(), Some(*place));
         if let Some(old) = end.checked_sub(kept + 1).filter(|&old| old >= begin) {
@@ -108,6 +133,17 @@ proptest! {
         kept in 1_usize..500,
     ) {
         lives(&timestamps, &values, first, step, kept);
+    }
+
+    #[test]
+    fn what_is_added_to_a_block_for_long_comes_out(
+        (timestamps, values) in samples(),
+        first in 1_usize..100,
+        step in 1_usize..70,
+        kept in 1_usize..500,
+    ) {
+        let seal = |timestamps: &[i64], values: &[f64]| Block::seal_for_long(timestamps, values, &mut Scratch::default()).0;
+        lives_from(seal, &timestamps, &values, first, step, kept);
     }
 
     #[test]
@@ -159,6 +195,26 @@ fn samples_like_those_before_are_added() {
     let timestamps: Vec<i64> = jitter.map(|(off, at)| at + i64::try_from(off).unwrap()).collect();
     let (added, cuts) = lives(&timestamps, &values, 64, 16, 300);
     assert!(added == 59 && cuts > 5, "{added} {cuts}");
+}
+
+#[test]
+fn fractions_are_added_to_fractions() {
+    let seal = |timestamps: &[i64], values: &[f64]| {
+        let (block, _) = Block::seal_for_long(timestamps, values, &mut Scratch::default());
+        assert!(block.is_of_fractions());
+        block
+    };
+    for (unit, most) in [(1.0, 30), (1.0, 9000), (100.0, 300)] {
+        let values: Vec<f64> = numbers(1000, 1024)
+            .zip(noise(2000, most).skip(1000))
+            .map(|(sum, n)| {
+                let n = (n + most) as f64;
+                unit * (500.0 * n + sum).round() / n
+            })
+            .collect();
+        let (added, cuts) = lives_from(seal, &every_10_s(&values), &values, 150, 16, 400);
+        assert!(added >= (1000_usize - 150).div_ceil(16) && cuts > 3, "{added} {cuts}");
+    }
 }
 
 #[test]
