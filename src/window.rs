@@ -435,6 +435,31 @@ mod tests {
     }
 
     #[test]
+    fn windows_that_begin_together_do_not_end_their_blocks_together() {
+        let mut scratch = Scratch::default();
+        let mut windows: Vec<Window> = (0..64).map(|_| Window::new(86_400)).collect();
+        for step in 0..4000_i64 {
+            let point = Point {
+                timestamp: 10 * step,
+                value: (step.pow(2) * 7919 % 1021) as f64,
+            };
+            for window in &mut windows {
+                window.push(point, &mut scratch, |_| {}).unwrap();
+            }
+        }
+        let mut first: Vec<usize> = windows.iter().map(|window| window.samples.sealed[0].len()).collect();
+        let second: usize = windows.iter().map(|window| window.samples.sealed[1].len()).sum();
+        let (mean, usual) = (first.iter().sum::<usize>() / 64, second / 64);
+        assert!(
+            (usual * 2 / 5..usual * 3 / 5).contains(&mean),
+            "{mean} of {usual}: {first:?}"
+        );
+        first.sort_unstable();
+        first.dedup();
+        assert!(first.len() > 15, "{first:?}");
+    }
+
+    #[test]
     fn a_giant_leaves_no_trace() {
         let quiet = [1.25, 2.5, 1.5, 2.25];
         let mut window = window_of(&[1e40]);

@@ -39,9 +39,14 @@ const YOUNG_FRACTIONS_BYTES_MAX: usize = 600;
 const FRACTIONS_BYTES_MAX: usize = 2560;
 /// Samples that are enough for one block: there is room for more open ones.
 const YOUNG_LEN_MAX: usize = block::BLOCK_LEN - OPEN_LEN_MAX as usize;
+/// Shares of a block that the first block of a window may be.
+const SHARES: usize = 64;
 /// Fewer samples than these are not sealed.
 const SEALED_LEN_MIN: usize = 24;
-/// Blocks by which the list of them grows.
+/// Blocks that the list of them has room for at first: as many as most windows come to, so that it seldom grows. What lists
+/// outgrow lies between names of that size, and the allocator has few others to put there.
+const LIST_FIRST: usize = 10;
+/// Blocks by which it grows.
 const LIST_STEP: usize = 2;
 
 /// Samples in order of time, each with a sequence number that stays the same as long as it is here.
@@ -57,7 +62,7 @@ pub(super) struct Samples {
     open_len_max: u32,
     /// How many of the last blocks are young.
     young: u32,
-    /// How often young blocks have been sealed anew.
+    /// How often young blocks have been sealed anew, counted from some number on.
     renewals: u32,
     /// Sequence number of the first sample of the open block.
     pub(super) open_begins: u32,
@@ -105,6 +110,8 @@ impl Samples {
             // Series often begin together, and are not to be sealed together.
             scratch.begun = scratch.begun.wrapping_add(1);
             self.open_len_max = 1 + scratch.begun * 37 % OPEN_LEN_MAX;
+            // By the golden ratio any few that follow each other are spread evenly: see `share_of`.
+            self.renewals = scratch.begun.wrapping_mul(0x9E37_79B9) >> 26;
         }
         while self.open.len() >= self.open_len_max as usize || !self.open.takes(point.timestamp) {
             self.seal(horizon, scratch);
@@ -242,7 +249,8 @@ impl Samples {
         } else {
             YOUNG_BYTES_MAX
         };
-        let is_enough = young_len > YOUNG_LEN_MAX || young_bytes > young_bytes_max;
+        let is_enough =
+            young_len > self.share_of(YOUNG_LEN_MAX, old) || young_bytes > self.share_of(young_bytes_max, old);
         if is_enough {
             for block in self.sealed.drain(old..) {
                 block.decode(|timestamp, value| scratch.push(Point { timestamp, value }));
@@ -267,10 +275,11 @@ impl Samples {
             ..
         } = scratch;
         let (timestamps, values) = (&timestamps[..], &values[..]);
+        let fractions_bytes_max = self.share_of(FRACTIONS_BYTES_MAX, self.sealed.len().saturating_sub(1));
         if let Some(end) = &mut self.end {
             let last = self.sealed.last_mut().expect("it goes on");
             let bytes_max = if self.young == 0 {
-                FRACTIONS_BYTES_MAX
+                fractions_bytes_max
             } else {
                 usize::MAX
             };
@@ -325,13 +334,24 @@ impl Samples {
         }
     }
 
+    /// How much of `enough` is enough for a block behind that many others.
+    ///
+    /// Windows that begin together come to their ends together, and have an oldest block that is cut from then on: long blocks
+    /// become fewer and short ones more, which would leave holes in the allocator for good, a twentieth of what windows take. So
+    /// the first block of a window ends anywhere, and there are as many blocks of each size before as after.
+    fn share_of(&self, enough: usize, others: usize) -> usize {
+        let is_first = others == 0 && self.sealed_dropped == 0;
+        enough * (SHARES - if is_first { self.renewals as usize % SHARES } else { 0 }) / SHARES
+    }
+
     /// Adds a block to the list.
     fn list(&mut self, block: Block) {
         if self.sealed.is_empty() {
             self.due = block.first_timestamp();
         }
         if self.sealed.capacity() == self.sealed.len() {
-            self.sealed.reserve_exact(LIST_STEP);
+            let room = if self.sealed.is_empty() { LIST_FIRST } else { LIST_STEP };
+            self.sealed.reserve_exact(room);
         }
         self.sealed.push(block);
     }
