@@ -1,7 +1,7 @@
 //! What one sample is measured against, and how far from usual it is.
 //!
 //! The *level* is the means of the last 3 and of the last 24 residuals, each against what it usually is, and the gap between the
-//! value and all that were seen. That counts less while few were, and where it is less than 15 % of the way from what was
+//! value and all that were seen. That counts less while few were, and where it is less than a fifth of the way from what was
 //! expected: a burst that goes a little further than the last is no news. The *spike* is the step from the running mean of the last
 //! samples, less the step that the season takes, against steps that are usual at this time of the day, and the same gap. A long step
 //! counts by the logarithm of how many times as long it is as values are large, so that a burst is measured against the level that it

@@ -49,7 +49,7 @@ pub(super) const SEEN_VALUES: usize = 64;
 /// A value this far from all that are remembered (long-run deviations) is remembered too.
 pub(super) const SEEN_APART: f64 = 0.25;
 /// What a value's distance from all that were seen counts at most, in units.
-pub(super) const GAP_UNITS_MAX: f64 = 4.0;
+pub(super) const GAP_UNITS_MAX: f64 = 3.3;
 
 /// Seconds of a slot of the daily profile: half an hour follows the slopes of a morning, and holds 30 samples a minute apart.
 pub(super) const DAY_SLOT_S: i64 = 1800;
@@ -103,7 +103,7 @@ pub(super) const GAP_UNIT: f64 = 0.28;
 pub(super) const GAP_SAMPLES: f64 = 50.0;
 /// Part of a value's distance from what was expected that a gap has to be to count in full, and less counts less: what goes a little
 /// further than the last burst is no news.
-pub(super) const NEWS_PART: f64 = 0.15;
+pub(super) const NEWS_PART: f64 = 0.2;
 /// Level for each unit of gap.
 pub(super) const LEVEL_OF_GAP: f64 = 0.4;
 /// Least and most that a sample weighs in the mean of the last ones, which a step leads away from (65,536ths): a third and a half. A half
