@@ -36,6 +36,10 @@ use nab::PROFILES;
 use scores::Scores;
 use skyrelay::detect::{Kind, adaptive, forecast, skyline, trend};
 
+/// The relay's, so that what is learnt of a series lies as it does there: from a cache line on.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Scores a detector.
 #[derive(Debug, Parser)]
 struct Options {
