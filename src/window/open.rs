@@ -12,7 +12,14 @@ pub(super) struct Open {
     first: i64,
     /// Distance of neighbours while all are the same.
     stride_s: u32,
-    /// Seconds since the first, once distances differ; else empty.
+    /// Once distances differ.
+    uneven: Option<Box<Uneven>>,
+}
+
+/// Times of an open block, behind a pointer, as few series have them.
+#[derive(Clone, Debug, Default)]
+struct Uneven {
+    /// Seconds since the first.
     offsets: Vec<u32>,
 }
 
@@ -38,7 +45,7 @@ impl Open {
     pub(super) fn push(&mut self, point: Point) {
         if self.values.is_empty() {
             self.first = point.timestamp;
-            self.offsets.clear();
+            self.uneven = None;
         } else {
             let offset = u32::try_from(point.timestamp - self.first).expect("`takes` has agreed");
             let count = u32::try_from(self.values.len()).expect("a block is short");
@@ -46,11 +53,12 @@ impl Open {
                 self.stride_s = offset;
             }
             let even = self.stride_s.checked_mul(count) == Some(offset);
-            if self.offsets.is_empty() && !even {
-                self.offsets.extend((0..count).map(|place| place * self.stride_s));
+            if self.uneven.is_none() && !even {
+                let offsets = (0..count).map(|place| place * self.stride_s).collect();
+                self.uneven = Some(Box::new(Uneven { offsets }));
             }
-            if !self.offsets.is_empty() {
-                self.offsets.push(offset);
+            if let Some(uneven) = &mut self.uneven {
+                uneven.offsets.push(offset);
             }
         }
         self.values.push(point.value);
@@ -76,12 +84,13 @@ impl Open {
 
     /// Heap memory in use (bytes).
     pub(super) fn heap_bytes(&self) -> usize {
-        self.values.capacity() * size_of::<f64>() + self.offsets.capacity() * size_of::<u32>()
+        let uneven = |uneven: &Uneven| size_of_val(uneven) + uneven.offsets.capacity() * size_of::<u32>();
+        self.values.capacity() * size_of::<f64>() + self.uneven.as_deref().map_or(0, uneven)
     }
 
     fn offset(&self, place: usize) -> i64 {
-        match self.offsets.get(place) {
-            Some(&offset) => i64::from(offset),
+        match &self.uneven {
+            Some(uneven) => uneven.offsets[place].into(),
             None => i64::from(self.stride_s) * i64::try_from(place).expect("a block is short"),
         }
     }
@@ -163,7 +172,7 @@ mod tests {
                 value: 0.0,
             });
         }
-        assert_eq!(open.offsets.capacity(), 0);
+        assert!(open.uneven.is_none());
     }
 
     #[test]
