@@ -87,6 +87,7 @@ mod ratios;
 mod scale;
 mod seal;
 mod significant;
+mod units;
 
 use bits::word;
 use cut::Body;
