@@ -40,7 +40,7 @@ const FRACTIONS_BYTES_MAX: usize = 2560;
 /// Samples that are enough for one block: there is room for more open ones.
 const YOUNG_LEN_MAX: usize = block::BLOCK_LEN - OPEN_LEN_MAX as usize;
 /// Shares of a block that the first block of a window may be.
-const SHARES: usize = 64;
+const SHARES: u16 = 64;
 /// Fewer samples than these are not sealed.
 const SEALED_LEN_MIN: usize = 24;
 /// Blocks that the list of them has room for at first: as many as most windows come to, so that it seldom grows. What lists
@@ -61,8 +61,10 @@ pub(super) struct Samples {
     /// Samples at which the open block is full; 0 before the first.
     open_len_max: u32,
     /// How many of the last blocks are young.
-    young: u32,
-    /// How often young blocks have been sealed anew, counted from some number on.
+    young: u16,
+    /// How much of a block the first one is to be, of [`SHARES`].
+    share: u16,
+    /// How often young blocks have been sealed anew.
     renewals: u32,
     /// Sequence number of the first sample of the open block.
     pub(super) open_begins: u32,
@@ -81,6 +83,7 @@ impl Default for Samples {
             end: None,
             open_len_max: 0,
             young: 0,
+            share: SHARES,
             renewals: 0,
             open_begins: 0,
             sealed_begins: 0,
@@ -110,8 +113,9 @@ impl Samples {
             // Series often begin together, and are not to be sealed together.
             scratch.begun = scratch.begun.wrapping_add(1);
             self.open_len_max = 1 + scratch.begun * 37 % OPEN_LEN_MAX;
-            // By the golden ratio any few that follow each other are spread evenly: see `share_of`.
-            self.renewals = scratch.begun.wrapping_mul(0x9E37_79B9) >> 26;
+            // By the golden ratio any few that follow each other are spread evenly.
+            let spread = scratch.begun.wrapping_mul(0x9E37_79B9) >> 26;
+            self.share = SHARES - spread as u16 % SHARES;
         }
         while self.open.len() >= self.open_len_max as usize || !self.open.takes(point.timestamp) {
             self.seal(horizon, scratch);
@@ -135,9 +139,10 @@ impl Samples {
             self.sealed_begins += sequence_count(oldest.len());
             self.sealed.remove(0);
             self.sealed_dropped += 1;
-            if self.young as usize > self.sealed.len() {
+            if usize::from(self.young) > self.sealed.len() {
                 self.young -= 1;
             }
+            self.share = SHARES;
             if self.sealed.is_empty() {
                 self.end = None;
                 self.open_len_max = OPEN_LEN_MAX;
@@ -202,7 +207,7 @@ impl Samples {
 
     /// What a place in the block of that number is good for: until young blocks are renewed, or for good.
     pub(super) fn lifetime(&self, number: u32) -> Option<u32> {
-        let old = self.sealed_dropped + sequence_count(self.sealed.len()) - self.young;
+        let old = self.sealed_dropped + sequence_count(self.sealed.len()) - u32::from(self.young);
         (number >= old).then_some(self.renewals)
     }
 
@@ -237,7 +242,7 @@ impl Samples {
     fn seal(&mut self, horizon: i64, scratch: &mut Scratch) {
         scratch.clear();
         let was_empty = self.sealed.is_empty();
-        let old = self.sealed.len() - self.young as usize;
+        let old = self.sealed.len() - usize::from(self.young);
         let young = &self.sealed[old..];
         let young_len = young.iter().map(Block::len).sum::<usize>() + self.open.len();
         let young_bytes: usize = young.iter().map(|block| block.as_bytes().len()).sum();
@@ -340,8 +345,8 @@ impl Samples {
     /// become fewer and short ones more, which would leave holes in the allocator for good, a twentieth of what windows take. So
     /// the first block of a window ends anywhere, and there are as many blocks of each size before as after.
     fn share_of(&self, enough: usize, others: usize) -> usize {
-        let is_first = others == 0 && self.sealed_dropped == 0;
-        enough * (SHARES - if is_first { self.renewals as usize % SHARES } else { 0 }) / SHARES
+        let share = if others == 0 { self.share } else { SHARES };
+        enough * usize::from(share) / usize::from(SHARES)
     }
 
     /// Adds a block to the list.
@@ -366,6 +371,7 @@ impl Save for Samples {
             sealed,
             open_len_max,
             young,
+            share,
             end,
             renewals: _,
             open_begins,
@@ -380,6 +386,7 @@ impl Save for Samples {
         }
         due.save(out);
         young.save(out);
+        share.save(out);
         end.is_some().save(out);
         open_len_max.save(out);
         open.save(out);
@@ -406,9 +413,12 @@ impl Save for Samples {
         if due > sealed.first().map_or(i64::MAX, Block::last_timestamp) {
             return Err(Damaged("the oldest block stays longer than its samples"));
         }
-        let young = u32::load(from)?;
+        let (young, share) = (u16::load(from)?, u16::load(from)?);
+        if !(1..=SHARES).contains(&share) {
+            return Err(Damaged("the first block is to be nothing, or more than a block"));
+        }
         let young_len = |blocks: &[Block]| blocks.iter().map(Block::len).sum::<usize>();
-        let old = blocks.checked_sub(young as usize);
+        let old = blocks.checked_sub(usize::from(young));
         if old.is_none_or(|old| young_len(&sealed[old..]) > YOUNG_LEN_MAX) {
             return Err(Damaged("more blocks are young than make one"));
         }
@@ -437,6 +447,7 @@ impl Save for Samples {
             sealed,
             open_len_max,
             young,
+            share,
             end,
             renewals: 0,
             open_begins,
