@@ -41,6 +41,14 @@ impl Open {
         self.values.is_empty() || u32::try_from(timestamp - self.first).is_ok()
     }
 
+    /// Would an empty one take all of these, which increase?
+    pub(super) fn takes_all(timestamps: &[i64]) -> bool {
+        match timestamps {
+            [first, .., last] => u32::try_from(last - first).is_ok(),
+            _ => true,
+        }
+    }
+
     /// Adds a point that is later than all here and that [`Self::takes`] has agreed to.
     pub(super) fn push(&mut self, point: Point) {
         if self.values.is_empty() {

@@ -57,11 +57,11 @@ pub(super) struct Samples {
     due: i64,
     pub(super) sealed: Vec<Block>,
     /// Where the last block goes on, if open samples are to be added to it.
-    end: Option<End>,
+    pub(super) end: Option<End>,
     /// Samples at which the open block is full; 0 before the first.
     open_len_max: u32,
     /// How many of the last blocks are young.
-    young: u16,
+    pub(super) young: u16,
     /// How much of a block the first one is to be, of [`SHARES`].
     share: u16,
     /// How often young blocks have been sealed anew.
@@ -318,7 +318,7 @@ impl Samples {
             self.open_len_max = OPEN_LEN_MAX;
             SEALED_LEN_MIN
         };
-        if sealed > 0 && values.len() < fewest {
+        if sealed > 0 && values.len() < fewest && Open::takes_all(timestamps) {
             self.reopen(timestamps, values);
         } else if !values.is_empty() {
             let block = Block::seal(timestamps, values, buffers);
@@ -423,7 +423,8 @@ impl Save for Samples {
             return Err(Damaged("more blocks are young than make one"));
         }
         let goes_on = bool::load(from)?;
-        let end = sealed.last().filter(|_| goes_on).and_then(Block::end);
+        let grows = |block: &&Block| goes_on && (young > 0 || block.is_of_fractions());
+        let end = sealed.last().filter(grows).and_then(Block::end);
         if goes_on != end.is_some() {
             return Err(Damaged("a block goes on that cannot"));
         }

@@ -320,13 +320,11 @@ impl Model {
     /// All of the day, the residuals and the seen values, not only where the next sample will look: places that have to be read
     /// first make one miss wait for another, which costs more than the lines that it saves.
     pub(super) fn touch(&self) -> u64 {
-        let residual = |place: usize| self.residuals[place].touch();
         self.last.unsigned_abs()
             ^ self.origin.to_bits()
             ^ self.short.moments.mean.to_bits()
             ^ self.step.moments.mean.to_bits()
-            ^ residual(0)
-            ^ residual(RESIDUALS / 2)
+            ^ self.residuals[0].touch()
             ^ self.noise.touch()
             ^ self.day.touch()
             ^ self.seen.touch()

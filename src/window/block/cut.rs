@@ -62,7 +62,8 @@ impl<'a> Body<'a> {
 
     /// Can they be a block, and has it the samples that its front says are left?
     pub(super) fn is_sound(&self, layout: &Layout) -> bool {
-        let is_block = self.bytes.len() >= layout.stream && self.header & IRREGULAR != CUT;
+        let is_block =
+            self.bytes.len() >= layout.stream && self.header & IRREGULAR != CUT && layout.has_its_gaps(self.bytes);
         let left = len_of(word(self.front, 0));
         let bits = self.bytes.len() * 8 + self.gone_bits() as usize;
         is_block && (self.front.is_empty() || left < layout.len && bits < 1 << PLACE_BITS)

@@ -390,7 +390,8 @@ pub(super) fn find(
 
 /// The multiple of `denominator` that is nearest `before`.
 fn extended(denominator: u32, before: u32) -> u32 {
-    denominator * ((before + denominator / 2) / denominator).max(1)
+    // Where that would be beyond all numbers, the last multiple before.
+    denominator * (before.saturating_add(denominator / 2) / denominator).max(1)
 }
 
 /// Of a positive number; where it is large, another. A cast takes less than the function.
@@ -489,4 +490,19 @@ fn choose_way(
     };
     *fraction = ways.min_by_key(bits).expect("there are ways");
     fraction.plan(values, numerators, ulps, denominators, residuals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn denominators_that_outgrow_their_numbers_stay_multiples() {
+        let (large, odd) = (u32::MAX - 5, 3_000_000_001);
+        assert_eq!(extended(odd, large), odd);
+        assert_eq!(extended(1000, large) % 1000, 0);
+        assert_eq!(extended(7, 0), 7);
+        assert_eq!(extended(7, 24), 21);
+        assert_eq!(extended(7, 25), 28);
+    }
 }

@@ -56,7 +56,7 @@ pub(super) enum Transform {
 }
 
 impl Transform {
-    /// `divisor` counts for [`Transform::Printed`] and [`Transform::Significant`], its lowest byte and `center` for [`Transform::Fraction`].
+    /// `divisor` counts for [`Transform::Printed`] and [`Transform::Significant`], and with `center` for [`Transform::Fraction`].
     pub(super) fn from_code(code: u8, divisor: u16, center: u32) -> Option<Self> {
         match code {
             SINGLE => Some(Self::Single(Division::Once)),

@@ -246,6 +246,21 @@ impl Layout {
         0
     }
 
+    /// Is each gap before one of the samples, and behind the gap before it? Those that are elsewhere would be waiting for the block
+    /// to grow.
+    pub(super) fn has_its_gaps(&self, bytes: &[u8]) -> bool {
+        let Time::Gaps { at, count, width } = self.time else {
+            return true;
+        };
+        let mut places = (0..count).map(|gap| word(bytes, at + gap * (2 + width)) & 0xffff);
+        let mut before = 0;
+        places.all(|place| {
+            let is_behind = place > before;
+            before = place;
+            is_behind && place < u64::from(self.len)
+        })
+    }
+
     pub(super) fn last_timestamp(&self, bytes: &[u8]) -> i64 {
         let steps = i64::from(self.len) - 1;
         let regular = self.first_timestamp.wrapping_add(self.stride.wrapping_mul(steps));

@@ -291,9 +291,9 @@ proptest! {
                 last.iter().sum::<f64>() / f64::from(u32::try_from(last.len()).unwrap())
             };
             let (short, long) = bench.basis.means(value);
-            // Those before have five digits.
-            prop_assert!((short - plain(3)).abs() < 20.0);
-            prop_assert!((long - plain(24)).abs() < 20.0);
+            // Those before have five digits: of two million, up to 32 are cut off.
+            prop_assert!((short - plain(3)).abs() < 32.0);
+            prop_assert!((long - plain(24)).abs() < 32.0);
         }
     }
 }

@@ -254,3 +254,25 @@ fn a_block_is_cut_as_long_as_it_pays() {
     }
     assert!(cuts > 10 && looks < 2 * cuts + 5, "{looks} looks, {cuts} cuts");
 }
+
+#[test]
+fn gaps_wait_for_no_sample_to_come() {
+    let gap = |place: i64, seconds: i64| move |at: i64| if at >= place { seconds } else { 0 };
+    let (first, second) = (gap(6, 5), gap(10, -5));
+    let timestamps: Vec<i64> = (0..40).map(|at| 1000 + 10 * at + first(at) + second(at)).collect();
+    let values: Vec<f64> = numbers(40, 1024).collect();
+    let block = Block::seal(&timestamps, &values, &mut Scratch::default());
+    let at = block
+        .as_bytes()
+        .windows(6)
+        .position(|bytes| bytes == [2, 6, 0, 5, 10, 0]);
+    let at = at.expect("two gaps, and their places");
+    // Places behind the last sample, where seconds that sum up to nothing leave the last timestamp as it is; the same place twice, out of order, at no sample.
+    for (places, seconds) in [([45, 46], 25), ([6, 6], 5), ([10, 6], 5), ([0, 6], 5), ([6, 40], 5)] {
+        let mut bytes = block.as_bytes().to_vec();
+        (bytes[at + 1], bytes[at + 3]) = (places[0], seconds);
+        (bytes[at + 4], bytes[at + 6]) = (places[1], seconds.wrapping_neg());
+        assert!(Block::from_bytes(bytes.into()).is_err(), "{places:?}");
+    }
+    assert_eq!(Block::from_bytes(block.as_bytes().into()).as_ref(), Ok(&block));
+}
