@@ -1,10 +1,10 @@
 //! Shards at work: a thread and a queue for each.
 //!
-//! The queue of a shard is bounded in weight, and full it sheds or makes senders wait, as configured. A line weighs one,
-//! and long lines one for each 128 bytes of them, so that the bound holds memory too. Shedding goes on until a part of the
-//! queue is free again, and threads stand back meanwhile where forwarding needs their processors (`pace`). Questions (from the API) wait in the
-//! same queue and are answered between batches: the shard stays the only owner of its series. What a shard is to do before
-//! it looks at its first line comes as a [`HeadStart`], while lines wait in the queue.
+//! The queue of a shard is bounded in weight, and full it sheds or makes senders wait, as configured. A line weighs one, and long lines
+//! one for each 128 bytes of them, so that the bound holds memory too. Shedding goes on until a part of the queue is free again, and
+//! threads stand back meanwhile where forwarding needs their processors (`pace`). Questions (from the API) wait in the same queue and are
+//! answered between batches: the shard stays the only owner of its series. What a shard is to do before it looks at its first line comes
+//! as a [`HeadStart`], while lines wait in the queue.
 
 mod inbox;
 mod memory;

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Bounded in bytes. Full, it drops its oldest pieces or lets whoever pushes wait, as configured; in front of a disk that
-//! takes lines whoever pushes waits for the disk. Any number push, and each one's chunks stay in order. What has been taken still counts as queued until it is delivered, so that the books balance
-//! whenever they are read.
+//! takes lines whoever pushes waits for the disk. Any number push, and each one's chunks stay in order. What has been taken
+//! still counts as queued until it is delivered, so that the books balance whenever they are read.
 
 mod books;
 mod spooling;

@@ -1,8 +1,9 @@
 //! Graphite's way of reading: `/render?format=json` and `/metrics/find`, over the windows.
 //!
-//! So that whatever plots Graphite's series, such as Grafana, plots what skyrelay remembers. Patterns, times and the form
-//! of the answers are Graphite's; functions are not computed here, and a target that has one is refused rather than
-//! misunderstood; but for the constant line by which Grafana tries out whether there is a Graphite. Parameters that Graphite has and that make no difference here are passed over, as it does itself.
+//! So that whatever plots Graphite's series, such as Grafana, plots what skyrelay remembers. Patterns, times and the form of the answers
+//! are Graphite's; functions are not computed here, and a target that has one is refused rather than misunderstood; but for the constant
+//! line by which Grafana tries out whether there is a Graphite. Parameters that Graphite has and that make no difference here are passed
+//! over, as it does itself.
 
 mod find;
 mod points;

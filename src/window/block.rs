@@ -16,13 +16,14 @@
 //!
 //! # How a value becomes bits
 //!
-//! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with
-//!    value = key / 10^d, or with so many significant digits ([`significant`]); or key / D for some small D, perhaps printed with 6 or 15 digits and read back (rates over a
-//!    minute); or a number of single precision, printed and read back; or a fraction with a denominator of its own (means of
-//!    so many things, [`fractions`]); or, failing these, the double's bits mapped to an integer of the same order. Decimals that
-//!    a quick reader read are often an ulp off (45.51600000000001): where dividing as it did gives the same double
-//!    ([`digits::Division`]), they cost nothing more. Other values a few ulps from a decimal (51.846000000000004) keep that
-//!    distance beside their key. What all keys of the block share, key = multiple * key' + offset, is taken out.
+//! 1. A **transform** ([`keys`]) finds the number that the double was before it became one: an integer *key* with value = key /
+//!    10^d, or with so many significant digits ([`significant`]); or key / D for some small D, perhaps printed with 6 or 15
+//!    digits and read back (rates over a minute); or a number of single precision, printed and read back; or a fraction with a
+//!    denominator of its own (means of so many things, [`fractions`]); or, failing these, the double's bits mapped to an
+//!    integer of the same order. Decimals that a quick reader read are often an ulp off (45.51600000000001): where dividing as
+//!    it did gives the same double ([`digits::Division`]), they cost nothing more. Other values a few ulps from a decimal
+//!    (51.846000000000004) keep that distance beside their key. What all keys of the block share, key = multiple * key' +
+//!    offset, is taken out.
 //! 2. A block with few distinct keys may have a **dictionary** ([`distinct`]); its entries' numbers then are the keys.
 //! 3. A **forecast** ([`predict`]) of the key, or of its step from the one before, leaves a residual e:
 //!    forecast = base + level, level' = phi (level + gain e): ARMA(1,1) with phi and gain from a bank of 16. With
@@ -70,8 +71,9 @@
 //! seconds since the first timestamp, 4 bytes unsigned, or 8, of the last that is gone; level; previous
 //! ```
 //!
-//! Transform codes: d; 32 + d divided in steps; 63 for single precision, 61 read in steps; 64 + zeros cut from the bits' low end; 128 + digits (0 all, n significant,
-//! 31 single precision, 30 read in steps, 32 + n decimals); 180 + n significant digits alone; 192 + digits for fractions.
+//! Transform codes: d; 32 + d divided in steps; 63 for single precision, 61 read in steps; 64 + zeros cut from the bits' low end;
+//! 128 + digits (0 all, n significant, 31 single precision, 30 read in steps, 32 + n decimals); 180 + n significant digits
+//! alone; 192 + digits for fractions.
 
 mod bits;
 mod cut;
@@ -178,8 +180,8 @@ impl Block {
         Self { bytes }
     }
 
-    /// The same for long: looks further for fewer bytes (fractions, dictionaries, differences), and takes so many of the first samples that the block fills an
-    /// allocation, as none of its bytes lies idle then. Returns how many: nearly all.
+    /// The same for long: looks further for fewer bytes (fractions, dictionaries, differences), and takes so many of the first samples
+    /// that the block fills an allocation, as none of its bytes lies idle then. Returns how many: nearly all.
     pub(crate) fn seal_for_long(timestamps: &[i64], values: &[f64], scratch: &mut Scratch) -> (Self, usize) {
         let (bytes, len) = scratch.seal(timestamps, values, true);
         (Self { bytes }, len)

@@ -267,7 +267,8 @@ fn gaps_wait_for_no_sample_to_come() {
         .windows(6)
         .position(|bytes| bytes == [2, 6, 0, 5, 10, 0]);
     let at = at.expect("two gaps, and their places");
-    // Places behind the last sample, where seconds that sum up to nothing leave the last timestamp as it is; the same place twice, out of order, at no sample.
+    // Places behind the last sample, where seconds that sum up to nothing leave the last timestamp as it is; the same place twice, out of
+    // order, at no sample.
     for (places, seconds) in [([45, 46], 25), ([6, 6], 5), ([10, 6], 5), ([0, 6], 5), ([6, 40], 5)] {
         let mut bytes = block.as_bytes().to_vec();
         (bytes[at + 1], bytes[at + 3]) = (places[0], seconds);
