@@ -307,7 +307,7 @@ use crate::{
 };
 
 /// What is written, and how: to be changed with every field, and with what is learnt in it.
-pub(super) const BYTES_VERSION: u8 = 9;
+pub(super) const BYTES_VERSION: u8 = 10;
 
 /// The adaptive detector at work, for any number of series.
 #[derive(Debug)]

@@ -24,11 +24,12 @@ pub(super) struct Band {
 
 /// The band for the sample of `basis`, whose value was `value`. `seen` is what was seen, `value` included.
 pub(super) fn band(basis: &Basis, tuning: &Tuning, seen: &Seen, value: f64) -> Band {
+    let before = basis.before_of(basis.expected.value());
     let usual = |basis: &Basis, value| basis.measure(tuning, seen, value).highest() < 1.0;
     let (basis, middle) = if usual(basis, basis.expected.value()) {
         (*basis, basis.expected.value())
-    } else if usual(basis, basis.before) {
-        (*basis, basis.before)
+    } else if usual(basis, before) {
+        (*basis, before)
     } else {
         (basis.after_usual_samples(), basis.expected.value())
     };

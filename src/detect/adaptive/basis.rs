@@ -56,14 +56,18 @@ pub(super) struct Basis {
     pub(super) after_gap: bool,
     /// Is an anomaly open, so that a step back to what was expected is none?
     pub(super) is_open: bool,
-    /// What a step leads away from: the mean of the last samples, and what the season has added since.
-    pub(super) before: f64,
+    /// What a step leads away from: the mean of the last samples ...
+    pub(super) recent: f64,
+    /// ... and what was usual when that was, as it were.
+    pub(super) then: Reading,
     /// How large values are in the long run.
     pub(super) size: f64,
     /// How many times as noisy as usual it is at this time of the day.
     pub(super) noise: f64,
     /// What a spike counts in this series.
     pub(super) weight: f64,
+    /// What a level counts in it.
+    pub(super) level_weight: f64,
     pub(super) origin: f64,
     /// Of all values, long-run.
     pub(super) deviation: f64,
@@ -140,7 +144,8 @@ impl Basis {
         Self {
             short_sum: before(&self.short, SHORT_RESIDUALS),
             long_sum: before(&self.long, LONG_RESIDUALS),
-            before: self.expected.value(),
+            recent: self.expected.value(),
+            then: Reading::of(self.expected.value()),
             onset: self.onset.after_usual_sample(),
             ..*self
         }
@@ -215,7 +220,7 @@ impl Basis {
         let sign = of_short * (short_mean - self.short.moments.mean).signum()
             + of_long * (long_mean - self.long.moments.mean).signum();
         Level {
-            score: (of_short + of_long) * tuning.level_scale + LEVEL_OF_GAP * gaps,
+            score: ((of_short + of_long) * tuning.level_scale + LEVEL_OF_GAP * gaps) * self.level_weight,
             short,
             long,
             sign: sign.signum(),
@@ -251,13 +256,9 @@ impl Basis {
         value - self.before_of(value)
     }
 
-    /// What a step to `value` leads away from.
-    fn before_of(&self, value: f64) -> f64 {
-        if self.expected.is_wide() {
-            self.before + (self.expected.nearest(value) - self.expected.value())
-        } else {
-            self.before
-        }
+    /// What a step to `value` leads away from: the mean of the last samples, and what the season has added since.
+    pub(super) fn before_of(&self, value: f64) -> f64 {
+        self.recent + self.expected.since(self.then, self.recent, value)
     }
 
     /// How far `value` is from what is expected.
@@ -314,6 +315,7 @@ mod tests {
             in_rhythm: count,
             noise: 1.0,
             weight: 1.0,
+            level_weight: 1.0,
             deviation: 1.0,
             size: 1e6,
             step,
@@ -381,7 +383,7 @@ mod tests {
     fn a_burst_counts_by_how_many_times_the_level_it_is() {
         let stride = |before: f64, value: f64| {
             let basis = Basis {
-                before,
+                recent: before,
                 size: 10.0,
                 ..Basis::default()
             };
@@ -394,7 +396,7 @@ mod tests {
         about(stride(90.0, 190.0), 100.0 * 2.0_f64.ln());
         about(stride(0.0, 1010.0), 10.0 * 102.0_f64.ln());
         let nothing_yet = Basis {
-            before: 0.0,
+            recent: 0.0,
             size: 0.0,
             ..Basis::default()
         };

@@ -86,6 +86,8 @@ pub(super) const FLAT_PARTS: f64 = 8.0;
 pub(super) const LEVEL_PARTS: f64 = 4.0;
 /// An edge is expected so much sooner and later than it was (seconds): ramps of half an hour count, and what is not exact of it.
 pub(super) const EDGE_S: f64 = 1200.0;
+/// Part of an edge by which a value may be late at its end: some go from one level to the other more slowly than slots can show.
+pub(super) const NEAR_PART: f64 = 0.3;
 /// Samples that the error of a prediction looks back on.
 pub(super) const PROOF_MEMORY_SAMPLES: u16 = 2_000;
 /// Samples after which that error is a proof.
@@ -125,6 +127,10 @@ pub(super) const SPIKE_OF_GAP: f64 = 0.18;
 pub(super) const PACE_SHARE: f64 = 0.05;
 /// Interval at which a spike takes its unit (seconds).
 pub(super) const PACE_INTERVAL_S: f64 = 300.0;
+/// What both channels take more where samples come without end; of that, half at one in 20 seconds and nothing at one a minute.
+pub(super) const FAST_SHARE: f64 = 0.3;
+/// Interval from which on they take no more (seconds).
+pub(super) const FAST_INTERVAL_S: f64 = 60.0;
 /// What a spike takes more in a series whose steps are as large as its deviation: where nothing can be foretold, a leap says
 /// little.
 pub(super) const RESTLESS_SHARE: f64 = 0.7;
@@ -160,6 +166,8 @@ pub(super) const NOISE_DAYS_MAX: f64 = 8.0;
 pub(super) const NOISE_GAIN_LEAST: f64 = 0.1;
 /// One step counts as noise at most this many times what is usual at the time.
 pub(super) const NOISE_STEP_MAX: f64 = 8.0;
+/// A time of the day is taken for at most so many times as noisy as all: where a series hardly ever moves, nothing is known of either.
+pub(super) const NOISE_RATIO_MAX: f64 = 10.0;
 /// Steps are taken for no further than this many deviations from their mean when the mean and deviation are learnt.
 pub(super) const STEP_DEVIATIONS_MAX: f64 = 12.0;
 /// What a step weighs in their mean and deviation while an anomaly is open, against others: trouble that was told is no noise.
@@ -180,6 +188,8 @@ pub(super) const OTHER_QUIET_S: i64 = 6 * 3600;
 pub(super) const LEVEL_REPEAT: f64 = 0.3;
 /// What lately means: a telling counts 1/e after this (seconds).
 pub(super) const LEVEL_REPEAT_S: f64 = 7.0 * 86_400.0;
+/// What the level has to reach more when the silence of a new series ends; nothing is left of it after as long again.
+pub(super) const YOUNG_LEVEL_SHARE: f64 = 1.0;
 /// Samples after an alert of one channel in which the other has to say more: it is the same trouble.
 pub(super) const OTHER_QUIET_SAMPLES: u8 = 60;
 /// What it has to reach then.

@@ -10,7 +10,7 @@
 //!
 //! Knows six means and where between them it is asked. What is less than some errors of a prediction high is none.
 
-use super::constants::{EDGE_ERRORS, EDGE_S, FLAT_ERRORS, FLAT_PARTS, LEVEL_PARTS};
+use super::constants::{EDGE_ERRORS, EDGE_S, FLAT_ERRORS, FLAT_PARTS, LEVEL_PARTS, NEAR_PART};
 
 /// What is usual at some time: a value, and near an edge all from one level to the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -141,6 +141,24 @@ impl Reading {
         }
     }
 
+    /// What the season has added on the way from `recent`, when `then` was usual, to `value`.
+    ///
+    /// An edge may be gone along at any pace: from what was usual on to what is no step counts, and what is late at its end, by less than a
+    /// part of it, has not stepped either.
+    #[inline]
+    pub(super) fn since(self, then: Self, recent: f64, value: f64) -> f64 {
+        if !(self.is_wide() || then.is_wide()) {
+            return self.value - then.value;
+        }
+        let nearest = self.nearest(value);
+        let left = ((then.high - then.low) - (self.high - self.low)).max(0.0);
+        if (value - nearest).abs() <= NEAR_PART * left {
+            (value - recent).max(self.low - then.high).min(self.high - then.low)
+        } else {
+            nearest - then.nearest(recent)
+        }
+    }
+
     /// Is it more than one value?
     #[inline]
     pub(super) fn is_wide(self) -> bool {
@@ -222,5 +240,31 @@ mod tests {
             slack_s: 0.0,
         };
         assert_eq!(near(&around), None);
+    }
+
+    #[test]
+    fn an_edge_is_gone_along_at_any_pace() {
+        let (low, high) = (Reading::of(50.0), Reading::of(200.0));
+        let edge = Reading::between(125.0, &[50.0, 200.0]);
+        let step =
+            |now: Reading, then: Reading, recent: f64, value: f64| value - recent - now.since(then, recent, value);
+        for (now, then, recent, value, expected) in [
+            (high, low, 50.0, 203.0, 3.0),
+            // It has begun before it was expected to, and goes on.
+            (edge, low, 70.0, 80.0, 0.0),
+            (edge, low, 70.0, 55.0, -15.0),
+            (edge, edge, 80.0, 190.0, 0.0),
+            (edge, edge, 80.0, 215.0, 15.0),
+            // It is late, and has not come.
+            (high, edge, 168.0, 170.0, 0.0),
+            (high, edge, 168.0, 162.0, -6.0),
+            (high, edge, 50.0, 50.0, -150.0),
+        ] {
+            let found = step(now, then, recent, value);
+            assert!(
+                (found - expected).abs() < 1e-9,
+                "{recent} to {value}: {found}, not {expected}"
+            );
+        }
     }
 }

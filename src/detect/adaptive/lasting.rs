@@ -3,8 +3,8 @@
 //! * It opens with an alert, of either channel, and with nothing else.
 //! * It is over when the series is *back*: calm for 24 samples in a row, or at the first calm sample three hours after the last
 //!   that was not, and not away any more. Calm is a sample whose level is below 0.7, and its spike too, had all of its distance
-//!   counted. The series is *away* while the mean of the last residuals is further from zero than half of the furthest that it has
-//!   been, and further than it usually was before.
+//!   counted. The series is *away* while the mean of the last residuals is further from what it usually is than half of the
+//!   furthest that it has been, and further than it usually was before.
 //! * It is over as well when it is *usual*: after two days and 24 samples. Then what the series has come to is taken for
 //!   normal.
 //! * While it lasts a level is told of again only when it is half as much more than it has been, or matters more than the spike
@@ -36,7 +36,7 @@ pub(super) struct Lasting {
     opened: i64,
     /// Seconds from then to the last sample that was not calm.
     troubled_s: u32,
-    /// The furthest that the mean of the last residuals has been from zero.
+    /// The furthest that the mean of the last residuals has been from what it usually is.
     furthest: f32,
     /// What of that is usual.
     usual: f32,
@@ -53,9 +53,9 @@ fields!(Lasting { open, told, calm, samples, opened, troubled_s, furthest, usual
 /// How far from what was expected the last samples are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Apart {
-    /// Mean of the last residuals.
+    /// Mean of the last residuals, less what it usually is.
     pub(super) residual: f64,
-    /// Its deviation.
+    /// Its usual deviation.
     pub(super) deviation: f64,
 }
 

@@ -21,10 +21,10 @@ use super::{
     basis::{Basis, Scores, Season},
     belief::Facts,
     constants::{
-        DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, HELD_AFTER_SAMPLES, HELD_DEVIATIONS, LONG_RESIDUALS, MEMORY_SAMPLES,
-        NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP, RECENT_SHARES, RESTLESS_SHARE,
-        TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS, WEIGHT_SAMPLES,
-        YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, FAST_INTERVAL_S, FAST_SHARE, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
+        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP,
+        RECENT_SHARES, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_SLOT_S,
+        WEEK_SLOTS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
     gap::Seen,
     lasting::{Apart, Lasting},
@@ -103,7 +103,11 @@ pub(super) struct Model {
     noise: Noise,
     day: Profile<DAY_SLOTS, DAY_SLOT_S>,
     seen: Seen,
+    /// Mean of the day's slots, as a difference from the origin.
+    flat: Short,
     onset: Onset,
+    /// Mean error of that, had it been the prediction, of as many samples as the day's.
+    flat_error: f32,
     /// What is known of where it is, while an anomaly is open.
     level: Option<Box<Level>>,
 }
@@ -137,6 +141,8 @@ fields!(Model {
     day,
     noise,
     seen,
+    flat,
+    flat_error,
 } check |model| {
     hold(RECENT_SHARES.contains(&model.recent_share), "a sample weighs too much, or too little")?;
     hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
@@ -175,6 +181,8 @@ impl Model {
             seen: Seen::default(),
             day: Profile::default(),
             noise: Noise::default(),
+            flat: Short::default(),
+            flat_error: 0.0,
         }
     }
 
@@ -231,10 +239,10 @@ impl Model {
         self.residual_sum / f64::from(LONG_RESIDUALS)
     }
 
-    /// How far from what was expected the last samples are.
+    /// How far from what was expected the last samples are, but for what they usually are: predictions lag behind what grows.
     pub(super) fn apart(&self) -> Apart {
         Apart {
-            residual: self.residual(),
+            residual: self.residual() - self.long.moments.mean,
             deviation: self.long.moments.deviation(),
         }
     }
@@ -298,6 +306,7 @@ impl Model {
         self.overall.mean += shift;
         self.overall.variance = level.variance();
         self.day.shift(shift);
+        self.flat = Short::new(single(f64::from(self.flat.get()) + shift));
         self.day_visit.forget();
         if let Some(week) = &mut self.week {
             week.shift(shift);
@@ -345,10 +354,12 @@ impl Model {
             in_rhythm: self.in_rhythm,
             after_gap,
             is_open: false,
-            before: self.before(time, forecast),
+            recent: self.recent,
+            then: self.then(time, forecast),
             size: self.overall.mean.abs(),
             noise: self.noise.at(time.local, days(time.timestamp - self.policy.first())),
             weight: f64::from(self.weight),
+            level_weight: 1.0 / (1.0 + fastness(self.rhythm.usual_s())),
             origin: self.origin,
             deviation: self.overall.deviation(),
             short_sum: back(1) + back(2),
@@ -393,8 +404,8 @@ impl Model {
             let share = if known && basis.is_open { TROUBLE_SHARE } else { 1.0 };
             let step_gain = share / (in_rhythm - 1.0).clamp(1.0, MEMORY_SAMPLES);
             self.step.learn(step, distance(scores.step), step_gain);
-            // Within an edge steps are none, whatever the noise is.
-            if !basis.expected.is_wide() {
+            // Within an edge, and at its end, steps are none, whatever the noise is.
+            if !(basis.expected.is_wide() || basis.then.is_wide()) {
                 self.noise.learn(time.local, stride.abs(), basis.noise);
             }
         }
@@ -433,13 +444,17 @@ impl Model {
         }
         if let Some(day) = forecast.day {
             self.day_proof.learn(value - day.nearest(value));
+            let error = value - self.origin - f64::from(self.flat.get());
+            self.flat_error = self.day_proof.with(self.flat_error, error);
         }
         if let Some(week) = forecast.week {
             self.week_proof.learn(value - week.nearest(value));
         }
         self.overall.learn(held, gain);
         let apart = held - self.origin;
-        self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST);
+        if self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST) {
+            self.flat = Short::new(single(self.day.mean()));
+        }
         if self.week.is_none() && time.timestamp - self.policy.first() >= WEEK_BEGINS_S {
             self.week = Some(Box::default());
         }
@@ -553,6 +568,7 @@ impl Model {
         self.origin = self.overall.mean;
         self.seen.shift(shift);
         self.day.shift(shift);
+        self.flat = Short::new(single(f64::from(self.flat.get()) + shift));
         self.day_visit.shift(shift);
         if let Some(week) = &mut self.week {
             week.shift(shift);
@@ -573,7 +589,13 @@ fn days(age_s: i64) -> f64 {
 /// What a spike counts for a series with a sample in `interval_s`.
 fn pace(interval_s: f64) -> f64 {
     let tenfolds = (PACE_INTERVAL_S / interval_s.clamp(1.0, 86_400.0)).log10();
-    1.0 / (1.0 + PACE_SHARE * tenfolds)
+    1.0 / (1.0 + PACE_SHARE * tenfolds + fastness(interval_s))
+}
+
+/// What both channels take more for a series with a sample in `interval_s`.
+fn fastness(interval_s: f64) -> f64 {
+    let interval_s = interval_s.min(FAST_INTERVAL_S);
+    FAST_SHARE * (FAST_INTERVAL_S - interval_s) / (FAST_INTERVAL_S + interval_s)
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 use super::{
     constants::{
-        DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, NOISE_DAYS_MAX, NOISE_GAIN_LEAST, NOISE_STEP_MAX, NOISE_TRUST_DAYS,
+        DAY_SLOT_S, DAY_SLOTS, DAY_VISITS, NOISE_DAYS_MAX, NOISE_GAIN_LEAST, NOISE_RATIO_MAX, NOISE_STEP_MAX,
+        NOISE_TRUST_DAYS,
     },
     season::{Profile, Proof, Visit},
 };
@@ -30,7 +31,8 @@ impl Noise {
         match self.by_day.line(local, DAY_VISITS) {
             Some(now) if overall > 0.0 => {
                 let days = days.clamp(1.0, NOISE_DAYS_MAX);
-                (overall * NOISE_TRUST_DAYS + now * days) / (overall * (NOISE_TRUST_DAYS + days))
+                let ratio = (overall * NOISE_TRUST_DAYS + now * days) / (overall * (NOISE_TRUST_DAYS + days));
+                ratio.min(NOISE_RATIO_MAX)
             }
             _ => 1.0,
         }
@@ -67,6 +69,16 @@ mod tests {
             noise.learn(local, if is_night { night } else { 1.0 }, ratio);
         }
         noise
+    }
+
+    #[test]
+    fn where_nothing_moves_no_time_of_the_day_is_noisier_without_end() {
+        let mut noise = Noise::default();
+        // One step, and none for weeks.
+        for (place, local) in (0..30 * 86_400).step_by(300).enumerate() {
+            noise.learn(local, if place == 200 { 1.0 } else { 0.0 }, noise.at(local, 8.0));
+            assert!((0.0..=NOISE_RATIO_MAX).contains(&noise.at(local, 8.0)), "at {local}");
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 //!
 //! As it is unless set otherwise:
 //!
-//! * Nobody is told anything in the first 150 samples and on the first day of a series.
+//! * Nobody is told anything in the first 150 samples and on the first day of a series. On the second day the level channel takes up to
+//!   twice as much, and less and less: most of what a day has not shown is no trouble.
 //! * The level channel tells at 1 or more, and at three tenths more for each time that it has told in about a week. It is quiet
 //!   then for 120 samples or six hours, whichever ends first, though for 12 samples at least.
 //! * The spike channel tells at 1 or more when the spike reaches the bar as well, and is quiet then for 10 samples or six hours,
@@ -16,7 +17,7 @@
 use super::{
     constants::{
         BAR_KEPT, BAR_MAX, BAR_SHARE, LEVEL_QUIET_LEAST, LEVEL_REPEAT, LEVEL_REPEAT_S, OTHER_BAR, OTHER_QUIET_S,
-        OTHER_QUIET_SAMPLES, QUIET_OUTDONE, SPIKE_QUIET_SAMPLES,
+        OTHER_QUIET_SAMPLES, QUIET_OUTDONE, SPIKE_QUIET_SAMPLES, YOUNG_LEVEL_SHARE,
     },
     single::single,
 };
@@ -154,7 +155,7 @@ impl Policy {
         let repeats =
             f64::from(self.repeats) * (-f64::from(age_s.saturating_sub(self.level.at_s)) / LEVEL_REPEAT_S).exp();
         let bar = (1.0 + LEVEL_REPEAT * repeats) * self.spike.bar_of_other(age_s);
-        let alert = sample.level >= bar.max(sample.level_bar);
+        let alert = sample.level >= (bar * young_bar(silence, age_s)).max(sample.level_bar);
         if alert {
             self.repeats = single(repeats + 1.0);
         }
@@ -173,6 +174,13 @@ impl Policy {
         self.bar = self.bar.max(single((BAR_SHARE * leap).min(BAR_MAX)));
         alert
     }
+}
+
+/// What a level has to reach in a series that is `age_s` old: from twice as much on when its silence ends, for as long again.
+fn young_bar(silence: Silence, age_s: u32) -> f64 {
+    let silent_s = f64::from(u32::try_from(silence.lasts_s).unwrap_or(u32::MAX));
+    let left_s = (2.0 * silent_s - f64::from(age_s)).clamp(0.0, silent_s);
+    1.0 + YOUNG_LEVEL_SHARE * left_s / silent_s.max(1.0)
 }
 
 impl Told {
@@ -247,8 +255,19 @@ mod tests {
             ..Silence::NONE
         };
         // The day ends last, and then the samples do.
-        assert_eq!(told(silence, 60, &[(1.0, 0.0)].repeat(1500)).0[0], 1440);
+        assert_eq!(told(silence, 60, &[(2.0, 1.0)].repeat(1500)), (vec![1440], vec![1440]));
         assert_eq!(told(silence, 3600, &[(1.0, 0.0)].repeat(1500)).0[0], 150);
+    }
+
+    #[test]
+    fn a_level_takes_more_on_the_second_day() {
+        let silence = Silence {
+            samples: 150,
+            lasts_s: 86_400,
+            ..Silence::NONE
+        };
+        let first = |level| told(silence, 60, &[(level, 0.0)].repeat(3000)).0[0];
+        assert_eq!([2.0, 1.75, 1.5, 1.0].map(first), [1440, 1800, 2160, 2880]);
     }
 
     #[test]

@@ -209,11 +209,12 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     }
 
     /// Takes in a sample at `local`, with its difference from the origin: the visit that it belongs to, and the slot that it has
-    /// ended.
+    /// ended. Has it ended one?
     #[expect(clippy::cast_possible_truncation, reason = "a remainder is not negative, and small")]
-    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, apart: f64, gain_least: f64) {
+    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, apart: f64, gain_least: f64) -> bool {
         let number = local.div_euclid(SLOT_S).rem_euclid(Self::NUMBERS) as u16;
-        if number != visit.number || visit.samples == 0 {
+        let ends = number != visit.number || visit.samples == 0;
+        if ends {
             self.end(*visit, gain_least);
             *visit = Visit {
                 number,
@@ -222,6 +223,14 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         }
         visit.sum = single(f64::from(visit.sum) + apart);
         visit.samples = visit.samples.saturating_add(1);
+        ends
+    }
+
+    /// Mean of the slots that have been visited; 0 while none has.
+    pub(super) fn mean(&self) -> f64 {
+        let visited = || self.slots.iter().filter(|slot| slot.visits() > 0);
+        let sum: f64 = visited().map(|slot| f64::from(slot.mean())).sum();
+        sum / visited().map(|_| 1.0).sum::<f64>().max(1.0)
     }
 
     /// Moves all by `shift`.
@@ -288,12 +297,17 @@ impl Visit {
 impl Proof {
     /// Takes in the error of one prediction.
     pub(super) fn learn(&mut self, error: f64) {
-        let mut error = single(error.abs());
-        if self.error > 0.0 {
-            error = error.min(PROOF_ERROR_MAX * self.error);
-        }
         self.samples = (self.samples + 1).min(PROOF_MEMORY_SAMPLES);
-        self.error += (error - self.error) / f32::from(self.samples);
+        self.error = self.with(self.error, error);
+    }
+
+    /// What a `mean` error is with another one, of another prediction for the same samples.
+    pub(super) fn with(self, mean: f32, error: f64) -> f32 {
+        let mut error = single(error.abs());
+        if mean > 0.0 {
+            error = error.min(PROOF_ERROR_MAX * mean);
+        }
+        mean + (error - mean) / f32::from(self.samples)
     }
 
     /// Mean error.
@@ -342,6 +356,20 @@ mod tests {
             let found = profile.line(local, 1).unwrap();
             assert!((found - expected(hour)).abs() < 0.02, "{found} at {hour}");
         }
+    }
+
+    #[test]
+    fn its_mean_is_that_of_the_slots_that_are_known() {
+        assert!(Day::default().mean().abs() < 1e-12);
+        let (mut profile, mut visit) = (Day::default(), Visit::default());
+        for (local, value) in [(900, 1.0), (1000, 3.0), (2700, 8.0), (4500, 1000.0)] {
+            let ends = profile.learn(&mut visit, local, value, 0.15);
+            assert_eq!(ends, local != 1000);
+        }
+        assert!(
+            (profile.mean() - 5.0).abs() < 0.01,
+            "the slot that time is in does not count"
+        );
     }
 
     #[test]

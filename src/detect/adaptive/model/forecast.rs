@@ -1,5 +1,5 @@
-//! What is usual at a time: by the week, the day or the long-run mean, whichever has proved itself, and where a step to a
-//! sample begins.
+//! What is usual at a time: by the week, the day or the long-run mean, whichever has proved itself, and what was usual when a step to
+//! a sample began.
 
 use super::{
     super::{
@@ -31,10 +31,12 @@ impl Model {
         let mean = if self.count == 1 { value } else { self.overall.mean };
         let (day, week) = (self.read_day(local, 0.0), self.read_week(local, 0.0));
         let (mut expected, mut season, mut least) = (Reading::of(mean), Season::None, self.mean_proof.error());
-        if let Some(day) = day.filter(|_| self.day_proof.is_below(DAY_PROOF * least)) {
+        // A season has to beat the mean of the day's slots as well: it forgets as they do. Of a series that only grows both are nearer to
+        // it than the long-run mean, and no time of the day is.
+        if let Some(day) = day.filter(|_| self.day_proof.is_below(self.flat_error.min(DAY_PROOF * least))) {
             (expected, season, least) = (day, Season::Day, self.day_proof.error());
         }
-        if let Some(week) = week.filter(|_| self.week_proof.is_below(WEEK_PROOF * least)) {
+        if let Some(week) = week.filter(|_| self.week_proof.is_below(self.flat_error.min(WEEK_PROOF * least))) {
             (expected, season) = (week, Season::Week);
         }
         Forecast {
@@ -63,22 +65,21 @@ impl Model {
         f64::from(proof.error()) + LEARNT_SHARE * self.residual().abs()
     }
 
-    /// What a step at `time` leads away from.
-    pub(super) fn before(&self, time: Time, forecast: &Forecast) -> f64 {
+    /// What was usual when the mean of the last samples was, as it were, for a step at `time`.
+    pub(super) fn then(&self, time: Time, forecast: &Forecast) -> Reading {
+        let now = Reading::of(forecast.expected.value());
         if forecast.season == Season::None {
-            return self.recent;
+            return now;
         }
-        // When that mean was, as it were: only a series that has been seen for a while has a season. Samples of long before count in
-        // it, too; but with another second of slack an edge to come would count for that mean before it does for the sample.
+        // Only a series that has been seen for a while has a season. Samples of long before count in that mean, too; but with another
+        // second of slack an edge to come would count for it before it does for the sample.
         let ago_s = time.timestamp - self.last + i64::from(self.recent_age_s);
         let (local, slack_s) = (time.local - ago_s, seconds(ago_s - 1));
-        let season = if forecast.season == Season::Day {
+        let then = if forecast.season == Season::Day {
             self.read_day(local, slack_s)
         } else {
             self.read_week(local, slack_s)
         };
-        season.map_or(self.recent, |then| {
-            self.recent + (forecast.expected.value() - then.nearest(self.recent))
-        })
+        then.unwrap_or(now)
     }
 }

@@ -232,9 +232,42 @@ fn a_season_takes_its_step_and_no_spike() {
 fn a_spike_takes_more_where_samples_are_many() {
     let about = |interval_s, expected: f64| assert!((pace(interval_s) - expected).abs() < 1e-9);
     about(300.0, 1.0);
-    about(30.0, 1.0 / 1.05);
     about(3000.0, 1.0 / 0.95);
+    about(60.0, 1.0 / (1.0 + 0.05 * 5.0_f64.log10()));
+    about(30.0, 1.0 / (1.05 + 0.1));
+    about(10.0, 1.0 / (1.0 + 0.05 * 30.0_f64.log10() + 0.3 * 50.0 / 70.0));
     assert!(pace(0.0) > 0.6 && pace(1e12) < 1.7);
+}
+
+#[test]
+fn a_level_takes_more_where_samples_come_without_end() {
+    let weight = |step_s: i64| {
+        let mut bench = Bench::new(step_s);
+        (0..200).for_each(|_| drop(bench.show(1.0)));
+        bench.basis.level_weight
+    };
+    for (step_s, more) in [(10, 0.3 * 50.0 / 70.0), (60, 0.0), (300, 0.0)] {
+        assert!(
+            (weight(step_s) - 1.0 / (1.0 + more)).abs() < 1e-6,
+            "{step_s} s: {}",
+            weight(step_s)
+        );
+    }
+}
+
+#[test]
+fn what_only_grows_has_no_season() {
+    // By one part in a hundred a day, with a fifth of that as noise: the day's profile lags by a week, and the long-run mean by more.
+    for step_s in [300, 3600] {
+        let mut bench = Bench::new(step_s);
+        let days = |timestamp: i64| f64::from(i32::try_from(timestamp / 60).unwrap()) / 1440.0;
+        for _ in 0..70 * 86_400 / step_s {
+            let at = bench.timestamp;
+            let noise = f64::from(i32::try_from(at / step_s * 7919 % 101).unwrap()) / 50.0 - 1.0;
+            bench.show(100.0 + days(at) + 0.4 * noise);
+            assert_eq!(bench.basis.season, Season::None, "at {at}, a sample in {step_s} s");
+        }
+    }
 }
 
 #[test]

@@ -40,6 +40,21 @@ fn an_outage_is_told_and_over_when_it_is_over() {
     assert_eq!(told.iter().filter(|verdict| !verdict.anomalous).count(), 1);
 }
 
+#[test]
+fn an_odd_reading_of_what_only_grows_is_over_soon() {
+    let mut bench = Bench::new(Settings::default(), 60);
+    let grown = |timestamp: i64| {
+        let days = f64::from(i32::try_from(timestamp / 60).unwrap()) / 1440.0;
+        1000.0 + 10.0 * days + 2.0 * normal(1, timestamp)
+    };
+    bench.show(30 * DAY_S, grown);
+    let began = bench.timestamp;
+    assert!(bench.judge(2000.0).alert);
+    let told = bench.show(DAY_S, grown);
+    assert!(told[0].timestamp <= began + 4 * 3600 && !told[0].anomalous, "{told:?}");
+    assert!(told[0].reason.starts_with("back to usual: "), "{told:?}");
+}
+
 /// A series that is `well` comes to be `by` above that: it is told of once, usual after two days, and then as well known as before.
 fn shifted(step_s: i64, well: fn(i64) -> f64, by: f64) {
     let mut bench = Bench::new(Settings::default(), step_s);
