@@ -399,7 +399,8 @@ fn write_adaptive(out: &mut String, name: &str, settings: &adaptive::Settings) -
     key(out, "explain", explain)?;
     header(out, &format!("[detector.{name}.severity]"))?;
     key(out, "level", quote(severity.level.name()))?;
-    key(out, "spike", quote(severity.spike.name()))
+    key(out, "spike", quote(severity.spike.name()))?;
+    key(out, "routine", quote(severity.routine.name()))
 }
 
 fn write_skyline(out: &mut String, name: &str, settings: &skyline::Settings) -> fmt::Result {

@@ -9,6 +9,7 @@
 //! | `edge` | where a season leaps from one level to another |
 //! | `moments`, `tail`, `yardstick` | how far from usual a quantity is, and how rarely further |
 //! | `rhythm` | how far apart samples are, gaps, and changes |
+//! | `routine` | trouble that comes at the same time of the day, day after day |
 //! | `gap` | values that have been seen |
 //! | `short` | numbers in three bytes |
 //! | `policy` | which scores people are told of |
@@ -279,6 +280,7 @@ mod noise;
 mod onset;
 mod policy;
 mod rhythm;
+mod routine;
 mod season;
 mod settings;
 mod short;
@@ -425,7 +427,7 @@ impl Detect for Engine {
         Opinion {
             judged: self.standing(state) == Standing::Analysed,
             score: scores.highest(),
-            severity: observation.anomalous.then(|| self.severity(state.lasting.told())),
+            severity: observation.anomalous.then(|| self.severity(state.lasting)),
             expected: Some(basis.expected.nearest(value)),
             lower: band.and_then(|band| band.lower),
             upper: band.and_then(|band| band.upper),
@@ -539,10 +541,10 @@ impl Engine {
             bar: *bar,
             age_s: state.model.age_s(),
             open_s: state.lasting.open_s(point.timestamp),
+            is_routine: state.lasting.is_routine(),
             standing: self.standing(state),
         };
         let band = band::band(basis, &self.tuning, state.model.seen(), point.value);
-        let told = state.lasting.told();
         let is_lasting = observation.anomalous || observation.changed;
         Verdict {
             timestamp: point.timestamp,
@@ -550,7 +552,7 @@ impl Engine {
             score: scores.highest(),
             anomalous: observation.anomalous,
             alert: observation.alert,
-            severity: is_lasting.then(|| self.severity(told)),
+            severity: is_lasting.then(|| self.severity(state.lasting)),
             expected: Some(basis.expected.nearest(point.value)),
             lower: band.lower,
             upper: band.upper,
@@ -580,13 +582,19 @@ impl Engine {
         }
     }
 
-    /// How much an anomaly matters that these channels have told of.
-    fn severity(&self, told: Alerts) -> Severity {
-        let Severities { level, spike } = self.settings.severity;
-        match (told.level, told.spike) {
+    /// How much an anomaly matters: as much as the graver of the channels that have told of it, unless it is routine.
+    fn severity(&self, lasting: Lasting) -> Severity {
+        let Severities { level, spike, routine } = self.settings.severity;
+        let told = lasting.told();
+        let severity = match (told.level, told.spike) {
             (true, true) => level.max(spike),
             (true, false) => level,
             (false, _) => spike,
+        };
+        if lasting.is_routine() {
+            severity.min(routine)
+        } else {
+            severity
         }
     }
 }

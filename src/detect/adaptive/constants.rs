@@ -71,8 +71,9 @@ pub(super) const WEEK_GAIN_LEAST: f64 = 0.25;
 pub(super) const WEEK_VISITS: u8 = 2;
 /// Error of the weekly profile, against that of the best other, below which it is used.
 pub(super) const WEEK_PROOF: f32 = 0.85;
-/// Age of a series (seconds) at which its weekly profile begins: many do not live that long, and it is half of the memory.
-pub(super) const WEEK_BEGINS_S: i64 = 24 * 3600;
+/// Age of a series (seconds) at which its weekly profile begins, and what its routine is: many do not live that long, and the week is a
+/// third of the memory.
+pub(super) const LATER_S: i64 = 24 * 3600;
 /// Two slots that are further apart than this many mean errors of the predictions may have an edge between them: with less the
 /// line between their centres is as good.
 pub(super) const EDGE_ERRORS: f64 = 6.0;
@@ -205,6 +206,15 @@ pub(super) const BAR_SHARE: f64 = 0.4;
 pub(super) const BAR_MAX: f64 = QUIET_OUTDONE;
 /// What is left of the bar from one sample to the next: it halves in 17,000, twelve days at one a minute.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 17_000.0;
+
+/// Days on which trouble came at the same half hour of the day after which it is routine.
+pub(super) const ROUTINE_DAYS: u8 = 3;
+/// Most days that are counted, so that what comes on work days is known on Monday.
+pub(super) const ROUTINE_DAYS_MAX: u8 = 5;
+/// Trouble so near to a half hour's end is of the next one as well (seconds).
+pub(super) const ROUTINE_BORDER_S: i64 = 600;
+/// What is left of the furthest that it has led with each day on which it was nearer.
+pub(super) const ROUTINE_FAR_KEPT: f64 = 0.85;
 
 /// Levels and leaps below this are calm: an anomaly that opened at 1 does not close at 0.99.
 pub(super) const CALM_SCORE: f64 = 0.7;

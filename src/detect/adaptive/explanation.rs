@@ -28,6 +28,8 @@ pub(super) struct Seen<'a> {
     pub(super) age_s: i64,
     /// Time that its anomaly has lasted, or the last has (seconds).
     pub(super) open_s: i64,
+    /// Is all that was told of it what comes at that time of the day?
+    pub(super) is_routine: bool,
     pub(super) standing: Standing,
 }
 
@@ -59,6 +61,9 @@ pub(super) fn reason(seen: Seen<'_>) -> String {
             text.push_str("; ");
         }
         text.push_str(&spike_in_words(seen));
+    }
+    if seen.is_routine && (seen.alerts.level || seen.alerts.spike) {
+        text.push_str(", routine at this time of the day");
     }
     let (expected, season) = (
         number(seen.basis.expected.nearest(seen.value)),

@@ -44,9 +44,11 @@ pub(super) struct Lasting {
     away: bool,
     /// The highest level since it opened.
     highest: f32,
+    /// Was all that was told of it, or of the last, what comes at that time of the day?
+    routine: bool,
 }
 
-fields!(Lasting { open, told, calm, samples, opened, troubled_s, furthest, usual, away, highest } check |lasting| {
+fields!(Lasting { open, told, calm, samples, opened, troubled_s, furthest, usual, away, highest, routine } check |lasting| {
     hold(lasting.away || lasting.calm < CALM_SAMPLES || !lasting.open, "an anomaly is open that was over")
 });
 
@@ -100,6 +102,11 @@ impl Lasting {
         time - self.opened
     }
 
+    /// Was all that was told of it, or of the last, what comes at that time of the day?
+    pub(super) fn is_routine(self) -> bool {
+        self.routine
+    }
+
     /// The channels that have told of it, or of the last.
     pub(super) fn told(self) -> Alerts {
         self.told
@@ -125,6 +132,7 @@ impl Lasting {
                 usual: single(AWAY_DEVIATIONS * apart.deviation),
                 away: true,
                 highest: level,
+                routine: sample.is_routine,
             };
             return Turn::Opened;
         }
@@ -135,6 +143,7 @@ impl Lasting {
         self.highest = self.highest.max(level);
         self.told.level |= alerts.level;
         self.told.spike |= alerts.spike;
+        self.routine &= sample.is_routine || !(alerts.level || alerts.spike);
         if sample.level < CALM_SCORE && sample.leap < CALM_SCORE {
             self.calm = (self.calm + 1).min(CALM_SAMPLES);
             let is_calm = self.calm >= CALM_SAMPLES || open_s - i64::from(self.troubled_s) >= CALM_S;
@@ -194,7 +203,23 @@ mod tests {
             spike,
             leap: spike,
             level_bar,
+            is_routine: false,
         }
+    }
+
+    #[test]
+    fn it_is_routine_until_something_else_is_told_of() {
+        let mut lasting = Lasting::default();
+        let mut follow = |place: i64, is_routine: bool, spike: bool| {
+            let sample = Scored {
+                is_routine,
+                ..scored(60 * place, 0.0, 1.5, 0.0)
+            };
+            lasting.follow(sample, Alerts { level: false, spike }, at(1.0));
+            lasting.is_routine()
+        };
+        assert!(follow(0, true, true) && follow(1, false, false) && follow(2, true, true));
+        assert!(!follow(3, false, true) && !follow(4, true, true));
     }
 
     /// What turns at which sample, at one in `step_s` seconds.

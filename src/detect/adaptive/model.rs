@@ -22,9 +22,9 @@ use super::{
     belief::Facts,
     constants::{
         DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, FAST_INTERVAL_S, FAST_SHARE, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP,
-        RECENT_SHARES, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_BEGINS_S, WEEK_GAIN_LEAST, WEEK_SLOT_S,
-        WEEK_SLOTS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
+        LATER_S, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP,
+        RECENT_SHARES, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS,
+        WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
     gap::Seen,
     lasting::{Apart, Lasting},
@@ -34,6 +34,7 @@ use super::{
     onset::Onset,
     policy::{Alerts, Policy, Scored},
     rhythm::{Beat, Rhythm},
+    routine::Routine,
     season::{Profile, Proof, Visit},
     short::Short,
     single::single,
@@ -57,6 +58,16 @@ pub(super) struct Time {
     pub(super) local: i64,
 }
 
+/// What is known of a series from its second day on: many do not live that long.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Later {
+    week: Profile<WEEK_SLOTS, WEEK_SLOT_S>,
+    /// Once it has had trouble.
+    routine: Option<Box<Routine>>,
+}
+
+fields!(Later { week, routine });
+
 /// The model of one series.
 ///
 /// Laid out as it is written, from the beginning of a cache line on: six of what each sample reads, in part of one slot of each
@@ -70,7 +81,8 @@ pub(super) struct Model {
     count: u32,
     /// Samples since the rhythm changed.
     in_rhythm: u32,
-    week: Option<Box<Profile<WEEK_SLOTS, WEEK_SLOT_S>>>,
+    /// What is known from the second day on.
+    later: Option<Box<Later>>,
     day_visit: Visit,
     week_visit: Visit,
     /// Of all values.
@@ -116,7 +128,7 @@ fields!(Model {
     last,
     count,
     in_rhythm,
-    week,
+    later,
     level,
     day_visit,
     week_visit,
@@ -175,7 +187,7 @@ impl Model {
             day_proof: Proof::default(),
             week_proof: Proof::default(),
             residual_place: 0,
-            week: None,
+            later: None,
             level: None,
             residuals: [Short::default(); RESIDUALS],
             seen: Seen::default(),
@@ -222,9 +234,13 @@ impl Model {
             spike: scores.spike,
             leap: scores.leap,
             level_bar: lasting.level_bar(tuning.level_is_graver),
+            is_routine: scores.highest() >= 1.0 && self.is_routine(time.local, basis.residual(value)),
         };
         let alerts = self.policy.decide(tuning.silence, sample);
         self.follow_level(time.timestamp, value, lasting, basis);
+        // While one is open, the scores are of that.
+        let begins = scores.highest() >= 1.0 && !lasting.is_open();
+        self.follow_routine(time, begins.then(|| basis.residual(value)));
         self.learn(time, value, &forecast, &scores, lasting.is_away(), basis);
         Some((scores, sample, alerts))
     }
@@ -308,8 +324,8 @@ impl Model {
         self.day.shift(shift);
         self.flat = Short::new(single(f64::from(self.flat.get()) + shift));
         self.day_visit.forget();
-        if let Some(week) = &mut self.week {
-            week.shift(shift);
+        if let Some(later) = &mut self.later {
+            later.week.shift(shift);
             self.week_visit.forget();
         }
         for residual in &mut self.residuals {
@@ -321,7 +337,8 @@ impl Model {
 
     /// Memory in use, this struct included (bytes).
     pub(super) fn memory_bytes(&self) -> usize {
-        size_of::<Self>() + self.week.as_deref().map_or(0, size_of_val) + self.level.as_deref().map_or(0, size_of_val)
+        let later = |later: &Later| size_of_val(later) + later.routine.as_deref().map_or(0, size_of_val);
+        size_of::<Self>() + self.later.as_deref().map_or(0, later) + self.level.as_deref().map_or(0, size_of_val)
     }
 
     /// Reads a little of each of its cache lines.
@@ -341,7 +358,9 @@ impl Model {
 
     /// The same of what lies elsewhere, as far as the next sample reads it.
     pub(super) fn touch_behind(&self) -> u64 {
-        self.week.as_deref().map_or(0, |week| week.touch_at(self.week_visit))
+        self.later
+            .as_deref()
+            .map_or(0, |later| later.week.touch_at(self.week_visit))
     }
 
     fn basis(&self, time: Time, forecast: &Forecast, after_gap: bool) -> Basis {
@@ -370,6 +389,26 @@ impl Model {
             onset: self.onset,
             residual_before: back(1),
             new_value: None,
+        }
+    }
+
+    /// Is trouble at `local`, `far` from what was expected, what comes at this time of the day?
+    fn is_routine(&self, local: i64, far: f64) -> bool {
+        let routine = || self.later.as_ref()?.routine.as_ref();
+        routine().is_some_and(|routine| routine.knows(local, far))
+    }
+
+    /// Learns at which times of the day there is trouble, and how `far` it is from what was expected. Looks at nothing while there is none
+    /// and no slot ends.
+    fn follow_routine(&mut self, time: Time, far: Option<f64>) {
+        let Some(later) = &mut self.later else { return };
+        let before = time.local - (time.timestamp - self.last);
+        let slot_ends = time.local.div_euclid(DAY_SLOT_S) != before.div_euclid(DAY_SLOT_S);
+        if far.is_some() || slot_ends && later.routine.is_some() {
+            let routine = later.routine.get_or_insert_with(|| Box::new(Routine::new(time.local)));
+            if !routine.learn(time.local, far) {
+                later.routine = None;
+            }
         }
     }
 
@@ -455,11 +494,13 @@ impl Model {
         if self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST) {
             self.flat = Short::new(single(self.day.mean()));
         }
-        if self.week.is_none() && time.timestamp - self.policy.first() >= WEEK_BEGINS_S {
-            self.week = Some(Box::default());
+        if self.later.is_none() && time.timestamp - self.policy.first() >= LATER_S {
+            self.later = Some(Box::default());
         }
-        if let Some(week) = &mut self.week {
-            week.learn(&mut self.week_visit, time.local, apart, WEEK_GAIN_LEAST);
+        if let Some(later) = &mut self.later {
+            later
+                .week
+                .learn(&mut self.week_visit, time.local, apart, WEEK_GAIN_LEAST);
         }
     }
 
@@ -570,8 +611,8 @@ impl Model {
         self.day.shift(shift);
         self.flat = Short::new(single(f64::from(self.flat.get()) + shift));
         self.day_visit.shift(shift);
-        if let Some(week) = &mut self.week {
-            week.shift(shift);
+        if let Some(later) = &mut self.later {
+            later.week.shift(shift);
             self.week_visit.shift(shift);
         }
     }

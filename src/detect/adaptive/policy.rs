@@ -72,6 +72,8 @@ pub(super) struct Scored {
     pub(super) leap: f64,
     /// What the level has to reach besides, because of the anomaly that is open.
     pub(super) level_bar: f64,
+    /// Is it what comes at this time of the day?
+    pub(super) is_routine: bool,
 }
 
 /// The channels that tell.
@@ -239,6 +241,7 @@ mod tests {
                     spike,
                     leap: spike,
                     level_bar: 0.0,
+                    is_routine: false,
                 },
             );
             levels.extend(alerts.level.then_some(place));
@@ -382,6 +385,7 @@ mod tests {
                     spike,
                     leap,
                     level_bar: 0.0,
+                    is_routine: false,
                 };
                 policy.decide(Silence::NONE, sample).spike
             };

@@ -37,6 +37,8 @@ pub struct Severities {
     pub level: Severity,
     /// A step that is not usual.
     pub spike: Severity,
+    /// Either at most, where the like has come at this time of the day on three days lately.
+    pub routine: Severity,
 }
 
 impl Default for Settings {
@@ -61,6 +63,7 @@ impl Default for Severities {
         Self {
             level: Severity::Warning,
             spike: Severity::Warning,
+            routine: Severity::Info,
         }
     }
 }

@@ -136,6 +136,7 @@ fn a_channel_has_its_own_severity() {
         severity: Severities {
             level: Severity::Critical,
             spike: Severity::Info,
+            ..Severities::default()
         },
         ..Settings::default()
     };

@@ -61,5 +61,6 @@ fn severities(section: &mut Section<'_>, default: Severities) -> Severities {
     Severities {
         level: severity("level", default.level),
         spike: severity("spike", default.spike),
+        routine: severity("routine", default.routine),
     }
 }

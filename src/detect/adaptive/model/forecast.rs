@@ -56,7 +56,7 @@ impl Model {
 
     fn read_week(&self, local: i64, slack_s: f64) -> Option<Reading> {
         let error = self.error_of(self.week_proof);
-        let apart = self.week.as_ref()?.read(local, WEEK_VISITS, error, slack_s);
+        let apart = self.later.as_ref()?.week.read(local, WEEK_VISITS, error, slack_s);
         apart.map(|apart| apart.shifted(self.origin))
     }
 

@@ -55,6 +55,64 @@ fn an_odd_reading_of_what_only_grows_is_over_soon() {
     assert!(told[0].reason.starts_with("back to usual: "), "{told:?}");
 }
 
+/// A job of ten minutes each night at two, give or take two minutes, when it is `by` more than else.
+fn nightly(timestamp: i64, by: f64) -> f64 {
+    let begins = 2 * 3600 + 60 * (timestamp / DAY_S * 977 % 5 - 2);
+    let runs = (begins..begins + 600).contains(&(timestamp % DAY_S));
+    1000.0 + if runs { by } else { 0.0 } + 30.0 * normal(3, timestamp)
+}
+
+#[test]
+fn what_comes_each_night_is_told_as_routine() {
+    let mut bench = Bench::new(Settings::default(), 60);
+    bench.show(DAY_S, |timestamp| nightly(timestamp, 0.0));
+    let mut opened = Vec::new();
+    let mut night = |bench: &mut Bench, by: f64| {
+        let told = bench.show(DAY_S, |timestamp| nightly(timestamp, by));
+        opened = told.into_iter().filter(|verdict| verdict.alert).collect();
+        let severities: Vec<_> = opened.iter().filter_map(|verdict| verdict.severity).collect();
+        let words = opened
+            .iter()
+            .any(|verdict| verdict.reason.contains("routine at this time of the day"));
+        assert_eq!(words, severities.contains(&Severity::Info), "{opened:?}");
+        severities
+    };
+    for _ in 0..3 {
+        assert_eq!(night(&mut bench, 1500.0), [Severity::Warning]);
+    }
+    for _ in 0..4 {
+        assert_eq!(night(&mut bench, 1500.0), [Severity::Info]);
+    }
+    assert_eq!(
+        night(&mut bench, 4000.0),
+        [Severity::Warning],
+        "that is more than the job"
+    );
+    // The job ends, and is no routine once it comes again.
+    (0..5).for_each(|_| assert_eq!(night(&mut bench, 0.0), []));
+    assert_eq!(night(&mut bench, 4000.0), [Severity::Warning]);
+}
+
+#[test]
+fn how_much_routine_matters_can_be_set() {
+    let settings = Settings {
+        severity: Severities {
+            routine: Severity::Critical,
+            ..Severities::default()
+        },
+        ..Settings::default()
+    };
+    let mut bench = Bench::new(settings, 60);
+    bench.show(DAY_S, |timestamp| nightly(timestamp, 0.0));
+    let told = bench.show(6 * DAY_S, |timestamp| nightly(timestamp, 1500.0));
+    let alerts: Vec<_> = told.iter().filter(|verdict| verdict.alert).collect();
+    assert_eq!(alerts.len(), 6, "{told:?}");
+    assert!(
+        alerts.iter().all(|verdict| verdict.severity == Some(Severity::Warning)),
+        "{told:?}"
+    );
+}
+
 /// A series that is `well` comes to be `by` above that: it is told of once, usual after two days, and then as well known as before.
 fn shifted(step_s: i64, well: fn(i64) -> f64, by: f64) {
     let mut bench = Bench::new(Settings::default(), step_s);
