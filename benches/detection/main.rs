@@ -12,9 +12,11 @@
 //! cargo bench --bench detection -- trend               # how often intervals about the time until a value hold the true one,
 //!                                                      # and what is told over two months
 //! cargo bench --bench detection -- fleet               # incidents in a generated fleet of 10,000 series, as groups
+//! cargo bench --bench detection -- calm                # generated series without trouble: how often is something told?
 //! ```
 #![expect(clippy::print_stdout, reason = "the table is the output")]
 
+mod calm;
 mod cost;
 mod events;
 mod fleet;
@@ -63,6 +65,8 @@ enum What {
     Trend,
     /// Incidents in a generated fleet, as groups
     Fleet,
+    /// Generated series without trouble
+    Calm,
     /// Forecasts of the development sets, against the day before
     Forecast,
 }
@@ -103,6 +107,10 @@ fn main() -> ExitCode {
     }
     if let Some(What::Fleet) = options.what {
         print_fleet();
+        return ExitCode::SUCCESS;
+    }
+    if let Some(What::Calm) = options.what {
+        print_calm();
         return ExitCode::SUCCESS;
     }
     let Some(directory) = labelled::directory() else {
@@ -251,6 +259,38 @@ fn print_fleet() {
             a_day(found.false_alarms)
         );
     }
+}
+
+/// Series of each shape without trouble, and how far apart their samples are (seconds).
+const CALM: usize = 28;
+const CALM_STEPS_S: [i64; 3] = [10, 60, 300];
+
+fn print_calm() {
+    println!(
+        "| anomalies a day of 100 series without trouble; in brackets, but for routine |{} |",
+        CALM_STEPS_S
+            .map(|step_s| format!(" {step_s} s: second day | days 3 to 14 | days 15 to 42"))
+            .join(" |")
+    );
+    println!("|{}", " --- |".repeat(1 + 3 * CALM_STEPS_S.len()));
+    let mut sums = vec![(0.0, 0.0); 3 * CALM_STEPS_S.len()];
+    let cell = |(all, news): (f64, f64)| format!(" {:.1} ({:.1}) |", 100.0 * all, 100.0 * news);
+    for shape in calm::SHAPES {
+        print!("| {shape:?} |");
+        for (step, step_s) in CALM_STEPS_S.into_iter().enumerate() {
+            let told = calm::told(shape, step_s, CALM);
+            for (part, days) in [1..2, 2..14, 14..calm::DAYS].into_iter().enumerate() {
+                let a_day = told.a_day(days);
+                let sum = &mut sums[3 * step + part];
+                *sum = (sum.0 + a_day.0, sum.1 + a_day.1);
+                print!("{}", cell(a_day));
+            }
+        }
+        println!();
+    }
+    let shapes = f64::from(u32::try_from(calm::SHAPES.len()).expect("few"));
+    let means = sums.into_iter().map(|(all, news)| cell((all / shapes, news / shapes)));
+    println!("| mean |{}", means.collect::<String>());
 }
 
 fn print_table(sets: &[Set], scores: &[Scores]) {

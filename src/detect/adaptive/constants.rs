@@ -57,6 +57,8 @@ pub(super) const DAY_SLOT_S: i64 = 1800;
 pub(super) const DAY_SLOTS: usize = 48;
 /// Least weight of a new day in its slots.
 pub(super) const DAY_GAIN_LEAST: f64 = 0.15;
+/// Slots of the day after which their mean is worked out anew: four hours are less than what any slot lags behind it.
+pub(super) const FLAT_SLOTS: u16 = 8;
 /// Days after which a slot is used.
 pub(super) const DAY_VISITS: u8 = 1;
 /// Error of the daily profile, against that of the mean, below which it is used.

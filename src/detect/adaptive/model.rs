@@ -21,10 +21,10 @@ use super::{
     basis::{Basis, Scores, Season},
     belief::Facts,
     constants::{
-        DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, FAST_INTERVAL_S, FAST_SHARE, HELD_AFTER_SAMPLES, HELD_DEVIATIONS,
-        LATER_S, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE, RECENT_SHARE_STEP,
-        RECENT_SHARES, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_GAIN_LEAST, WEEK_SLOT_S, WEEK_SLOTS,
-        WEIGHT_SAMPLES, YOUNG_SAMPLES,
+        DAY_GAIN_LEAST, DAY_SLOT_S, DAY_SLOTS, FAST_INTERVAL_S, FAST_SHARE, FLAT_SLOTS, HELD_AFTER_SAMPLES,
+        HELD_DEVIATIONS, LATER_S, LONG_RESIDUALS, MEMORY_SAMPLES, NEW_DAYS, NEW_SHARE, PACE_INTERVAL_S, PACE_SHARE,
+        RECENT_SHARE_STEP, RECENT_SHARES, RESTLESS_SHARE, TROUBLE_SHARE, VALUE_MAX, WEEK_GAIN_LEAST, WEEK_SLOT_S,
+        WEEK_SLOTS, WEIGHT_SAMPLES, YOUNG_SAMPLES,
     },
     gap::Seen,
     lasting::{Apart, Lasting},
@@ -105,6 +105,8 @@ pub(super) struct Model {
     recent_share: u16,
     /// Where the next residual goes.
     residual_place: u8,
+    /// Is there a routine? It lies elsewhere.
+    has_routine: bool,
     /// Of the mean of the last residuals.
     short: Yardstick,
     long: Yardstick,
@@ -150,6 +152,7 @@ fields!(Model {
     policy,
     residuals,
     residual_place,
+    has_routine,
     day,
     noise,
     seen,
@@ -158,6 +161,8 @@ fields!(Model {
 } check |model| {
     hold(RECENT_SHARES.contains(&model.recent_share), "a sample weighs too much, or too little")?;
     hold(usize::from(model.residual_place) < RESIDUALS, "a residual is of no place")?;
+    let routine = model.later.as_ref().and_then(|later| later.routine.as_ref());
+    hold(model.has_routine == routine.is_some(), "there is a routine, and there is none")?;
     hold(model.last.checked_sub(model.policy.first()).is_some(), "a sample is of no time")
 });
 
@@ -187,6 +192,7 @@ impl Model {
             day_proof: Proof::default(),
             week_proof: Proof::default(),
             residual_place: 0,
+            has_routine: false,
             later: None,
             level: None,
             residuals: [Short::default(); RESIDUALS],
@@ -404,9 +410,10 @@ impl Model {
         let Some(later) = &mut self.later else { return };
         let before = time.local - (time.timestamp - self.last);
         let slot_ends = time.local.div_euclid(DAY_SLOT_S) != before.div_euclid(DAY_SLOT_S);
-        if far.is_some() || slot_ends && later.routine.is_some() {
+        if far.is_some() || slot_ends && self.has_routine {
             let routine = later.routine.get_or_insert_with(|| Box::new(Routine::new(time.local)));
-            if !routine.learn(time.local, far) {
+            self.has_routine = routine.learn(time.local, far);
+            if !self.has_routine {
                 later.routine = None;
             }
         }
@@ -491,7 +498,10 @@ impl Model {
         }
         self.overall.learn(held, gain);
         let apart = held - self.origin;
-        if self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST) {
+        let before = self.day_visit;
+        self.day.learn(&mut self.day_visit, time.local, apart, DAY_GAIN_LEAST);
+        // It takes half as long to work out as all the rest does.
+        if before.part(FLAT_SLOTS) != self.day_visit.part(FLAT_SLOTS) {
             self.flat = Short::new(single(self.day.mean()));
         }
         if self.later.is_none() && time.timestamp - self.policy.first() >= LATER_S {

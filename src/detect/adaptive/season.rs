@@ -209,12 +209,11 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
     }
 
     /// Takes in a sample at `local`, with its difference from the origin: the visit that it belongs to, and the slot that it has
-    /// ended. Has it ended one?
+    /// ended.
     #[expect(clippy::cast_possible_truncation, reason = "a remainder is not negative, and small")]
-    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, apart: f64, gain_least: f64) -> bool {
+    pub(super) fn learn(&mut self, visit: &mut Visit, local: i64, apart: f64, gain_least: f64) {
         let number = local.div_euclid(SLOT_S).rem_euclid(Self::NUMBERS) as u16;
-        let ends = number != visit.number || visit.samples == 0;
-        if ends {
+        if number != visit.number || visit.samples == 0 {
             self.end(*visit, gain_least);
             *visit = Visit {
                 number,
@@ -223,7 +222,6 @@ impl<const SLOTS: usize, const SLOT_S: i64> Profile<SLOTS, SLOT_S> {
         }
         visit.sum = single(f64::from(visit.sum) + apart);
         visit.samples = visit.samples.saturating_add(1);
-        ends
     }
 
     /// Mean of the slots that have been visited; 0 while none has.
@@ -286,6 +284,11 @@ impl Visit {
     /// Moves what was seen in it by `shift`.
     pub(super) fn shift(&mut self, shift: f64) {
         self.sum = single(f64::from(self.sum) + f64::from(self.samples) * shift);
+    }
+
+    /// Number of the part of the period that it is in, of so many `slots` each.
+    pub(super) fn part(self, slots: u16) -> u16 {
+        self.number / slots
     }
 
     /// Place of its slot in a profile of `SLOTS`.
@@ -363,8 +366,7 @@ mod tests {
         assert!(Day::default().mean().abs() < 1e-12);
         let (mut profile, mut visit) = (Day::default(), Visit::default());
         for (local, value) in [(900, 1.0), (1000, 3.0), (2700, 8.0), (4500, 1000.0)] {
-            let ends = profile.learn(&mut visit, local, value, 0.15);
-            assert_eq!(ends, local != 1000);
+            profile.learn(&mut visit, local, value, 0.15);
         }
         assert!(
             (profile.mean() - 5.0).abs() < 0.01,
