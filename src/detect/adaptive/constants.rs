@@ -209,10 +209,12 @@ pub(super) const BAR_MAX: f64 = QUIET_OUTDONE;
 /// What is left of the bar from one sample to the next: it halves in 17,000, twelve days at one a minute.
 pub(super) const BAR_KEPT: f64 = 1.0 - std::f64::consts::LN_2 / 17_000.0;
 
-/// Days on which trouble came at the same half hour of the day after which it is routine.
-pub(super) const ROUTINE_DAYS: u8 = 3;
-/// Most days that are counted, so that what comes on work days is known on Monday.
-pub(super) const ROUTINE_DAYS_MAX: u8 = 5;
+/// What a day with trouble at some half hour of the day counts for routine; a day without it takes 1 away.
+pub(super) const ROUTINE_DAY: u8 = 2;
+/// What makes it routine: three days in a row.
+pub(super) const ROUTINE_LEAST: u8 = 3 * ROUTINE_DAY;
+/// The most that is counted, so that what comes on work days is known on Monday, and what has ended is news after a week.
+pub(super) const ROUTINE_MOST: u8 = 5 * ROUTINE_DAY;
 /// Trouble so near to a half hour's end is of the next one as well (seconds).
 pub(super) const ROUTINE_BORDER_S: i64 = 600;
 /// What is left of the furthest that it has led with each day on which it was nearer.

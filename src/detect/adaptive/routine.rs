@@ -1,14 +1,15 @@
 //! Routine: what comes at the same time of the day, day after day.
 //!
 //! A backup, a rotation of logs, people who come at eight: by its shape it is trouble, and it is no news. Where a half hour of the day has
-//! had trouble on three days lately, more of it there is routine, unless it leads elsewhere or 1.7 times as far from what was expected.
-//! On days without, it is forgotten as fast as it was learnt; five days in a row are remembered over a weekend.
+//! had trouble on three days in a row, more of it there is routine, unless it leads elsewhere or 1.7 times as far from what was expected.
+//! It is as long as that comes on most days; five of them are remembered over a weekend, and no week.
 //!
 //! Only series that have had trouble know of it: O(1), 112 bytes.
 
 use super::{
     constants::{
-        DAY_SLOT_S, DAY_SLOTS, QUIET_OUTDONE, ROUTINE_BORDER_S, ROUTINE_DAYS, ROUTINE_DAYS_MAX, ROUTINE_FAR_KEPT,
+        DAY_SLOT_S, DAY_SLOTS, QUIET_OUTDONE, ROUTINE_BORDER_S, ROUTINE_DAY, ROUTINE_FAR_KEPT, ROUTINE_LEAST,
+        ROUTINE_MOST,
     },
     single::single,
 };
@@ -22,7 +23,7 @@ const FAR_HALF: u32 = 0x0008_0000;
 /// The times of the day at which a series has had trouble.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Routine {
-    /// With the days, of the last few, on which there was some.
+    /// With what its days count.
     slots: [Trouble; DAY_SLOTS],
     /// Of the slot before the one that time is in, of that, and of the next, as trouble near a border is of both sides: [`UNSEEN`], or what
     /// it has seen today, [`CALM`] or [`TROUBLED`].
@@ -42,7 +43,7 @@ const CALM: u8 = 1;
 const TROUBLED: u8 = 2;
 
 fields!(Routine { slots, today, number } check |routine| {
-    hold(routine.slots.iter().all(|slot| slot.count() <= ROUTINE_DAYS_MAX), "trouble has come on more days than are counted")?;
+    hold(routine.slots.iter().all(|slot| slot.count() <= ROUTINE_MOST), "trouble has come on more days than are counted")?;
     hold(routine.today.iter().all(|today| today.count() <= TROUBLED), "what a time of the day has seen is nothing known")
 });
 
@@ -59,7 +60,7 @@ impl Routine {
     /// Is trouble at `local`, `far` from what was expected, what comes at this time?
     pub(super) fn knows(&self, local: i64, far: f64) -> bool {
         let known = self.slots[slot(local.div_euclid(DAY_SLOT_S))];
-        known.count() >= ROUTINE_DAYS && far / known.far() >= 0.0 && far.abs() < QUIET_OUTDONE * known.far().abs()
+        known.count() >= ROUTINE_LEAST && far / known.far() >= 0.0 && far.abs() < QUIET_OUTDONE * known.far().abs()
     }
 
     /// Takes in a sample at `local`, and how `far` from what was expected it is if that is trouble. Only the first of a slot and those
@@ -137,11 +138,11 @@ impl Trouble {
     /// With a day more, on which it was so `far`.
     fn with(self, far: f64) -> Self {
         if self.count() == 0 || far / self.far() < 0.0 {
-            return Self::new(far, 1);
+            return Self::new(far, ROUTINE_DAY);
         }
         let kept = ROUTINE_FAR_KEPT * self.far();
         let farther = if far.abs() > kept.abs() { far } else { kept };
-        Self::new(farther, (self.count() + 1).min(ROUTINE_DAYS_MAX))
+        Self::new(farther, (self.count() + ROUTINE_DAY).min(ROUTINE_MOST))
     }
 
     /// With a day more without trouble.
@@ -219,13 +220,24 @@ mod tests {
         };
         assert_eq!(after(&weeks(14)).1[3..], [true; 7]);
         let mut days = weeks(5);
-        days.extend([None; 3]);
+        days.extend([None; 5]);
         days.push(Some((2.0, 0)));
         assert_eq!(after(&days).1.last(), Some(&false));
         days.truncate(5);
-        days.extend([None; 5]);
+        days.extend([None; 10]);
         let (mut routine, _) = after(&days);
-        assert!(!routine.learn(10 * DAY_S + 7200, None), "nothing is left of it");
+        assert!(!routine.learn(15 * DAY_S + 7200, None), "nothing is left of it");
+    }
+
+    #[test]
+    fn it_stays_while_it_comes_on_most_days() {
+        let days: Vec<_> = (0..30)
+            .map(|day| (day < 4 || day % 3 > 0).then_some((2.0, 0)))
+            .collect();
+        let known = after(&days).1;
+        assert!(known.len() > 20 && !known[3..].contains(&false), "{known:?}");
+        let days: Vec<_> = (0..30).map(|day| (day % 3 == 0).then_some((2.0, 0))).collect();
+        assert!(!after(&days).1.contains(&true), "one in three is none");
     }
 
     #[test]
@@ -277,7 +289,7 @@ mod tests {
         assert_eq!(Routine::load(&mut Saved::new(&bytes)), Ok(routine));
         let infinite = Trouble((f32::INFINITY.to_bits() >> 16) as u16);
         for (place, trouble) in [
-            (0, Trouble::new(1.0, 6)),
+            (0, Trouble::new(1.0, 11)),
             (0, infinite),
             (DAY_SLOTS, Trouble::new(1.0, 3)),
         ] {
